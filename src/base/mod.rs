@@ -1,0 +1,4 @@
+//! Leaf types that every layer shares. Pure: no IO, no clock, no randomness.
+
+pub mod secret;
+pub mod time;

@@ -1,0 +1,2 @@
+//! Sidegate: an authentication reverse proxy.
+pub mod base;
