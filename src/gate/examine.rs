@@ -1,0 +1,275 @@
+//! The way of a request through the gate: route, credential, identity, rule, in that order.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use smallvec::SmallVec;
+
+use crate::base::time::Timestamp;
+use crate::gate::authenticate::{Failure, authenticate};
+use crate::gate::authorize::Rule;
+use crate::gate::caller::Caller;
+use crate::gate::credential::{Credential, CredentialKind, extract};
+use crate::gate::decision::{
+    BearerError, Challenge, Decision, Permit, PreflightAnswer, Reason, SignIn, Step,
+};
+use crate::gate::facts::Facts;
+use crate::gate::navigation::is_navigation;
+use crate::gate::policy::{Access, Policy, Preflight, Route, Upgrades};
+use crate::gate::readings::readings;
+use crate::gate::request::RequestView;
+use crate::gate::route::{Match, RouteId};
+
+/// A request whose route is found and whose credentials are read: what is left is to judge them.
+#[derive(Debug)]
+pub struct Inquiry<'a> {
+    policy: &'a Policy,
+    request: RequestView<'a>,
+    route_id: RouteId,
+    route: &'a Arc<Route>,
+    credentials: SmallVec<[Credential<'a>; 2]>,
+    explicit: bool,
+}
+
+impl<'a> Inquiry<'a> {
+    /// The credentials to judge, in order.
+    pub fn credentials(&self) -> &[Credential<'a>] {
+        &self.credentials
+    }
+
+    /// The route that was found.
+    pub fn route(&self) -> &Route {
+        self.route
+    }
+}
+
+/// Where a request leads before anyone's identity is looked at.
+#[derive(Debug)]
+pub enum Examined<'a> {
+    /// The decision needs no identity.
+    Decided {
+        /// The decision.
+        decision: Decision,
+        /// The route, if one was found.
+        route: Option<&'a Arc<Route>>,
+    },
+    /// It does.
+    Open(Inquiry<'a>),
+}
+
+/// Finds the route of `request` and reads what it offers.
+pub fn examine<'a>(policy: &'a Policy, request: RequestView<'a>) -> Examined<'a> {
+    let found = match find(policy, &request) {
+        Ok(Found::Own) => return decided(Decision::OwnEndpoint, None),
+        Ok(Found::Route(found)) => found,
+        Err(reason) => return decided(Decision::Refuse(reason), None),
+    };
+    let (route_id, route) = found;
+    if let Some(decision) = without_identity(route_id, route, &request) {
+        return decided(decision, Some(route));
+    }
+    match extract(policy, route, &request) {
+        Ok(offer) => {
+            let (credentials, explicit) = (offer.credentials, offer.explicit);
+            Examined::Open(Inquiry { policy, request, route_id, route, credentials, explicit })
+        }
+        Err(reason) => decided(unusable(reason), Some(route)),
+    }
+}
+
+/// Judges `inquiry` by `facts` at `now`: a decision, or the question that is still open.
+pub fn judge(inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Step {
+    let mut first_failure = None;
+    for (index, credential) in inquiry.credentials.iter().enumerate() {
+        match authenticate(inquiry.policy, credential, index, facts, now) {
+            Ok(caller) => return Step::Decided(inquiry.admit(caller, credential.kind(), now)),
+            Err(Failure::Missing(question)) => return Step::Missing(question),
+            Err(Failure::Unavailable(reason)) => {
+                return Step::Decided(Decision::Unavailable(reason));
+            }
+            Err(Failure::Rejected(reason)) => {
+                first_failure.get_or_insert(reason);
+            }
+        }
+    }
+    Step::Decided(inquiry.turn_away(first_failure))
+}
+
+const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Examined<'a> {
+    Examined::Decided { decision, route }
+}
+
+enum Found<'a> {
+    Own,
+    Route((RouteId, &'a Arc<Route>)),
+}
+
+/// The one route under which every reading of the target falls.
+fn find<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, Reason> {
+    let path = request.target.path();
+    let first = lookup(policy, request, path.as_bytes());
+    if !request.target.has_one_reading() {
+        let all = readings(path).ok_or(Reason::AmbiguousTarget)?;
+        if all.iter().any(|reading| lookup(policy, request, reading) != first) {
+            return Err(Reason::AmbiguousTarget);
+        }
+    }
+    match first {
+        Place::Own => Ok(Found::Own),
+        Place::Table(Match::NoHost) => Err(Reason::UnknownHost),
+        Place::Table(Match::NoPath) => Err(Reason::NoRoute),
+        Place::Table(Match::Route(id)) => {
+            policy.route(id).map(|route| Found::Route((id, route))).ok_or(Reason::NoRoute)
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Own,
+    Table(Match),
+}
+
+fn lookup(policy: &Policy, request: &RequestView<'_>, path: &[u8]) -> Place {
+    if policy.own_path(path).is_some() {
+        return Place::Own;
+    }
+    Place::Table(policy.table.find(request.authority.host(), path, request.method))
+}
+
+/// Decisions that hold whoever is calling.
+fn without_identity(
+    route_id: RouteId,
+    route: &Arc<Route>,
+    request: &RequestView<'_>,
+) -> Option<Decision> {
+    if request.wants_upgrade() && route.upgrades == Upgrades::Refuse {
+        return Some(Decision::Forbid(Reason::UpgradeNotAllowed));
+    }
+    if route.access == Access::Public {
+        return Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route))));
+    }
+    if request.is_preflight() { preflight(route_id, route, request) } else { None }
+}
+
+fn preflight(route_id: RouteId, route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
+    match &route.preflight {
+        Preflight::Refuse => None,
+        Preflight::Forward => Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route)))),
+        Preflight::Answer { origins, methods, headers, max_age, credentials } => {
+            let origin = request
+                .text(header::ORIGIN)
+                .filter(|origin| origins.contains(&origin.to_ascii_lowercase()));
+            let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) else {
+                return Some(Decision::Forbid(Reason::PreflightRefused));
+            };
+            let (methods, headers) = (methods.clone(), headers.clone());
+            let max_age = max_age.as_secs();
+            Some(Decision::Preflight(PreflightAnswer {
+                origin,
+                methods,
+                headers,
+                max_age,
+                credentials: *credentials,
+            }))
+        }
+    }
+}
+
+/// A credential that cannot even be read: several are a malformed request, one is a bad credential.
+const fn unusable(reason: Reason) -> Decision {
+    match reason {
+        Reason::SeveralCredentials | Reason::SeveralCookies => Decision::Refuse(reason),
+        _ => Decision::Challenge(Challenge {
+            reason,
+            error: Some(BearerError::InvalidToken),
+            login_url: None,
+        }),
+    }
+}
+
+impl Inquiry<'_> {
+    fn admit(&self, caller: Arc<Caller>, kind: CredentialKind, now: Timestamp) -> Decision {
+        if let Err(reason) = self.route.rule.admits(caller.identity(), now) {
+            return self.not_enough(reason, kind);
+        }
+        if kind == CredentialKind::Cookie
+            && self.request.wants_upgrade()
+            && !self.origin_may_upgrade()
+        {
+            return Decision::Forbid(Reason::CrossOriginUpgrade);
+        }
+        match caller.headers(&self.route.headers).map(Arc::clone) {
+            Ok(fields) => Decision::Allow(Permit::identified(
+                (self.route_id, Arc::clone(self.route)),
+                caller,
+                kind,
+                fields,
+            )),
+            Err(_) => Decision::Forbid(Reason::IdentityTooLarge),
+        }
+    }
+
+    /// A known caller who may not pass. A program that could sign in better is told so
+    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
+    fn not_enough(&self, reason: Reason, kind: CredentialKind) -> Decision {
+        if kind == CredentialKind::Cookie || !Rule::is_about_authentication(reason) {
+            return Decision::Forbid(reason);
+        }
+        let error = BearerError::InsufficientUserAuthentication {
+            acr_values: self.route.rule.acr_any.clone(),
+            max_age: self.route.rule.max_auth_age.map(|age| age.as_secs()),
+        };
+        Decision::Challenge(Challenge { reason, error: Some(error), login_url: None })
+    }
+
+    /// Nobody could be identified; `failure` says why, if something was offered.
+    fn turn_away(&self, failure: Option<Reason>) -> Decision {
+        let guest = self.route.access == Access::Optional && (failure.is_none() || !self.explicit);
+        if guest {
+            return Decision::Allow(Permit::anonymous(self.route_id, Arc::clone(self.route)));
+        }
+        let reason = failure.unwrap_or(Reason::MissingCredential);
+        let error = failure.map(|_| BearerError::InvalidToken);
+        if self.explicit {
+            return Decision::Challenge(Challenge { reason, error, login_url: None });
+        }
+        match self.login_url() {
+            Some(location) if is_navigation(&self.request) => {
+                Decision::SignIn(SignIn { reason, location })
+            }
+            login_url => Decision::Challenge(Challenge { reason, error, login_url }),
+        }
+    }
+
+    /// Where a person signs in to come back to this request; only a page can be come back to.
+    fn login_url(&self) -> Option<String> {
+        let of_provider = || {
+            self.route.providers.iter().find_map(|id| self.policy.provider(*id)?.login_url.as_ref())
+        };
+        let url = self.route.login_url.as_ref().or_else(of_provider)?;
+        let request = &self.request;
+        let scheme = request.scheme.as_str();
+        let authority = request.authority.written();
+        let target = if is_navigation(request) { request.target.written() } else { "/" };
+        Some(url.with_return_to(&format!("{scheme}://{authority}{target}")))
+    }
+
+    /// Browsers attach cookies to WebSocket handshakes of any page, and tell whose page it is: `Origin`.
+    fn origin_may_upgrade(&self) -> bool {
+        let Upgrades::WebSocket { origins } = &self.route.upgrades else {
+            return false;
+        };
+        let Some(origin) = self.request.text(header::ORIGIN) else {
+            // Programs that are no browsers send none, and no browser can be made to leave it out.
+            return !self.request.headers.contains_key(header::ORIGIN);
+        };
+        let origin = origin.to_ascii_lowercase();
+        let own = format!(
+            "{}://{}",
+            self.request.scheme.as_str(),
+            self.request.authority.written().to_ascii_lowercase()
+        );
+        origins.contains(&origin) || (origins.is_empty() && origin == own)
+    }
+}

@@ -1,0 +1,70 @@
+//! One request as the gate sees it: borrowed, and the same from every door.
+
+use std::net::IpAddr;
+
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName};
+
+use crate::base::client_certificate::ClientCertificate;
+use crate::base::host::Authority;
+use crate::gate::target::Target;
+
+/// How the client reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Without TLS.
+    Http,
+    /// With TLS, here or at a trusted proxy.
+    Https,
+}
+
+impl Scheme {
+    /// `http` or `https`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Everything about a request that a decision may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    /// The real method; override headers never count.
+    pub method: &'a Method,
+    /// The scheme the client used.
+    pub scheme: Scheme,
+    /// The host the client asked for.
+    pub authority: &'a Authority<'a>,
+    /// The target, in the bytes that go upstream.
+    pub target: Target<'a>,
+    /// The header fields as received.
+    pub headers: &'a HeaderMap,
+    /// The client's address, as far as proxies are trusted.
+    pub client: Option<IpAddr>,
+    /// The certificate the client proved to own, if the listener asked for one.
+    pub certificate: Option<&'a ClientCertificate>,
+}
+
+impl<'a> RequestView<'a> {
+    /// The only field of that name, as text; nothing where there is none, several, or no ASCII.
+    pub(super) fn text(&self, name: HeaderName) -> Option<&'a str> {
+        let mut fields = self.headers.get_all(name).iter();
+        let field = fields.next()?;
+        if fields.next().is_some() { None } else { field.to_str().ok() }
+    }
+
+    /// Whether the client wants to leave HTTP on this connection.
+    pub fn wants_upgrade(&self) -> bool {
+        self.headers.contains_key(header::UPGRADE)
+    }
+
+    /// Whether this is a CORS preflight: a question about a request, not a request
+    /// ([Fetch §3.3.2](https://fetch.spec.whatwg.org/#cors-preflight-request)).
+    pub(super) fn is_preflight(&self) -> bool {
+        self.method == Method::OPTIONS
+            && self.headers.contains_key(header::ORIGIN)
+            && self.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    }
+}
