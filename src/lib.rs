@@ -1,2 +1,3 @@
 //! Sidegate: an authentication reverse proxy.
 pub mod base;
+pub mod token;
