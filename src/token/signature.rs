@@ -1,0 +1,86 @@
+//! The verification of one signature with one key: the only file here that hands bytes to a verifying library.
+//!
+//! Which key and which algorithm belong to a token is chosen by `jwk`.
+
+use crate::token::algorithm::{Algorithm, KeyKind};
+use aws_lc_rs::signature as aws;
+use aws_lc_rs::signature::ParsedPublicKey;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+
+/// A public key that the crypto library has accepted.
+pub(super) enum Verifier {
+    /// Kept as jsonwebtoken wants it.
+    Common(DecodingKey),
+    /// P-521, which jsonwebtoken does not know.
+    P521(ParsedPublicKey),
+}
+
+impl Verifier {
+    /// An RSA key of big-endian `modulus` and `exponent` without leading zeros; `None` if the library refuses it.
+    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
+        let components = aws::RsaPublicKeyComponents { n: modulus, e: exponent };
+        components.to_parsed_public_key(&aws::RSA_PKCS1_2048_8192_SHA256).ok()?;
+        Some(Self::Common(DecodingKey::from_rsa_raw_components(modulus, exponent)))
+    }
+
+    /// A key on an elliptic curve: an uncompressed point (SEC 1 §2.3.3), or for Ed25519 the 32 bytes of
+    /// [RFC 8032 §5.1.5](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5). `None` if it is not on the curve.
+    pub(super) fn curve(kind: KeyKind, point: &[u8]) -> Option<Self> {
+        let parsed = ParsedPublicKey::new(curve_algorithm(kind)?, point).ok()?;
+        Some(match kind {
+            KeyKind::P521 => Self::P521(parsed),
+            KeyKind::Ed25519 => Self::Common(DecodingKey::from_ed_der(point)),
+            _ => Self::Common(DecodingKey::from_ec_der(point)),
+        })
+    }
+
+    /// Whether `signature` is this key's, by `algorithm`, over `message`. A misfit of key and algorithm is a no.
+    pub(super) fn accepts(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &Vec<u8>,
+    ) -> bool {
+        match self {
+            Self::P521(key) => {
+                algorithm == Algorithm::Es512 && key.verify_sig(message, signature).is_ok()
+            }
+            Self::Common(key) => accepts(key, algorithm, message, signature),
+        }
+    }
+}
+
+/// Names the provider instead of taking the process-wide one, which panics if no feature or two of them chose it.
+fn accepts(key: &DecodingKey, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> bool {
+    let Some(algorithm) = common(algorithm) else { return false };
+    match (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key) {
+        Ok(verifier) => verifier.verify(message, signature).is_ok(),
+        Err(_) => false,
+    }
+}
+
+const fn common(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
+    Some(match algorithm {
+        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::Rs512 => jsonwebtoken::Algorithm::RS512,
+        Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::Ps384 => jsonwebtoken::Algorithm::PS384,
+        Algorithm::Ps512 => jsonwebtoken::Algorithm::PS512,
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+        Algorithm::Es512 => return None,
+    })
+}
+
+fn curve_algorithm(kind: KeyKind) -> Option<&'static dyn aws::VerificationAlgorithm> {
+    match kind {
+        KeyKind::Rsa => None,
+        KeyKind::P256 => Some(&aws::ECDSA_P256_SHA256_FIXED),
+        KeyKind::P384 => Some(&aws::ECDSA_P384_SHA384_FIXED),
+        KeyKind::P521 => Some(&aws::ECDSA_P521_SHA512_FIXED),
+        KeyKind::Ed25519 => Some(&aws::ED25519),
+    }
+}
