@@ -4,6 +4,7 @@
 //! be fetched is fetched (`remote`); what happened is told (`telemetry`). ARCHITECTURE.md has the map and the layering rule.
 
 pub mod base;
+pub mod config;
 pub mod gate;
 pub mod identity;
 pub mod token;
