@@ -28,7 +28,7 @@ pub enum Decision {
     /// ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     Challenge(Challenge),
     /// 403: known, but not for this route.
-    Forbid(Reason),
+    Forbid(Forbidden),
     /// An endpoint of sidegate itself.
     OwnEndpoint,
     /// Answer a CORS preflight.
@@ -50,6 +50,23 @@ pub struct Challenge {
     pub error: Option<BearerError>,
     /// Where a person could sign in.
     pub login_url: Option<String>,
+}
+
+/// A 403 and whom it is for.
+#[derive(Debug)]
+pub struct Forbidden {
+    /// Why.
+    pub reason: Reason,
+    /// Who is turned away, if that is known.
+    pub caller: Option<Arc<Caller>>,
+    /// Where a person could sign in as somebody else.
+    pub login_url: Option<String>,
+}
+
+impl From<Reason> for Forbidden {
+    fn from(reason: Reason) -> Self {
+        Self { reason, caller: None, login_url: None }
+    }
 }
 
 /// The `error` values of [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1) and
@@ -273,10 +290,20 @@ impl Decision {
         match self {
             Self::Allow(permit) => permit.reason(),
             Self::Challenge(challenge) => challenge.reason,
-            Self::Forbid(reason) | Self::Refuse(reason) | Self::Unavailable(reason) => *reason,
+            Self::Forbid(forbidden) => forbidden.reason,
+            Self::Refuse(reason) | Self::Unavailable(reason) => *reason,
             Self::OwnEndpoint => Reason::OwnEndpoint,
             Self::Preflight(_) => Reason::PreflightAllowed,
             Self::SignIn(sign_in) => sign_in.reason,
+        }
+    }
+
+    /// Who the caller is, as far as that is known, allowed or not.
+    pub fn caller(&self) -> Option<&Arc<Caller>> {
+        match self {
+            Self::Allow(permit) => permit.caller(),
+            Self::Forbid(forbidden) => forbidden.caller.as_ref(),
+            _ => None,
         }
     }
 

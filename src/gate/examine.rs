@@ -11,7 +11,7 @@ use crate::gate::authorize::Rule;
 use crate::gate::caller::Caller;
 use crate::gate::credential::{Credential, CredentialKind, extract};
 use crate::gate::decision::{
-    BearerError, Challenge, Decision, Permit, PreflightAnswer, Reason, SignIn, Step,
+    BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
 };
 use crate::gate::facts::Facts;
 use crate::gate::navigation::is_navigation;
@@ -144,7 +144,7 @@ fn without_identity(
     request: &RequestView<'_>,
 ) -> Option<Decision> {
     if request.wants_upgrade() && route.upgrades == Upgrades::Refuse {
-        return Some(Decision::Forbid(Reason::UpgradeNotAllowed));
+        return Some(Decision::Forbid(Reason::UpgradeNotAllowed.into()));
     }
     if route.access == Access::Public {
         return Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route))));
@@ -161,7 +161,7 @@ fn preflight(route_id: RouteId, route: &Arc<Route>, request: &RequestView<'_>) -
                 .text(header::ORIGIN)
                 .filter(|origin| origins.contains(&origin.to_ascii_lowercase()));
             let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) else {
-                return Some(Decision::Forbid(Reason::PreflightRefused));
+                return Some(Decision::Forbid(Reason::PreflightRefused.into()));
             };
             let (methods, headers) = (methods.clone(), headers.clone());
             let max_age = max_age.as_secs();
@@ -191,13 +191,13 @@ const fn unusable(reason: Reason) -> Decision {
 impl Inquiry<'_> {
     fn admit(&self, caller: Arc<Caller>, kind: CredentialKind, now: Timestamp) -> Decision {
         if let Err(reason) = self.route.rule.admits(caller.identity(), now) {
-            return self.not_enough(reason, kind);
+            return self.not_enough(reason, caller, kind);
         }
         if kind == CredentialKind::Cookie
             && self.request.wants_upgrade()
             && !self.origin_may_upgrade()
         {
-            return Decision::Forbid(Reason::CrossOriginUpgrade);
+            return self.forbid(Reason::CrossOriginUpgrade, caller);
         }
         match caller.headers(&self.route.headers).map(Arc::clone) {
             Ok(fields) => Decision::Allow(Permit::identified(
@@ -206,21 +206,26 @@ impl Inquiry<'_> {
                 kind,
                 fields,
             )),
-            Err(_) => Decision::Forbid(Reason::IdentityTooLarge),
+            Err(_) => self.forbid(Reason::IdentityTooLarge, caller),
         }
     }
 
     /// A known caller who may not pass. A program that could sign in better is told so
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
-    fn not_enough(&self, reason: Reason, kind: CredentialKind) -> Decision {
+    fn not_enough(&self, reason: Reason, caller: Arc<Caller>, kind: CredentialKind) -> Decision {
         if kind == CredentialKind::Cookie || !Rule::is_about_authentication(reason) {
-            return Decision::Forbid(reason);
+            return self.forbid(reason, caller);
         }
         let error = BearerError::InsufficientUserAuthentication {
             acr_values: self.route.rule.acr_any.clone(),
             max_age: self.route.rule.max_auth_age.map(|age| age.as_secs()),
         };
         Decision::Challenge(Challenge { reason, error: Some(error), login_url: None })
+    }
+
+    fn forbid(&self, reason: Reason, caller: Arc<Caller>) -> Decision {
+        let login_url = if is_navigation(&self.request) { self.login_url() } else { None };
+        Decision::Forbid(Forbidden { reason, caller: Some(caller), login_url })
     }
 
     /// Nobody could be identified; `failure` says why, if something was offered.

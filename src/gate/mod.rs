@@ -23,7 +23,7 @@ pub use authorize::Rule;
 pub use caller::Caller;
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
 pub use decision::{
-    BearerError, Challenge, Decision, Permit, PreflightAnswer, Reason, SignIn, Step,
+    BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
 };
 pub use examine::{Examined, Inquiry, examine, judge};
 pub use facts::{Facts, KeyAnswer, KeyDoubt, KeyQuestion, KeyRing, KeyState, ProviderId};
@@ -36,3 +36,4 @@ pub use propagate::{ManagedNames, MethodRules};
 pub use request::{RequestView, Scheme};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
 pub use target::Target;
+
