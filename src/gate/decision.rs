@@ -14,7 +14,12 @@ use crate::gate::route::RouteId;
 #[derive(Debug)]
 pub enum Step {
     /// The decision.
-    Decided(Decision),
+    Decided {
+        /// What is to be done.
+        decision: Decision,
+        /// Which credential, by its place in the inquiry, was found to hold: worth remembering with the decision's caller.
+        by: Option<usize>,
+    },
     /// The question to ask before judging again.
     Missing(KeyQuestion),
 }

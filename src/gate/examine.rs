@@ -38,7 +38,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// The route that was found.
-    pub fn route(&self) -> &Route {
+    pub const fn route(&self) -> &Arc<Route> {
         self.route
     }
 }
@@ -92,7 +92,7 @@ pub fn judge(inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Step {
             }
         }
     }
-    Step::Decided(inquiry.turn_away(first_failure))
+    Step::Decided { decision: inquiry.turn_away(first_failure), by: None }
 }
 
 const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Examined<'a> {
