@@ -82,10 +82,13 @@ pub fn judge(inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Step {
     let mut first_failure = None;
     for (index, credential) in inquiry.credentials.iter().enumerate() {
         match authenticate(inquiry.policy, credential, index, facts, now) {
-            Ok(caller) => return Step::Decided(inquiry.admit(caller, credential.kind(), now)),
+            Ok(caller) => {
+                let decision = inquiry.admit(caller, credential.kind(), now);
+                return Step::Decided { decision, by: Some(index) };
+            }
             Err(Failure::Missing(question)) => return Step::Missing(question),
             Err(Failure::Unavailable(reason)) => {
-                return Step::Decided(Decision::Unavailable(reason));
+                return Step::Decided { decision: Decision::Unavailable(reason), by: None };
             }
             Err(Failure::Rejected(reason)) => {
                 first_failure.get_or_insert(reason);
