@@ -8,13 +8,17 @@ use crate::gate::caller::{Caller, Fields};
 use crate::gate::credential::CredentialKind;
 use crate::gate::facts::KeyQuestion;
 use crate::gate::policy::Route;
-use crate::gate::route::RouteId;
 
 /// A decision, or the one fact that is still missing for it.
 #[derive(Debug)]
 pub enum Step {
     /// The decision.
-    Decided(Decision),
+    Decided {
+        /// What is to be done.
+        decision: Decision,
+        /// Which credential, by its place in the inquiry, was found to hold: worth remembering with the decision's caller.
+        by: Option<usize>,
+    },
     /// The question to ask before judging again.
     Missing(KeyQuestion),
 }
@@ -28,7 +32,7 @@ pub enum Decision {
     /// ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     Challenge(Challenge),
     /// 403: known, but not for this route.
-    Forbid(Reason),
+    Forbid(Forbidden),
     /// An endpoint of sidegate itself.
     OwnEndpoint,
     /// Answer a CORS preflight.
@@ -50,6 +54,23 @@ pub struct Challenge {
     pub error: Option<BearerError>,
     /// Where a person could sign in.
     pub login_url: Option<String>,
+}
+
+/// A 403 and whom it is for.
+#[derive(Debug)]
+pub struct Forbidden {
+    /// Why.
+    pub reason: Reason,
+    /// Who is turned away, if that is known.
+    pub caller: Option<Arc<Caller>>,
+    /// Where a person could sign in as somebody else.
+    pub login_url: Option<String>,
+}
+
+impl From<Reason> for Forbidden {
+    fn from(reason: Reason) -> Self {
+        Self { reason, caller: None, login_url: None }
+    }
 }
 
 /// The `error` values of [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1) and
@@ -95,7 +116,6 @@ pub struct PreflightAnswer {
 /// upstream.
 #[derive(Debug)]
 pub struct Permit {
-    route_id: RouteId,
     route: Arc<Route>,
     caller: Option<Passed>,
     fields: Option<Fields>,
@@ -108,22 +128,17 @@ struct Passed {
 }
 
 impl Permit {
-    pub(super) const fn anonymous(route_id: RouteId, route: Arc<Route>) -> Self {
-        Self { route_id, route, caller: None, fields: None }
+    pub(super) const fn anonymous(route: Arc<Route>) -> Self {
+        Self { route, caller: None, fields: None }
     }
 
     pub(super) fn identified(
-        (route_id, route): (RouteId, Arc<Route>),
+        route: Arc<Route>,
         caller: Arc<Caller>,
         kind: CredentialKind,
         fields: Fields,
     ) -> Self {
-        Self { route_id, route, caller: Some(Passed { caller, kind }), fields: Some(fields) }
-    }
-
-    /// The route's id.
-    pub const fn route_id(&self) -> RouteId {
-        self.route_id
+        Self { route, caller: Some(Passed { caller, kind }), fields: Some(fields) }
     }
 
     /// The route that the request may take.
@@ -273,10 +288,20 @@ impl Decision {
         match self {
             Self::Allow(permit) => permit.reason(),
             Self::Challenge(challenge) => challenge.reason,
-            Self::Forbid(reason) | Self::Refuse(reason) | Self::Unavailable(reason) => *reason,
+            Self::Forbid(forbidden) => forbidden.reason,
+            Self::Refuse(reason) | Self::Unavailable(reason) => *reason,
             Self::OwnEndpoint => Reason::OwnEndpoint,
             Self::Preflight(_) => Reason::PreflightAllowed,
             Self::SignIn(sign_in) => sign_in.reason,
+        }
+    }
+
+    /// Who the caller is, as far as that is known, allowed or not.
+    pub fn caller(&self) -> Option<&Arc<Caller>> {
+        match self {
+            Self::Allow(permit) => permit.caller(),
+            Self::Forbid(forbidden) => forbidden.caller.as_ref(),
+            _ => None,
         }
     }
 

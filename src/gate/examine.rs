@@ -11,21 +11,20 @@ use crate::gate::authorize::Rule;
 use crate::gate::caller::Caller;
 use crate::gate::credential::{Credential, CredentialKind, extract};
 use crate::gate::decision::{
-    BearerError, Challenge, Decision, Permit, PreflightAnswer, Reason, SignIn, Step,
+    BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
 };
 use crate::gate::facts::Facts;
 use crate::gate::navigation::is_navigation;
 use crate::gate::policy::{Access, Policy, Preflight, Route, Upgrades};
 use crate::gate::readings::readings;
 use crate::gate::request::RequestView;
-use crate::gate::route::{Match, RouteId};
+use crate::gate::route::Match;
 
 /// A request whose route is found and whose credentials are read: what is left is to judge them.
 #[derive(Debug)]
 pub struct Inquiry<'a> {
     policy: &'a Policy,
     request: RequestView<'a>,
-    route_id: RouteId,
     route: &'a Arc<Route>,
     credentials: SmallVec<[Credential<'a>; 2]>,
     explicit: bool,
@@ -38,7 +37,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// The route that was found.
-    pub fn route(&self) -> &Route {
+    pub const fn route(&self) -> &Arc<Route> {
         self.route
     }
 }
@@ -59,19 +58,18 @@ pub enum Examined<'a> {
 
 /// Finds the route of `request` and reads what it offers.
 pub fn examine<'a>(policy: &'a Policy, request: RequestView<'a>) -> Examined<'a> {
-    let found = match find(policy, &request) {
+    let route = match find(policy, &request) {
         Ok(Found::Own) => return decided(Decision::OwnEndpoint, None),
-        Ok(Found::Route(found)) => found,
+        Ok(Found::Route(route)) => route,
         Err(reason) => return decided(Decision::Refuse(reason), None),
     };
-    let (route_id, route) = found;
-    if let Some(decision) = without_identity(route_id, route, &request) {
+    if let Some(decision) = without_identity(route, &request) {
         return decided(decision, Some(route));
     }
     match extract(policy, route, &request) {
         Ok(offer) => {
             let (credentials, explicit) = (offer.credentials, offer.explicit);
-            Examined::Open(Inquiry { policy, request, route_id, route, credentials, explicit })
+            Examined::Open(Inquiry { policy, request, route, credentials, explicit })
         }
         Err(reason) => decided(unusable(reason), Some(route)),
     }
@@ -82,17 +80,20 @@ pub fn judge(inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Step {
     let mut first_failure = None;
     for (index, credential) in inquiry.credentials.iter().enumerate() {
         match authenticate(inquiry.policy, credential, index, facts, now) {
-            Ok(caller) => return Step::Decided(inquiry.admit(caller, credential.kind(), now)),
+            Ok(caller) => {
+                let decision = inquiry.admit(caller, credential.kind(), now);
+                return Step::Decided { decision, by: Some(index) };
+            }
             Err(Failure::Missing(question)) => return Step::Missing(question),
             Err(Failure::Unavailable(reason)) => {
-                return Step::Decided(Decision::Unavailable(reason));
+                return Step::Decided { decision: Decision::Unavailable(reason), by: None };
             }
             Err(Failure::Rejected(reason)) => {
                 first_failure.get_or_insert(reason);
             }
         }
     }
-    Step::Decided(inquiry.turn_away(first_failure))
+    Step::Decided { decision: inquiry.turn_away(first_failure), by: None }
 }
 
 const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Examined<'a> {
@@ -101,7 +102,7 @@ const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Exami
 
 enum Found<'a> {
     Own,
-    Route((RouteId, &'a Arc<Route>)),
+    Route(&'a Arc<Route>),
 }
 
 /// The one route under which every reading of the target falls.
@@ -118,9 +119,7 @@ fn find<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, 
         Place::Own => Ok(Found::Own),
         Place::Table(Match::NoHost) => Err(Reason::UnknownHost),
         Place::Table(Match::NoPath) => Err(Reason::NoRoute),
-        Place::Table(Match::Route(id)) => {
-            policy.route(id).map(|route| Found::Route((id, route))).ok_or(Reason::NoRoute)
-        }
+        Place::Table(Match::Route(id)) => policy.route(id).map(Found::Route).ok_or(Reason::NoRoute),
     }
 }
 
@@ -138,30 +137,26 @@ fn lookup(policy: &Policy, request: &RequestView<'_>, path: &[u8]) -> Place {
 }
 
 /// Decisions that hold whoever is calling.
-fn without_identity(
-    route_id: RouteId,
-    route: &Arc<Route>,
-    request: &RequestView<'_>,
-) -> Option<Decision> {
+fn without_identity(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
     if request.wants_upgrade() && route.upgrades == Upgrades::Refuse {
-        return Some(Decision::Forbid(Reason::UpgradeNotAllowed));
+        return Some(Decision::Forbid(Reason::UpgradeNotAllowed.into()));
     }
     if route.access == Access::Public {
-        return Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route))));
+        return Some(Decision::Allow(Permit::anonymous(Arc::clone(route))));
     }
-    if request.is_preflight() { preflight(route_id, route, request) } else { None }
+    if request.is_preflight() { preflight(route, request) } else { None }
 }
 
-fn preflight(route_id: RouteId, route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
+fn preflight(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
     match &route.preflight {
         Preflight::Refuse => None,
-        Preflight::Forward => Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route)))),
+        Preflight::Forward => Some(Decision::Allow(Permit::anonymous(Arc::clone(route)))),
         Preflight::Answer { origins, methods, headers, max_age, credentials } => {
             let origin = request
                 .text(header::ORIGIN)
                 .filter(|origin| origins.contains(&origin.to_ascii_lowercase()));
             let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) else {
-                return Some(Decision::Forbid(Reason::PreflightRefused));
+                return Some(Decision::Forbid(Reason::PreflightRefused.into()));
             };
             let (methods, headers) = (methods.clone(), headers.clone());
             let max_age = max_age.as_secs();
@@ -191,30 +186,27 @@ const fn unusable(reason: Reason) -> Decision {
 impl Inquiry<'_> {
     fn admit(&self, caller: Arc<Caller>, kind: CredentialKind, now: Timestamp) -> Decision {
         if let Err(reason) = self.route.rule.admits(caller.identity(), now) {
-            return self.not_enough(reason, kind);
+            return self.not_enough(reason, caller, kind);
         }
         if kind == CredentialKind::Cookie
             && self.request.wants_upgrade()
             && !self.origin_may_upgrade()
         {
-            return Decision::Forbid(Reason::CrossOriginUpgrade);
+            return self.forbid(Reason::CrossOriginUpgrade, caller);
         }
         match caller.headers(&self.route.headers).map(Arc::clone) {
-            Ok(fields) => Decision::Allow(Permit::identified(
-                (self.route_id, Arc::clone(self.route)),
-                caller,
-                kind,
-                fields,
-            )),
-            Err(_) => Decision::Forbid(Reason::IdentityTooLarge),
+            Ok(fields) => {
+                Decision::Allow(Permit::identified(Arc::clone(self.route), caller, kind, fields))
+            }
+            Err(_) => self.forbid(Reason::IdentityTooLarge, caller),
         }
     }
 
     /// A known caller who may not pass. A program that could sign in better is told so
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
-    fn not_enough(&self, reason: Reason, kind: CredentialKind) -> Decision {
+    fn not_enough(&self, reason: Reason, caller: Arc<Caller>, kind: CredentialKind) -> Decision {
         if kind == CredentialKind::Cookie || !Rule::is_about_authentication(reason) {
-            return Decision::Forbid(reason);
+            return self.forbid(reason, caller);
         }
         let error = BearerError::InsufficientUserAuthentication {
             acr_values: self.route.rule.acr_any.clone(),
@@ -223,11 +215,16 @@ impl Inquiry<'_> {
         Decision::Challenge(Challenge { reason, error: Some(error), login_url: None })
     }
 
+    fn forbid(&self, reason: Reason, caller: Arc<Caller>) -> Decision {
+        let login_url = if is_navigation(&self.request) { self.login_url() } else { None };
+        Decision::Forbid(Forbidden { reason, caller: Some(caller), login_url })
+    }
+
     /// Nobody could be identified; `failure` says why, if something was offered.
     fn turn_away(&self, failure: Option<Reason>) -> Decision {
         let guest = self.route.access == Access::Optional && (failure.is_none() || !self.explicit);
         if guest {
-            return Decision::Allow(Permit::anonymous(self.route_id, Arc::clone(self.route)));
+            return Decision::Allow(Permit::anonymous(Arc::clone(self.route)));
         }
         let reason = failure.unwrap_or(Reason::MissingCredential);
         let error = failure.map(|_| BearerError::InvalidToken);

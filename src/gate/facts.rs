@@ -99,6 +99,11 @@ impl<'a> Facts<'a> {
         self.answers.iter().any(|(asked, _)| asked == question)
     }
 
+    /// Whether `caller` is who the credential at `index` was found to be before.
+    pub fn knew(&self, index: usize, caller: &Arc<Caller>) -> bool {
+        self.remembered(index).is_some_and(|known| Arc::ptr_eq(known, caller))
+    }
+
     pub(super) fn remembered(&self, index: usize) -> Option<&Arc<Caller>> {
         self.remembered.get(index).and_then(Option::as_ref)
     }

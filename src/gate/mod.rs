@@ -23,7 +23,7 @@ pub use authorize::Rule;
 pub use caller::Caller;
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
 pub use decision::{
-    BearerError, Challenge, Decision, Permit, PreflightAnswer, Reason, SignIn, Step,
+    BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
 };
 pub use examine::{Examined, Inquiry, examine, judge};
 pub use facts::{Facts, KeyAnswer, KeyDoubt, KeyQuestion, KeyRing, KeyState, ProviderId};
