@@ -17,7 +17,11 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn at_line(line: usize, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn at_line(
+        line: usize,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         let (message, remedy) = (message.into(), remedy.into());
         Self { path: KeyPath::root(), line: Some(line), message, remedy }
     }
@@ -166,13 +170,23 @@ impl Report {
     }
 
     /// Notes something that makes the configuration unusable.
-    pub(crate) fn refuse(&mut self, path: &KeyPath, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn refuse(
+        &mut self,
+        path: &KeyPath,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         let problem = self.problem(path, message.into(), remedy.into());
         self.problems.push(problem);
     }
 
     /// Notes something that a person should look at.
-    pub(crate) fn warn(&mut self, path: &KeyPath, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn warn(
+        &mut self,
+        path: &KeyPath,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         let warning = self.problem(path, message.into(), remedy.into());
         self.warnings.push(warning);
     }

@@ -85,7 +85,10 @@ fn span_part<'t>(text: &str, rest: &'t str) -> Result<(u64, u64, &'t str), UnitE
     let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (unit, after) = after.split_at(letters);
     if unit.is_empty() && after.is_empty() {
-        return Err(UnitError::new(format!("`{text}` has no unit"), format!("write {text}s, or another of ms, m, h, d")));
+        return Err(UnitError::new(
+            format!("`{text}` has no unit"),
+            format!("write {text}s, or another of ms, m, h, d"),
+        ));
     }
     let known = DURATION_UNITS.iter().find(|(name, _)| *name == unit);
     let (_, milliseconds) = known.ok_or_else(|| not_a_span(text))?;
@@ -98,7 +101,10 @@ fn bounded_span(text: &str, milliseconds: u64) -> Result<Span, UnitError> {
         return Err(not_a_span(text));
     }
     if span > LONGEST {
-        return Err(UnitError::new(format!("`{text}` is longer than ten years"), "write at most 3650d"));
+        return Err(UnitError::new(
+            format!("`{text}` is longer than ten years"),
+            "write at most 3650d",
+        ));
     }
     Ok(Span(span))
 }
@@ -132,7 +138,10 @@ impl Size {
         let (_, bytes) = known.ok_or_else(|| not_a_size(text))?;
         match number.checked_mul(*bytes).filter(|bytes| *bytes <= LARGEST) {
             Some(bytes) => Ok(Self(bytes)),
-            None => Err(UnitError::new(format!("`{text}` is more than a pebibyte"), "write a smaller size")),
+            None => Err(UnitError::new(
+                format!("`{text}` is more than a pebibyte"),
+                "write a smaller size",
+            )),
         }
     }
 
@@ -282,7 +291,10 @@ mod tests {
         for text in ["", "64", "64K", "64kb", "64 KiB", "1.5MiB", "-1B", "99999999999GiB"] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert_eq!(Size::parse("64").unwrap_err().remedy, "write 64B, or another of KiB, MiB, GiB, KB, MB, GB");
+        assert_eq!(
+            Size::parse("64").unwrap_err().remedy,
+            "write 64B, or another of KiB, MiB, GiB, KB, MB, GB"
+        );
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(crate) fn parse(text: &str) -> Result<Document, Vec<Problem>> {
 fn check_text(text: &str) -> Result<(), Problem> {
     if text.len() > MAX_BYTES {
         let found = text.len();
-        let message = format!("the file has {found} bytes, more than the {MAX_BYTES} that are read");
+        let message =
+            format!("the file has {found} bytes, more than the {MAX_BYTES} that are read");
         return Err(Problem::of_file(message, "split what is generated from what is configured"));
     }
     for (index, line) in text.split('\n').enumerate() {
@@ -58,7 +59,11 @@ fn check_text(text: &str) -> Result<(), Problem> {
 fn check_line(line: &str, number: usize) -> Result<(), Problem> {
     if let Some(odd) = line.chars().find(|c| is_odd(*c)) {
         let message = format!("has the character U+{:04X}, which no editor shows", u32::from(odd));
-        return Err(Problem::at_line(number, message, "delete it, or write it as an escape in double quotes"));
+        return Err(Problem::at_line(
+            number,
+            message,
+            "delete it, or write it as an escape in double quotes",
+        ));
     }
     let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
     if line[..indentation].contains('\t') && !line.trim().is_empty() {
@@ -69,13 +74,16 @@ fn check_line(line: &str, number: usize) -> Result<(), Problem> {
 
 /// Control characters, and line ends that only some readers take for one.
 fn is_odd(c: char) -> bool {
-    (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && c != '\t')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn disputed(error: &serde_yaml::Error) -> Problem {
     let remedy = "write it more plainly: quote texts that have `:`, `#`, `*` or `&` in them";
     match error.location() {
-        Some(place) => Problem::at_line(place.line(), format!("is not plain YAML: {error}"), remedy),
+        Some(place) => {
+            Problem::at_line(place.line(), format!("is not plain YAML: {error}"), remedy)
+        }
         None => Problem::of_file(format!("is not plain YAML: {error}"), remedy),
     }
 }
@@ -102,7 +110,11 @@ impl Reader {
         }
     }
 
-    fn list<'a>(&mut self, items: impl Iterator<Item = (&'a tree::Shared, &'a Yaml)>, path: &KeyPath) -> Value {
+    fn list<'a>(
+        &mut self,
+        items: impl Iterator<Item = (&'a tree::Shared, &'a Yaml)>,
+        path: &KeyPath,
+    ) -> Value {
         let read = |(index, (node, yaml)): (usize, (&tree::Shared, &Yaml))| {
             let path = path.index(index);
             self.lines.record(path.clone(), node.line);
@@ -154,11 +166,16 @@ impl Reader {
 
     fn number(&mut self, node: &Node, text: &str, number: &serde_yaml::Number) -> Value {
         // `010` is eight to some and ten to others, `1_000` a text to some; `0x10` surprises everyone.
-        let plain_decimal = number.to_string() == text || text.parse::<f64>().ok() == number.as_f64();
+        let plain_decimal =
+            number.to_string() == text || text.parse::<f64>().ok() == number.as_f64();
         let value = serde_json::to_value(number).unwrap_or(Value::Null);
         if !value.is_number() || !plain_decimal || text.starts_with('+') {
             let message = format!("`{text}` can be read in several ways");
-            self.problems.push(Problem::at_line(node.line, message, "write a plain decimal number, or put it in quotes"));
+            self.problems.push(Problem::at_line(
+                node.line,
+                message,
+                "write a plain decimal number, or put it in quotes",
+            ));
         }
         value
     }

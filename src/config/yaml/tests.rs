@@ -57,8 +57,10 @@ fn an_alias_inside_its_anchor_is_refused() {
 fn duplicate_keys_are_all_told_with_both_lines() {
     let problems = parse("a: 1\nb: {c: 1, c: 2}\na: 2\n").unwrap_err();
     let told: Vec<_> = problems.iter().map(|p| (p.line(), p.message())).collect();
-    let expected =
-        [(Some(2), "`c` is written twice, first on line 2"), (Some(3), "`a` is written twice, first on line 1")];
+    let expected = [
+        (Some(2), "`c` is written twice, first on line 2"),
+        (Some(3), "`a` is written twice, first on line 1"),
+    ];
     assert_eq!(told, expected);
 }
 
@@ -74,7 +76,11 @@ fn what_readers_could_take_differently_is_refused() {
         ("1: x\n", Some(1), "the key `1` is not text"),
         ("a: {true: x}\n", Some(1), "the key `true` is not text"),
         ("? [a]\n: b\n", Some(1), "has a key that is not text"),
-        ("a: &a {b: 1}\nc:\n  <<: *a\n", Some(3), "is a merge key, which readers treat differently"),
+        (
+            "a: &a {b: 1}\nc:\n  <<: *a\n",
+            Some(3),
+            "is a merge key, which readers treat differently",
+        ),
         ("a: 0x10\n", Some(1), "`0x10` can be read in several ways"),
         ("a: 0o17\n", Some(1), "`0o17` can be read in several ways"),
         ("a: .inf\n", Some(1), "`.inf` can be read in several ways"),
@@ -87,7 +93,9 @@ fn what_readers_could_take_differently_is_refused() {
 
 #[test]
 fn broken_yaml_has_a_line() {
-    for (text, line) in [("a: [1, 2\n", 2), ("a: 1\n  b: 2\n", 2), ("a: 'x\n", 2), ("a: *nobody\n", 1)] {
+    for (text, line) in
+        [("a: [1, 2\n", 2), ("a: 1\n  b: 2\n", 2), ("a: 'x\n", 2), ("a: *nobody\n", 1)]
+    {
         let (found, message) = problem(text);
         assert!(message.starts_with("is not YAML: "), "{message}");
         assert!(found.is_some_and(|found| found <= line && found > 0), "{text:?} {found:?}");

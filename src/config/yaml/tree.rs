@@ -64,7 +64,10 @@ pub(super) fn read(text: &str) -> Result<Shared, Vec<Problem>> {
         builder.take(event, span).map_err(|problem| vec![problem])?;
     }
     let Some(root) = builder.root else {
-        return Err(vec![Problem::of_file("the file is empty", "begin with the reference, config.yaml")]);
+        return Err(vec![Problem::of_file(
+            "the file is empty",
+            "begin with the reference, config.yaml",
+        )]);
     };
     if builder.duplicates.is_empty() { Ok(root) } else { Err(builder.duplicates) }
 }
@@ -72,7 +75,11 @@ pub(super) fn read(text: &str) -> Result<Shared, Vec<Problem>> {
 fn not_yaml(error: &ScanError) -> Problem {
     let line = error.marker().line();
     let message = format!("is not YAML: {}", error.info());
-    Problem::at_line(line, message, "look for a missing quote, bracket, colon or indentation here or just above")
+    Problem::at_line(
+        line,
+        message,
+        "look for a missing quote, bracket, colon or indentation here or just above",
+    )
 }
 
 /// A list or mapping that has not ended yet.
@@ -101,18 +108,25 @@ impl Builder {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => self.begin_document(line),
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
-                Err(Problem::at_line(line, "has a YAML tag", "remove the word that begins with `!`"))
-            }
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => Err(Problem::at_line(
+                line,
+                "has a YAML tag",
+                "remove the word that begins with `!`",
+            )),
             Event::Scalar(text, style, anchor, None) => {
-                let shape = Shape::Text { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let shape =
+                    Shape::Text { text: text.into_owned(), plain: style == ScalarStyle::Plain };
                 self.add(Node { line, shape, weight: 1 }, anchor)
             }
             Event::Alias(anchor) => self.repeat(anchor, line),
             Event::SequenceStart(anchor, None) => self.begin(line, anchor, Kind::List(Vec::new())),
-            Event::MappingStart(anchor, None) => {
-                self.begin(line, anchor, Kind::Map { entries: Vec::new(), key: None, first: HashMap::new() })
-            }
+            Event::MappingStart(anchor, None) => self.begin(
+                line,
+                anchor,
+                Kind::Map { entries: Vec::new(), key: None, first: HashMap::new() },
+            ),
             Event::SequenceEnd | Event::MappingEnd => self.end(),
         }
     }
@@ -121,13 +135,21 @@ impl Builder {
         if self.root.is_none() {
             return Ok(());
         }
-        Err(Problem::at_line(line, "begins a second document", "keep one document: remove the `---`"))
+        Err(Problem::at_line(
+            line,
+            "begins a second document",
+            "keep one document: remove the `---`",
+        ))
     }
 
     fn begin(&mut self, line: usize, anchor: usize, kind: Kind) -> Result<(), Problem> {
         if self.open.len() == MAX_DEPTH {
             let message = format!("is nested deeper than {MAX_DEPTH} levels");
-            return Err(Problem::at_line(line, message, "nothing here is that deep: look for a stray `[` or `{`"));
+            return Err(Problem::at_line(
+                line,
+                message,
+                "nothing here is that deep: look for a stray `[` or `{`",
+            ));
         }
         if matches!(self.open.last(), Some(Open { kind: Kind::Map { key: None, .. }, .. })) {
             return Err(no_text_key(line));
@@ -140,11 +162,14 @@ impl Builder {
         let Some(Open { line, anchor, kind }) = self.open.pop() else { return Ok(()) };
         let (shape, weight) = match kind {
             Kind::List(items) => {
-                let weight = items.iter().fold(1, |sum: usize, item| sum.saturating_add(item.weight));
+                let weight =
+                    items.iter().fold(1, |sum: usize, item| sum.saturating_add(item.weight));
                 (Shape::List(items), weight)
             }
             Kind::Map { entries, .. } => {
-                let weight = entries.iter().fold(1, |sum: usize, entry| sum.saturating_add(entry.value.weight));
+                let weight = entries
+                    .iter()
+                    .fold(1, |sum: usize, entry| sum.saturating_add(entry.value.weight));
                 (Shape::Map(entries), weight)
             }
         };
@@ -163,14 +188,19 @@ impl Builder {
     fn repeat(&mut self, anchor: usize, line: usize) -> Result<(), Problem> {
         // The parser knows an alias only after its anchor; an anchor that is still open contains its alias.
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err(Problem::at_line(line, "is an alias inside its own anchor", "write the value out"));
+            return Err(Problem::at_line(
+                line,
+                "is an alias inside its own anchor",
+                "write the value out",
+            ));
         };
         self.place(Rc::clone(node), line)
     }
 
     fn place(&mut self, node: Shared, line: usize) -> Result<(), Problem> {
         if node.weight > MAX_VALUES {
-            let message = format!("has more than {MAX_VALUES} values once its aliases are written out");
+            let message =
+                format!("has more than {MAX_VALUES} values once its aliases are written out");
             return Err(Problem::at_line(line, message, "use fewer aliases"));
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
@@ -193,18 +223,28 @@ impl Builder {
 
 fn key_text(node: &Node, line: usize) -> Result<String, Problem> {
     match &node.shape {
-        Shape::Text { text, plain: true } if text == "<<" => {
-            Err(Problem::at_line(line, "is a merge key, which readers treat differently", "write the keys out"))
-        }
+        Shape::Text { text, plain: true } if text == "<<" => Err(Problem::at_line(
+            line,
+            "is a merge key, which readers treat differently",
+            "write the keys out",
+        )),
         Shape::Text { text, .. } => Ok(text.clone()),
         Shape::List(_) | Shape::Map(_) => Err(no_text_key(line)),
     }
 }
 
 fn no_text_key(line: usize) -> Problem {
-    Problem::at_line(line, "has a key that is not text", "put texts with braces or brackets in quotes")
+    Problem::at_line(
+        line,
+        "has a key that is not text",
+        "put texts with braces or brackets in quotes",
+    )
 }
 
 fn duplicate(key: &str, line: usize, first: usize) -> Problem {
-    Problem::at_line(line, format!("`{key}` is written twice, first on line {first}"), "keep one of the two")
+    Problem::at_line(
+        line,
+        format!("`{key}` is written twice, first on line {first}"),
+        "keep one of the two",
+    )
 }
