@@ -5,6 +5,8 @@
 
 mod hint;
 
+pub(crate) use hint::nearest;
+
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span, UNIT_KEYWORD, UnitError};

@@ -14,7 +14,7 @@ mod secret;
 mod upstream;
 
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
-pub(crate) use identity::{Assertion, Disposal, HeaderSet, Identity, RouteAssertion};
+pub(crate) use identity::{Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion};
 pub(crate) use list::List;
 pub(crate) use process::{
     Admin, AdminListener, AdminWord, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Session,

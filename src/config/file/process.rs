@@ -136,6 +136,8 @@ pub(crate) struct Timeouts {
     pub(crate) header: Span,
     /// How long a client's connection may be silent between requests.
     pub(crate) idle: Span,
+    /// How long a client may take to send, or to take, the next piece of a body.
+    pub(crate) body: Span,
     /// Making a connection to an upstream, TLS included.
     pub(crate) connect: Span,
     /// How long an upstream may be silent: before the first byte of its answer, and between any two after.
@@ -157,6 +159,7 @@ impl Default for Timeouts {
         Self {
             header: Span::secs(10),
             idle: Span::secs(75),
+            body: Span::secs(60),
             connect: Span::secs(5),
             read: Span::secs(60),
             write: Span::secs(60),
@@ -184,20 +187,12 @@ impl Default for Cache {
 }
 
 /// How providers are reached. Proxies are taken from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Egress {
     /// PEM files with authorities that are trusted beside those of the system.
     #[schemars(extend("examples" = ["/etc/sidegate/internal-ca.pem"]))]
     pub(crate) ca: Option<List<PathBuf>>,
-    /// One exchange with a provider, from look-up to last byte.
-    pub(crate) timeout: Span,
-}
-
-impl Default for Egress {
-    fn default() -> Self {
-        Self { ca: None, timeout: Span::secs(5) }
-    }
 }
 
 /// Sign-in sessions.
