@@ -72,6 +72,21 @@ fn no_key_holds_by_an_algorithm_of_another_kind() {
     }
 }
 
+/// The choice of the key prevents it already; this is the second lock.
+#[test]
+fn a_key_refuses_algorithms_of_another_kind_by_itself() {
+    let example = &examples()[1];
+    let octets = |name: &str| URL_SAFE_NO_PAD.decode(example.key[name].as_str().unwrap()).unwrap();
+    let verifier =
+        Verifier::curve(KeyKind::P256, &[vec![4], octets("x"), octets("y")].concat()).unwrap();
+    let (signed, signature) = example.token.rsplit_once('.').unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    for algorithm in Algorithm::ALL {
+        let holds = verifier.accepts(algorithm, signed.as_bytes(), &signature);
+        assert_eq!(holds, algorithm == Algorithm::Es256, "{algorithm}");
+    }
+}
+
 /// What Wycheproof says of one signature, and what is said here. `Acceptable` may go either way.
 struct Tally {
     set: &'static str,
