@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 /// A 2048-bit modulus: RFC 7515 §A.2.
@@ -331,4 +332,18 @@ fn sets_are_equal_by_what_they_would_do() {
 fn debug_text_names_keys_and_shows_no_number() {
     let text = format!("{:?}", parse(&[with(p256_key(), &json!({ "kid": "a" }))]).unwrap().keys);
     assert_eq!(text, r#"[PublicKey { kid: Some("a"), kind: P256, algorithms: {Es256}, .. }]"#);
+}
+
+proptest! {
+    #[test]
+    fn no_key_set_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        drop(KeySet::parse(&bytes));
+    }
+
+    #[test]
+    fn no_numbers_of_a_key_panic(n in prop::collection::vec(any::<u8>(), 0..300), e in prop::collection::vec(any::<u8>(), 0..6)) {
+        let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+        let keys = [with(rsa_key(), &json!({ "n": n, "e": e })), with(p256_key(), &json!({ "x": n })), with(ed_key(), &json!({ "x": n }))];
+        drop(parse(&keys));
+    }
 }
