@@ -13,6 +13,7 @@ use crate::gate::{Caller, Decision, Permit, Reason, Route};
 use crate::serve::callers::Memo;
 use crate::serve::forwarded::Origin;
 use crate::serve::gatekeeper::Verdict;
+use crate::serve::guard::ConnectionContext;
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
 use crate::telemetry::Outcome;
@@ -36,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) began_millis: u64,
     pub(crate) now: Timestamp,
     pub(crate) id: RequestId,
+    pub(crate) connection: Option<ConnectionContext>,
     pub(crate) memo: Memo,
     pub(crate) progress: Progress,
     pub(crate) origin: Option<Origin>,
@@ -60,8 +62,20 @@ impl Context {
         let started = Instant::now();
         let began_millis = clock.unix_millis();
         let now = Timestamp::from_secs(began_millis / 1000);
-        let (memo, progress) = (Memo::default(), Progress::Fresh);
-        Self { runtime, started, began_millis, now, id, memo, progress, origin: None, told: None, attempts: 0, body_bytes: 0 }
+        Self {
+            runtime,
+            started,
+            began_millis,
+            now,
+            id,
+            connection: None,
+            memo: Memo::default(),
+            progress: Progress::Fresh,
+            origin: None,
+            told: None,
+            attempts: 0,
+            body_bytes: 0,
+        }
     }
 
     /// What lets the request pass, if anything does.

@@ -63,14 +63,12 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     fn on_connection_reuse(&self, _session: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
-        let memo = ConnectionContext::header_received(carried).and_then(|memo| memo.downcast::<Memo>().ok());
-        if let Some(memo) = memo {
+        let Ok(connection) = carried.downcast::<ConnectionContext>() else { return };
+        connection.header_complete();
+        if let Some(memo) = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok()) {
             ctx.memo = *memo;
         }
-    }
-
-    fn persist_connection_context(&self, _session: &Session, ctx: &Context) -> Option<Box<dyn Any + Send + Sync>> {
-        Some(ConnectionContext::carry(Box::new(ctx.memo.clone())))
+        ctx.connection = Some(*connection);
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
@@ -194,6 +192,9 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
         story::told(&self.listener, &self.lines, session, ctx);
+        if let Some(connection) = ctx.connection.take() {
+            connection.leave_memo(Box::new(std::mem::take(&mut ctx.memo)));
+        }
     }
 
     /// pingora's own error log would repeat what clients send; ours says what matters.
