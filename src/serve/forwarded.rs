@@ -71,7 +71,12 @@ impl TrustedProxies {
     }
 
     /// Who is behind `peer`, which connected with `scheme` and sent `headers`.
-    pub(crate) fn origin(&self, peer: Option<IpAddr>, scheme: Scheme, headers: &HeaderMap) -> Origin {
+    pub(crate) fn origin(
+        &self,
+        peer: Option<IpAddr>,
+        scheme: Scheme,
+        headers: &HeaderMap,
+    ) -> Origin {
         let peer = peer.map(|address| address.to_canonical());
         let direct = Origin { client: peer, scheme, trusted: false };
         if self.0.is_empty() {
@@ -126,8 +131,14 @@ fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
 }
 
 /// `X-Forwarded-For` for the upstream: what a trusted proxy sent, and the peer behind it.
-pub(crate) fn forwarded_for(peer: Option<IpAddr>, origin: &Origin, headers: &HeaderMap) -> Option<HeaderValue> {
-    let peer = peer.map(|address| address.to_canonical().to_string()).unwrap_or_else(|| "unknown".to_owned());
+pub(crate) fn forwarded_for(
+    peer: Option<IpAddr>,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Option<HeaderValue> {
+    let peer = peer
+        .map(|address| address.to_canonical().to_string())
+        .unwrap_or_else(|| "unknown".to_owned());
     if !origin.trusted {
         return HeaderValue::try_from(peer).ok();
     }
@@ -155,8 +166,19 @@ mod tests {
 
     #[test]
     fn nobody_is_trusted_by_default() {
-        let found = origin(&[], "10.0.0.1", &[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")]);
-        assert_eq!(found, Origin { client: Some("10.0.0.1".parse().unwrap()), scheme: Scheme::Http, trusted: false });
+        let found = origin(
+            &[],
+            "10.0.0.1",
+            &[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")],
+        );
+        assert_eq!(
+            found,
+            Origin {
+                client: Some("10.0.0.1".parse().unwrap()),
+                scheme: Scheme::Http,
+                trusted: false
+            }
+        );
     }
 
     #[test]
@@ -172,16 +194,28 @@ mod tests {
     #[test]
     fn a_broken_list_ends_at_what_is_known() {
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", "garbage"), "10.0.0.1");
-        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", "1.1.1.1, fe80::1%eth0, 10.0.0.3"), "10.0.0.3");
+        assert_eq!(
+            client(&["10.0.0.0/8"], "10.0.0.1", "1.1.1.1, fe80::1%eth0, 10.0.0.3"),
+            "10.0.0.3"
+        );
     }
 
     #[test]
     fn only_a_trusted_proxy_tells_the_scheme_and_only_once() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "https")]).scheme, Scheme::Https);
-        assert_eq!(origin(&trusted, "9.0.0.1", &[("x-forwarded-proto", "https")]).scheme, Scheme::Http);
+        assert_eq!(
+            origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "https")]).scheme,
+            Scheme::Https
+        );
+        assert_eq!(
+            origin(&trusted, "9.0.0.1", &[("x-forwarded-proto", "https")]).scheme,
+            Scheme::Http
+        );
         let twice = [("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")];
         assert_eq!(origin(&trusted, "10.0.0.1", &twice).scheme, Scheme::Http);
-        assert_eq!(origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "javascript")]).scheme, Scheme::Http);
+        assert_eq!(
+            origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "javascript")]).scheme,
+            Scheme::Http
+        );
     }
 }
