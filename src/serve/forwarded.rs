@@ -147,6 +147,23 @@ pub(crate) fn forwarded_for(
     HeaderValue::try_from(items.join(", ")).ok()
 }
 
+/// `Forwarded` for the upstream ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)), where a trusted proxy speaks it: what
+/// it sent, and the peer behind it.
+pub(crate) fn forwarded(peer: Option<IpAddr>, origin: &Origin, headers: &HeaderMap) -> Option<HeaderValue> {
+    if !origin.trusted || !headers.contains_key(&FORWARDED) {
+        return None;
+    }
+    let node = match peer.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+        None => "unknown".to_owned(),
+    };
+    let own = format!("for={node};proto={}", origin.scheme.as_str());
+    let before = headers.get_all(&FORWARDED).iter().filter_map(|line| line.to_str().ok());
+    let items: Vec<&str> = before.chain([own.as_str()]).collect();
+    HeaderValue::try_from(items.join(", ")).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,11 +10,12 @@ use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
 use crate::gate::{InboundCredential, ManagedNames, Permit, Policy};
-use crate::serve::forwarded::{FORWARDED, Origin};
+use crate::serve::forwarded::Origin;
 use crate::serve::request_id::X_REQUEST_ID;
 
 /// What is set besides the identity.
 pub(crate) struct Additions {
+    pub(crate) forwarded: Option<HeaderValue>,
     pub(crate) forwarded_for: Option<HeaderValue>,
     pub(crate) forwarded_host: Option<HeaderValue>,
     pub(crate) request_id: HeaderValue,
@@ -37,6 +38,9 @@ pub(crate) fn rewrite(
     }
     if let Some((name, value)) = additions.assertion {
         set(request, &name, value)?;
+    }
+    if let Some(value) = additions.forwarded {
+        request.insert_header("Forwarded", value)?;
     }
     if let Some(value) = additions.forwarded_for {
         request.insert_header("X-Forwarded-For", value)?;
@@ -73,7 +77,6 @@ fn strip(
         request.remove_header(name);
     }
     if !origin.trusted {
-        request.remove_header(&FORWARDED);
         request.remove_header(&X_REQUEST_ID);
     }
 }

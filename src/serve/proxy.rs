@@ -22,7 +22,7 @@ use crate::serve::answer::{audience, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame};
-use crate::serve::forwarded::forwarded_for;
+use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::outbound::{Additions, rewrite};
@@ -128,8 +128,10 @@ impl ProxyHttp for Proxy {
             }
             _ => None,
         };
+        let peer = view::peer(session);
         let additions = Additions {
-            forwarded_for: forwarded_for(view::peer(session), origin, &received.headers),
+            forwarded: forwarded(peer, origin, &received.headers),
+            forwarded_for: forwarded_for(peer, origin, &received.headers),
             forwarded_host: view::host(received)
                 .ok()
                 .and_then(|host| HeaderValue::from_str(host).ok()),
