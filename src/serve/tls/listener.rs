@@ -13,6 +13,7 @@ use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
+use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, SupportedProtocolVersion};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -134,11 +135,7 @@ impl ListenerTls {
             }
             Err(error) => {
                 metrics.certificates_reloaded(Reload::Failed);
-                tracing::error!(
-                    listener,
-                    error = &error as &dyn Error,
-                    "certificates not reloaded; keeping the old ones"
-                );
+                tracing::error!(listener, error = &error as &dyn Error, "certificates not reloaded; keeping the old ones");
                 Told::Yes
             }
         }
@@ -170,8 +167,7 @@ impl ListenerTlsSettings {
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {
-        let certificates: Result<Vec<_>, _> =
-            self.certificates.iter().map(CertificateFiles::load).collect();
+        let certificates: Result<Vec<_>, _> = self.certificates.iter().map(CertificateFiles::load).collect();
         let certificates = certificates?;
         let (first, others) = certificates.split_first().ok_or(TlsError::NoneConfigured)?;
         let names = Arc::new(Names::new(first, others));
@@ -205,11 +201,14 @@ fn acceptor(config: ServerConfig) -> Acceptor {
     acceptor
 }
 
+static TLS12_AND_ABOVE: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+static TLS13_AND_ABOVE: [&SupportedProtocolVersion; 1] = [&TLS13];
+
 impl Version {
-    const fn and_above(self) -> &'static [&'static SupportedProtocolVersion] {
+    fn and_above(self) -> &'static [&'static SupportedProtocolVersion] {
         match self {
-            Self::Tls12 => rustls::ALL_VERSIONS,
-            Self::Tls13 => const { &[&rustls::version::TLS13] },
+            Self::Tls12 => &TLS12_AND_ABOVE,
+            Self::Tls13 => &TLS13_AND_ABOVE,
         }
     }
 }
