@@ -4,7 +4,11 @@
 //! be fetched is fetched (`remote`); what happened is told (`telemetry`). ARCHITECTURE.md has the map and the layering rule.
 
 pub mod base;
+pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod identity;
+pub mod remote;
+pub mod serve;
+pub mod telemetry;
 pub mod token;

@@ -13,6 +13,7 @@ use crate::gate::{Caller, Decision, Permit, Reason, Route};
 use crate::serve::callers::Memo;
 use crate::serve::forwarded::Origin;
 use crate::serve::gatekeeper::Verdict;
+use crate::serve::guard::ConnectionContext;
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
 use crate::telemetry::Outcome;
@@ -36,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) began_millis: u64,
     pub(crate) now: Timestamp,
     pub(crate) id: RequestId,
+    pub(crate) connection: Option<ConnectionContext>,
     pub(crate) memo: Memo,
     pub(crate) progress: Progress,
     pub(crate) origin: Option<Origin>,
@@ -55,13 +57,28 @@ pub(crate) struct Told {
 
 impl Context {
     /// A request that begins now.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the duration of a request begins to be measured")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the duration of a request begins to be measured"
+    )]
     pub(crate) fn new(runtime: Arc<Runtime>, clock: &Clock, id: RequestId) -> Self {
         let started = Instant::now();
         let began_millis = clock.unix_millis();
         let now = Timestamp::from_secs(began_millis / 1000);
-        let (memo, progress) = (Memo::default(), Progress::Fresh);
-        Self { runtime, started, began_millis, now, id, memo, progress, origin: None, told: None, attempts: 0, body_bytes: 0 }
+        Self {
+            runtime,
+            started,
+            began_millis,
+            now,
+            id,
+            connection: None,
+            memo: Memo::default(),
+            progress: Progress::Fresh,
+            origin: None,
+            told: None,
+            attempts: 0,
+            body_bytes: 0,
+        }
     }
 
     /// What lets the request pass, if anything does.
@@ -83,9 +100,10 @@ impl Context {
     pub(crate) fn check_deadline(&self) -> pingora::Result<()> {
         let timeout = self.permit().and_then(|permit| permit.route().timeout);
         match timeout {
-            Some(timeout) if self.started.elapsed() > timeout => {
-                Error::e_explain(ErrorType::HTTPStatus(504), "the exchange took longer than its route allows")
-            }
+            Some(timeout) if self.started.elapsed() > timeout => Error::e_explain(
+                ErrorType::HTTPStatus(504),
+                "the exchange took longer than its route allows",
+            ),
             _ => Ok(()),
         }
     }

@@ -39,25 +39,12 @@ pub(super) fn compile(mut file: File, inputs: &mut Inputs, report: &mut Report) 
     let upstreams = upstreams::compile(&mut file, &times.unwrap_or_default(), inputs, report);
     check_loops(&upstreams, &listeners, report);
     let providers = providers::compile(&mut file, inputs, report);
-    check_providers(&file, providers.is_empty(), report);
-    let process = process(&file, &listeners, inputs, report);
+    let (providers, keys) = providers.into_iter().unzip();
     let upstreams: Vec<UpstreamSettings> = upstreams.into_iter().map(|(_, upstream)| upstream).collect();
-    let (providers, keys): (Vec<Provider>, Vec<ProviderKeys>) =
-        providers.into_iter().map(|compiled| (compiled.provider, compiled.keys)).unzip();
     let policy = policy(&file, &upstreams, providers, report);
+    let process = process(&file, listeners, inputs, report);
+    let service = service(&file, upstreams, keys, inputs, report);
     process::session(file.session.as_ref(), inputs, report);
-    let limits = process::limits(&file.limits, report);
-    let cache = times::size(file.cache.size, Size::mib(1), Size::mib(1 << 20), &cache_path("size"), report);
-    let service = ServiceSettings {
-        upstreams,
-        trusted_proxies: process::trusted_proxies(&file.trusted_proxies, report),
-        limits: limits?,
-        requests: process::requests(file.log.requests),
-        identity_cache_bytes: cache? as u64,
-        assertion: process::assertion(&file.assertion, inputs, report),
-        keys,
-        outbound: process::egress(&file.egress, inputs, report),
-        policy: policy?,
-    };
-    report.is_clean().then_some(Settings { process: process?, service })
+    let (policy, process, service) = (policy?, process?, service?);
+    report.is_clean().then(|| Settings { process, service: service(policy) })
 }
