@@ -23,7 +23,10 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Relative paths begin at `directory`; variables come from `environment`.
-    pub(crate) fn new(directory: &Path, environment: impl Fn(&str) -> Option<String> + 'static) -> Self {
+    pub(crate) fn new(
+        directory: &Path,
+        environment: impl Fn(&str) -> Option<String> + 'static,
+    ) -> Self {
         let environment = Box::new(environment);
         Self { directory: directory.to_owned(), environment, files: BTreeSet::new() }
     }

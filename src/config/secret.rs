@@ -15,13 +15,23 @@ use std::path::Path;
 const KEY_BYTES: usize = 32;
 
 /// The text of a secret, or a problem in the report.
-pub(crate) fn load(secret: &Secret, path: &KeyPath, inputs: &mut Inputs, report: &mut Report) -> Option<Hidden<String>> {
+pub(crate) fn load(
+    secret: &Secret,
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<Hidden<String>> {
     let text = match secret {
         Secret { file: Some(file), .. } => from_file(file, &path.key("file"), inputs, report)?,
         Secret { env: Some(name), .. } => from_environment(name, &path.key("env"), inputs, report)?,
         Secret { value: Some(value), .. } => {
-            let remedy = "put it into a file and write `file:`, or into a variable and write `env:`";
-            report.warn(&path.key("value"), "a secret in the configuration is seen by all who read it", remedy);
+            let remedy =
+                "put it into a file and write `file:`, or into a variable and write `env:`";
+            report.warn(
+                &path.key("value"),
+                "a secret in the configuration is seen by all who read it",
+                remedy,
+            );
             value.clone()
         }
         Secret { file: None, env: None, value: None } => return None,
@@ -33,19 +43,36 @@ pub(crate) fn load(secret: &Secret, path: &KeyPath, inputs: &mut Inputs, report:
     Some(text)
 }
 
-fn from_file(file: &Path, path: &KeyPath, inputs: &mut Inputs, report: &mut Report) -> Option<Hidden<String>> {
+fn from_file(
+    file: &Path,
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<Hidden<String>> {
     let shown = inputs.resolve(file);
     let shown = shown.display();
     let found = inputs.read(file).map_err(|error| {
         let message = format!("cannot read {shown}: {}", reason(&error));
-        report.refuse(path, message, "put the secret there, readable for the user that sidegate runs as");
+        report.refuse(
+            path,
+            message,
+            "put the secret there, readable for the user that sidegate runs as",
+        );
     });
     let found = found.ok()?;
     if found.public {
-        report.warn(path, format!("everybody on this machine can read {shown}"), format!("chmod o-r {shown}"));
+        report.warn(
+            path,
+            format!("everybody on this machine can read {shown}"),
+            format!("chmod o-r {shown}"),
+        );
     }
     let Ok(text) = std::str::from_utf8(found.bytes.expose()) else {
-        report.refuse(path, format!("{shown} is not text"), "write the secret as text, such as base64");
+        report.refuse(
+            path,
+            format!("{shown} is not text"),
+            "write the secret as text, such as base64",
+        );
         return None;
     };
     Some(Hidden::new(without_line_end(text).to_owned()))
@@ -57,7 +84,12 @@ fn without_line_end(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-fn from_environment(name: &str, path: &KeyPath, inputs: &Inputs, report: &mut Report) -> Option<Hidden<String>> {
+fn from_environment(
+    name: &str,
+    path: &KeyPath,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<Hidden<String>> {
     let found = inputs.variable(name);
     if found.is_none() {
         let message = format!("the environment variable `{name}` is not set");
@@ -67,7 +99,11 @@ fn from_environment(name: &str, path: &KeyPath, inputs: &Inputs, report: &mut Re
 }
 
 /// The 32 bytes of a key as `sidegate keys` prints it: base64url, base64 or hexadecimal.
-pub(crate) fn key(text: &Hidden<String>, path: &KeyPath, report: &mut Report) -> Option<Hidden<[u8; KEY_BYTES]>> {
+pub(crate) fn key(
+    text: &Hidden<String>,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<Hidden<[u8; KEY_BYTES]>> {
     let remedy = "make one with `sidegate keys`";
     let Some(bytes) = decode(text.expose()) else {
         report.refuse(path, "is no key: it is neither base64 nor hexadecimal", remedy);

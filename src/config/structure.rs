@@ -78,7 +78,7 @@ impl<'s> Walker<'s, '_> {
         let words = choice.words.join(", ");
         let message = format!("`{word}` is none of: {words}");
         let remark = choice.remark(word).or_else(|| remark(schema, word));
-        let remedy = match (remark, hint::nearest(word, choice.words.iter().copied())) {
+        let remedy = match (remark, nearest(word, choice.words.iter().copied())) {
             (Some(remark), _) => remark.to_owned(),
             (None, Some(near)) => format!("did you mean `{near}`?"),
             (None, None) => format!("write {}", choice.expectations().join(" or ")),
@@ -114,14 +114,18 @@ impl<'s> Walker<'s, '_> {
     }
 
     fn unknown_key(&mut self, schema: &'s Schema, key: &str, path: &KeyPath) {
-        let known: Vec<&str> = properties(schema).map(|(name, _)| name).collect();
-        let below = properties(schema).find(|(_, inner)| {
-            self.resolve(inner).is_some_and(|inner| properties(inner).any(|(name, _)| name == key))
+        let here = properties(schema).map(|(name, _)| (name, None));
+        let below = properties(schema).flat_map(|(above, inner)| {
+            let inner = self.resolve(inner).into_iter().flat_map(properties);
+            inner.map(move |(name, _)| (name, Some(above)))
         });
-        let remedy = match (hint::nearest(key, known.iter().copied()), below) {
-            (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, Some((above, _))) => format!("`{key}` belongs under `{above}`"),
-            (None, None) => format!("remove it; known here are: {}", known.join(", ")),
+        let remedy = match hint::closest(key, here.chain(below)) {
+            Some((near, None)) => format!("did you mean `{near}`?"),
+            Some((near, Some(above))) => format!("`{near}` belongs under `{above}`"),
+            None => {
+                let known: Vec<&str> = properties(schema).map(|(name, _)| name).collect();
+                format!("remove it; known here are: {}", known.join(", "))
+            }
         };
         self.report.refuse(&path.key(key), "unknown key", remedy);
     }

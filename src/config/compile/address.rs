@@ -13,23 +13,39 @@ use std::path::{Path, PathBuf};
 const MAX_SOCKET_PATH: usize = 107;
 
 /// Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`.
-pub(super) fn listen(text: &str, inputs: &Inputs, path: &KeyPath, report: &mut Report) -> Option<ListenAddress> {
+pub(super) fn listen(
+    text: &str,
+    inputs: &Inputs,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<ListenAddress> {
     if let Some(socket) = text.strip_prefix("unix:") {
         return socket_path(text, socket, inputs, path, report).map(ListenAddress::Unix);
     }
     let found = text.parse::<SocketAddr>();
     if found.is_err() {
-        report.refuse(path, format!("`{text}` is no address to listen on"), remedy_for_address(text));
+        report.refuse(
+            path,
+            format!("`{text}` is no address to listen on"),
+            remedy_for_address(text),
+        );
     }
     found.ok().map(ListenAddress::Tcp)
 }
 
 fn remedy_for_address(text: &str) -> String {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return format!("write [{text}]:8080");
+    }
     if let Some(port) = text.strip_prefix(':') {
-        return format!("write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port} for all networks");
+        return format!(
+            "write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port} for all networks"
+        );
     }
     if text.parse::<u16>().is_ok() {
-        return format!("write 127.0.0.1:{text} for this machine alone, or 0.0.0.0:{text} for all networks");
+        return format!(
+            "write 127.0.0.1:{text} for this machine alone, or 0.0.0.0:{text} for all networks"
+        );
     }
     if let Some((_, rest)) = text.split_once("://") {
         return format!("write {}", rest.trim_end_matches('/'));
@@ -40,20 +56,25 @@ fn remedy_for_address(text: &str) -> String {
     if text.parse::<Ipv4Addr>().is_ok() {
         return format!("add a port: {text}:8080");
     }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return format!("write [{text}]:8080");
-    }
     String::from("write an IP address and a port such as 127.0.0.1:8080, or unix:/path")
 }
 
-fn socket_path(text: &str, written: &str, inputs: &Inputs, path: &KeyPath, report: &mut Report) -> Option<PathBuf> {
+fn socket_path(
+    text: &str,
+    written: &str,
+    inputs: &Inputs,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<PathBuf> {
     let plain = written.strip_prefix("//").unwrap_or(written);
     let socket = inputs.resolve(Path::new(plain));
     let length = socket.as_os_str().len();
     if plain.is_empty() || plain.ends_with('/') {
         report.refuse(path, format!("`{text}` names no file"), "write unix:/path/to/the.sock");
     } else if length > MAX_SOCKET_PATH {
-        let message = format!("the socket path has {length} bytes, more than the {MAX_SOCKET_PATH} that the system takes");
+        let message = format!(
+            "the socket path has {length} bytes, more than the {MAX_SOCKET_PATH} that the system takes"
+        );
         report.refuse(path, message, "use a shorter path, such as one under /run");
     } else {
         return Some(socket);
@@ -107,9 +128,17 @@ pub(super) enum Transport {
 }
 
 /// Reads `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`.
-pub(super) fn server(text: &str, inputs: &Inputs, path: &KeyPath, report: &mut Report) -> Option<(Server, Transport)> {
+pub(super) fn server(
+    text: &str,
+    inputs: &Inputs,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<(Server, Transport)> {
     if let Some(socket) = text.strip_prefix("unix:") {
-        return Some((Server::Unix(socket_path(text, socket, inputs, path, report)?), Transport::Plain));
+        return Some((
+            Server::Unix(socket_path(text, socket, inputs, path, report)?),
+            Transport::Plain,
+        ));
     }
     let (transport, default_port, rest) = match text.split_once("://") {
         Some(("http", rest)) => (Transport::Plain, 80, rest),
@@ -131,7 +160,9 @@ pub(super) fn server(text: &str, inputs: &Inputs, path: &KeyPath, report: &mut R
 
 fn remedy_for_server(text: &str) -> String {
     match text.split_once("://") {
-        Some((_, rest)) => format!("write http://{rest} or https://{rest}; other protocols are not spoken"),
+        Some((_, rest)) => {
+            format!("write http://{rest} or https://{rest}; other protocols are not spoken")
+        }
         None => format!("write http://{text} or https://{text}"),
     }
 }
@@ -146,7 +177,10 @@ fn explain_server(text: &str, authority: &str) -> (String, String) {
         let message = format!("`{text}` has a path; requests keep the path that they came with");
         return (message, format!("write {scheme}://{}", &authority[..end]));
     }
-    (format!("`{text}` has no host"), String::from("write a host and a port, such as http://127.0.0.1:3000"))
+    (
+        format!("`{text}` has no host"),
+        String::from("write a host and a port, such as http://127.0.0.1:3000"),
+    )
 }
 
 #[cfg(test)]
@@ -186,23 +220,37 @@ mod tests {
         assert_eq!(listen_remedy("localhost:80").unwrap(), "write 127.0.0.1:80");
         assert_eq!(listen_remedy("::1").unwrap(), "write [::1]:8080");
         assert_eq!(listen_remedy("10.0.0.1").unwrap(), "add a port: 10.0.0.1:8080");
-        assert!(listen_remedy("example.com:80").unwrap().starts_with("write an IP address and a port"));
+        assert!(
+            listen_remedy("example.com:80").unwrap().starts_with("write an IP address and a port")
+        );
         assert!(listen_remedy("unix:").is_some());
         assert!(listen_remedy(&format!("unix:/{}", "a".repeat(107))).is_some());
     }
 
     #[test]
     fn servers_of_upstreams() {
-        assert_eq!(read_server("http://127.0.0.1:3000"), Ok((tcp("127.0.0.1", 3000), Transport::Plain)));
-        assert_eq!(read_server("http://App.internal/"), Ok((tcp("app.internal", 80), Transport::Plain)));
+        assert_eq!(
+            read_server("http://127.0.0.1:3000"),
+            Ok((tcp("127.0.0.1", 3000), Transport::Plain))
+        );
+        assert_eq!(
+            read_server("http://App.internal/"),
+            Ok((tcp("app.internal", 80), Transport::Plain))
+        );
         assert_eq!(read_server("https://[::1]"), Ok((tcp("::1", 443), Transport::Tls)));
-        assert_eq!(read_server("unix:/run/app.sock"), Ok((Server::Unix("/run/app.sock".into()), Transport::Plain)));
+        assert_eq!(
+            read_server("unix:/run/app.sock"),
+            Ok((Server::Unix("/run/app.sock".into()), Transport::Plain))
+        );
     }
 
     #[test]
     fn mistaken_servers_have_remedies() {
         let remedy = |text: &str| read_server(text).unwrap_err().1;
-        assert_eq!(remedy("127.0.0.1:3000"), "write http://127.0.0.1:3000 or https://127.0.0.1:3000");
+        assert_eq!(
+            remedy("127.0.0.1:3000"),
+            "write http://127.0.0.1:3000 or https://127.0.0.1:3000"
+        );
         assert_eq!(remedy("http://app:3000/base"), "write http://app:3000");
         assert_eq!(remedy("http://u:p@app"), "remove it: sidegate sends none");
         assert!(remedy("h2c://app:1").starts_with("write http://app:1"));

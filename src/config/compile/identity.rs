@@ -1,7 +1,9 @@
 //! `identity` and `assertion`: what upstreams learn about callers.
 
-use crate::config::compile::{names, require, times};
-use crate::config::file::{Assertion, AssertionSpec as WrittenSpec, Disposal, HeaderSet, Identity, RouteAssertion};
+use crate::config::compile::{require, times, words};
+use crate::config::file::{
+    Assertion, AssertionSpec as WrittenSpec, Disposal, HeaderSet, Identity, RouteAssertion,
+};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
@@ -35,9 +37,18 @@ enum AssertionWish {
 impl Wishes {
     pub(super) fn read(written: &Identity, path: &KeyPath, report: &mut Report) -> Self {
         Self {
-            headers: written.headers.as_ref().map(|sets| header_sets(&sets.0, &path.key("headers"), report)),
-            claims: written.claims.as_ref().map(|claims| claim_fields(claims, &path.key("claims"), report)),
-            assertion: written.assertion.as_ref().map(|it| assertion(it, &path.key("assertion"), report)),
+            headers: written
+                .headers
+                .as_ref()
+                .map(|sets| header_sets(&sets.0, &path.key("headers"), report)),
+            claims: written
+                .claims
+                .as_ref()
+                .map(|claims| claim_fields(claims, &path.key("claims"), report)),
+            assertion: written
+                .assertion
+                .as_ref()
+                .map(|it| assertion(it, &path.key("assertion"), report)),
             authorization: written.authorization.map(inbound),
             cookie: written.cookie.map(inbound),
         }
@@ -71,7 +82,9 @@ impl Wishes {
 
     /// The assertion for a route of that name, if one is wished for.
     pub(super) fn assertion(&self, route: &str, signer: &Signer) -> Option<AssertionSpec> {
-        let Some(AssertionWish::Some { audience, header, lifetime }) = &self.assertion else { return None };
+        let Some(AssertionWish::Some { audience, header, lifetime }) = &self.assertion else {
+            return None;
+        };
         Some(AssertionSpec {
             audience: audience.clone().unwrap_or_else(|| route.to_owned()),
             header: header.clone().unwrap_or_else(|| signer.header.clone()),
@@ -83,37 +96,52 @@ impl Wishes {
     pub(super) fn fields(&self) -> Vec<Field> {
         let usual = [HeaderSet::Preset(Preset::XForwarded)];
         let claims = self.claims.as_deref().unwrap_or_default();
-        let taken: BTreeSet<String> = claims.iter().map(|(name, _)| names::folded(name)).collect();
+        let taken: BTreeSet<String> = claims.iter().map(|(name, _)| words::folded(name)).collect();
         let sets = self.headers.as_deref().unwrap_or(&usual).iter();
         let preset_fields = sets.flat_map(|set| match set {
             HeaderSet::None => Vec::new(),
             HeaderSet::Preset(preset) => preset.fields(),
         });
-        preset_fields.filter(|(name, _)| !taken.contains(&names::folded(name))).chain(claims.iter().cloned()).collect()
+        preset_fields
+            .filter(|(name, _)| !taken.contains(&words::folded(name)))
+            .chain(claims.iter().cloned())
+            .collect()
     }
 }
 
 fn header_sets(sets: &[HeaderSet], path: &KeyPath, report: &mut Report) -> Vec<HeaderSet> {
     for (index, set) in sets.iter().enumerate() {
         if *set == HeaderSet::None && sets.len() > 1 {
-            report.refuse(&path.index(index), "`none` beside others is not none", "remove `none`, or the others");
+            report.refuse(
+                &path.index(index),
+                "`none` beside others is not none",
+                "remove `none`, or the others",
+            );
         }
         if sets[..index].contains(set) {
-            report.refuse(&path.index(index), format!("`{}` is listed twice", set.name()), "keep one of the two");
+            report.refuse(
+                &path.index(index),
+                format!("`{}` is listed twice", set.name()),
+                "keep one of the two",
+            );
         }
     }
     sets.to_vec()
 }
 
-fn claim_fields(claims: &BTreeMap<String, String>, path: &KeyPath, report: &mut Report) -> Vec<Field> {
+fn claim_fields(
+    claims: &BTreeMap<String, String>,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Vec<Field> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut fields = Vec::new();
     for (name, claim) in claims {
         let path = path.key(name);
-        let header = names::header(name, &path, report);
+        let header = words::header(name, &path, report);
         let claim = require::claim(claim, &path, report);
         let (Some(header), Some(claim)) = (header, claim) else { continue };
-        if let Some(other) = seen.insert(names::folded(&header), name) {
+        if let Some(other) = seen.insert(words::folded(&header), name) {
             let message = format!("`{name}` and `{other}` are one header to many servers");
             report.refuse(&path, message, "keep one of the two");
         }
@@ -131,7 +159,10 @@ fn assertion(written: &RouteAssertion, path: &KeyPath, report: &mut Report) -> A
     };
     AssertionWish::Some {
         audience: spec.audience.clone(),
-        header: spec.header.as_ref().and_then(|name| names::header(name, &path.key("header"), report)),
+        header: spec
+            .header
+            .as_ref()
+            .and_then(|name| words::header(name, &path.key("header"), report)),
         lifetime: spec.ttl.and_then(|ttl| lifetime(ttl, &path.key("ttl"), report)),
     }
 }
@@ -155,10 +186,13 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    pub(super) fn read(written: &Assertion, path: &KeyPath, report: &mut Report) -> Option<Self> {
-        let header = names::header(&written.header, &path.key("header"), report);
+    pub(super) fn read(written: &Assertion, path: &KeyPath, report: &mut Report) -> Self {
+        let header = words::header(&written.header, &path.key("header"), report);
         let lifetime = lifetime(written.ttl, &path.key("ttl"), report);
-        Some(Self { header: header?, lifetime: lifetime? })
+        Self {
+            header: header.unwrap_or(HeaderName::from_static("x-sidegate-assertion")),
+            lifetime: lifetime.unwrap_or(LONGEST_ASSERTION.0),
+        }
     }
 }
 

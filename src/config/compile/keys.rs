@@ -34,7 +34,13 @@ pub(super) fn compile(
         Some(file) => Some(disk_copy(file, &source, &path.key("key_cache"), inputs, report)?),
         None => None,
     };
-    Some(ProviderKeys { name: name.to_owned(), issuer: written.issuer.clone(), source, bounds: bounds?, disk_copy })
+    Some(ProviderKeys {
+        name: name.to_owned(),
+        issuer: written.issuer.clone(),
+        source,
+        bounds: bounds?,
+        disk_copy,
+    })
 }
 
 /// An issuer is a URL without query and fragment
@@ -42,24 +48,41 @@ pub(super) fn compile(
 /// issuer of JWTs whose keys are known may have any name.
 fn issuer(written: &Provider, path: &KeyPath, report: &mut Report) {
     let text = &written.issuer;
-    let has_keys = written.jwks_uri.is_some() || written.jwks_file.is_some() || written.jwks.is_some();
+    let has_keys =
+        written.jwks_uri.is_some() || written.jwks_file.is_some() || written.jwks.is_some();
     if text.trim() != text || text.chars().any(char::is_control) {
-        return report.refuse(path, "has white space around it", "write it exactly as in the `iss` of the tokens");
+        return report.refuse(
+            path,
+            "has white space around it",
+            "write it exactly as in the `iss` of the tokens",
+        );
     }
     if written.r#type == ProviderType::Jwt && has_keys && !text.contains("://") {
         return;
     }
+    if written.r#type == ProviderType::Jwt && !has_keys && Url::parse(text).is_err() {
+        let message = format!("`{text}` is no URL, so that its keys cannot be looked up there");
+        return report.refuse(path, message, "add `jwks_uri:`, `jwks_file:` or `jwks:`");
+    }
     let Some(url) = outbound(text, path, report) else { return };
     if url.query().is_some() || url.fragment().is_some() {
         let plain = text.split(['?', '#']).next().unwrap_or_default();
-        report.refuse(path, format!("`{text}` has a query or fragment, an issuer has none"), format!("write {plain}"));
+        report.refuse(
+            path,
+            format!("`{text}` has a query or fragment, an issuer has none"),
+            format!("write {plain}"),
+        );
     }
 }
 
 /// A URL that sidegate may fetch: https, or http on this machine.
 fn outbound(text: &str, path: &KeyPath, report: &mut Report) -> Option<Url> {
     let Ok(url) = Url::parse(text) else {
-        report.refuse(path, format!("`{text}` is no URL"), "write an address such as https://login.example.com");
+        report.refuse(
+            path,
+            format!("`{text}` is no URL"),
+            "write an address such as https://login.example.com",
+        );
         return None;
     };
     let Err(error) = permit(&url, Egress::Configured) else { return Some(url) };
@@ -77,38 +100,66 @@ fn outbound(text: &str, path: &KeyPath, report: &mut Report) -> Option<Url> {
     None
 }
 
-fn source(written: &Provider, path: &KeyPath, inputs: &Inputs, report: &mut Report) -> Option<KeySourceSettings> {
+fn source(
+    written: &Provider,
+    path: &KeyPath,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<KeySourceSettings> {
     match (&written.jwks_uri, &written.jwks_file, &written.jwks) {
         (None, None, None) => Some(KeySourceSettings::Discovery),
-        (Some(uri), None, None) => outbound(uri, &path.key("jwks_uri"), report).map(KeySourceSettings::JwksUri),
+        (Some(uri), None, None) => {
+            outbound(uri, &path.key("jwks_uri"), report).map(KeySourceSettings::JwksUri)
+        }
         (None, Some(file), None) => file_source(file, &path.key("jwks_file"), inputs, report),
         (None, None, Some(set)) => inline_source(set, &path.key("jwks"), report),
         _ => {
-            report.refuse(path, "says several times where its keys come from", "keep one of: jwks_uri, jwks_file, jwks");
+            report.refuse(
+                path,
+                "says several times where its keys come from",
+                "keep one of: jwks_uri, jwks_file, jwks",
+            );
             None
         }
     }
 }
 
-fn file_source(file: &Path, path: &KeyPath, inputs: &Inputs, report: &mut Report) -> Option<KeySourceSettings> {
+fn file_source(
+    file: &Path,
+    path: &KeyPath,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<KeySourceSettings> {
     // Not watched as a part of the configuration: the keeper of keys reads it again by itself.
     let file = inputs.resolve(file);
     let bytes = fs::read(&file).map_err(|error| {
         let message = format!("cannot read {}: {}", file.display(), reason(&error));
-        report.refuse(path, message, "put the provider's key set there, readable for the user that sidegate runs as");
+        report.refuse(
+            path,
+            message,
+            "put the provider's key set there, readable for the user that sidegate runs as",
+        );
     });
     check_set(&bytes.ok()?, path, report)?;
     Some(KeySourceSettings::File(file))
 }
 
-fn inline_source(set: &Map<String, Value>, path: &KeyPath, report: &mut Report) -> Option<KeySourceSettings> {
+fn inline_source(
+    set: &Map<String, Value>,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<KeySourceSettings> {
     // A map of JSON values always has a text.
     let bytes = serde_json::to_vec(set).unwrap_or_default();
     let keys = set.get("keys").and_then(Value::as_array).into_iter().flatten();
     for (index, key) in keys.enumerate() {
         if let Some(member) = PRIVATE_MEMBERS.iter().find(|member| key.get(**member).is_some()) {
             let message = format!("has `{member}`, which only the owner of the key should have");
-            report.refuse(&path.key("keys").index(index), message, "keep the public half alone, and replace the key");
+            report.refuse(
+                &path.key("keys").index(index),
+                message,
+                "keep the public half alone, and replace the key",
+            );
         }
     }
     check_set(&bytes, path, report)?;
@@ -120,12 +171,20 @@ fn check_set(bytes: &[u8], path: &KeyPath, report: &mut Report) -> Option<()> {
         Ok(parsed) => {
             for key in &parsed.skipped {
                 let name = key.kid.as_deref().unwrap_or("without a kid");
-                report.warn(path, format!("the key {name} is not used: {}", key.why), "remove or replace it");
+                report.warn(
+                    path,
+                    format!("the key {name} is not used: {}", key.why),
+                    "remove or replace it",
+                );
             }
             Some(())
         }
         Err(error) => {
-            report.refuse(path, error.to_string(), "write a JWK set with at least one public RSA, EC or Ed25519 key");
+            report.refuse(
+                path,
+                error.to_string(),
+                "write a JWK set with at least one public RSA, EC or Ed25519 key",
+            );
             None
         }
     }
@@ -141,8 +200,15 @@ fn bounds(written: &KeyRefresh, path: &KeyPath, report: &mut Report) -> Option<R
     let cooldown = within("cooldown", written.cooldown, 1, 3_600);
     let timeout = within("timeout", written.timeout, 1, 60);
     if written.min > written.max || written.default < written.min || written.default > written.max {
-        let message = format!("min {}, default {} and max {} are not in order", written.min, written.default, written.max);
-        report.refuse(path, message, "write min, default and max so that none is less than the one before");
+        let message = format!(
+            "min {}, default {} and max {} are not in order",
+            written.min, written.default, written.max
+        );
+        report.refuse(
+            path,
+            message,
+            "write min, default and max so that none is less than the one before",
+        );
         return None;
     }
     let (min, max, default, cooldown, timeout) = (min?, max?, default?, cooldown?, timeout?);
@@ -168,8 +234,15 @@ fn disk_copy(
         return None;
     };
     if metadata.permissions().mode() & 0o002 != 0 {
-        let message = format!("everybody on this machine can write to {}, and so make keys", directory.display());
-        report.refuse(path, message, format!("use a directory of sidegate's own, or chmod o-w {}", directory.display()));
+        let message = format!(
+            "everybody on this machine can write to {}, and so make keys",
+            directory.display()
+        );
+        report.refuse(
+            path,
+            message,
+            format!("use a directory of sidegate's own, or chmod o-w {}", directory.display()),
+        );
         return None;
     }
     Some(file)

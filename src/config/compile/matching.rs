@@ -1,7 +1,7 @@
 //! `match`: hosts, paths and methods of a route.
 
 use crate::base::host::HostPattern;
-use crate::config::compile::names;
+use crate::config::compile::words;
 use crate::config::file::{List, Matcher};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
@@ -20,14 +20,21 @@ pub(super) struct Matching {
 }
 
 impl Matching {
-    pub(super) fn read(written: &Matcher, prefix: &str, path: &KeyPath, report: &mut Report) -> Self {
+    pub(super) fn read(
+        written: &Matcher,
+        prefix: &str,
+        path: &KeyPath,
+        report: &mut Report,
+    ) -> Self {
         let everything = List(vec![String::from("/*")]);
         let paths = written.paths.as_ref().unwrap_or(&everything);
-        let one_path = |text: &str, path: &KeyPath, report: &mut Report| path_pattern(text, prefix, path, report);
+        let one_path = |text: &str, path: &KeyPath, report: &mut Report| {
+            path_pattern(text, prefix, path, report)
+        };
         Self {
             hosts: each(written.hosts.as_ref(), &path.key("hosts"), report, host_pattern),
             paths: each(Some(paths), &path.key("paths"), report, one_path),
-            methods: each(written.methods.as_ref(), &path.key("methods"), report, names::method),
+            methods: each(written.methods.as_ref(), &path.key("methods"), report, words::method),
         }
     }
 }
@@ -74,12 +81,20 @@ fn explain_host(text: &str) -> (String, String) {
         return (message, String::from("write `*.` before a whole name, such as *.example.com"));
     }
     if let Some((host, _port)) = text.rsplit_once(':') {
-        return (format!("`{text}` has a port, which is not part of the match"), format!("write {host}"));
+        return (
+            format!("`{text}` has a port, which is not part of the match"),
+            format!("write {host}"),
+        );
     }
     (message, String::from("write a name such as app.example.com, or *.example.com"))
 }
 
-fn path_pattern(text: &str, prefix: &str, path: &KeyPath, report: &mut Report) -> Option<PathPattern> {
+fn path_pattern(
+    text: &str,
+    prefix: &str,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<PathPattern> {
     let pattern = match PathPattern::parse(text) {
         Ok(pattern) => pattern,
         Err(error) => {
@@ -89,14 +104,21 @@ fn path_pattern(text: &str, prefix: &str, path: &KeyPath, report: &mut Report) -
         }
     };
     if is_below(&pattern, prefix) {
-        let message = format!("`{text}` lies under sidegate's own endpoints, {prefix}: it would never match");
+        let message =
+            format!("`{text}` lies under sidegate's own endpoints, {prefix}: it would never match");
         report.refuse(path, message, "use another path, or move the endpoints with `prefix`");
         return None;
     }
     if matches!(&pattern, PathPattern::Regex(regex) if cannot_begin(regex)) {
         let regex = text.trim_start_matches('~').trim();
-        let message = format!("`{text}` can match nothing: a pattern covers the path from its first byte, `/`, to its last");
-        report.refuse(path, message, format!("write ~ /{regex}, or ~ /.*{regex}.* to find it anywhere"));
+        let message = format!(
+            "`{text}` can match nothing: a pattern covers the path from its first byte, `/`, to its last"
+        );
+        report.refuse(
+            path,
+            message,
+            format!("write ~ /{regex}, or ~ /.*{regex}.* to find it anywhere"),
+        );
         return None;
     }
     Some(pattern)
@@ -106,13 +128,20 @@ fn explain_path(text: &str, error: &PathPatternError) -> (String, String) {
     match error {
         PathPatternError::BadRegex { why, .. } => {
             let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            (format!("`{text}` is no regular expression: {why}"), String::from("correct it, or write /path/*"))
+            (
+                format!("`{text}` is no regular expression: {why}"),
+                String::from("correct it, or write /path/*"),
+            )
         }
         PathPatternError::Ambiguous(_) => (
             format!("`{text}` can be read in several ways"),
-            String::from("write it without `//`, `/./`, `/../`, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX"),
+            String::from(
+                "write it without `//`, `/./`, `/../`, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX",
+            ),
         ),
-        PathPatternError::Unknown(_) => (format!("`{text}` is no path pattern"), remedy_for_path(text)),
+        PathPatternError::Unknown(_) => {
+            (format!("`{text}` is no path pattern"), remedy_for_path(text))
+        }
     }
 }
 
@@ -120,7 +149,9 @@ fn remedy_for_path(text: &str) -> String {
     let usual = "write /path for one path, /path/* for it and all below, or ~ REGEX";
     match text.strip_suffix('*') {
         Some(path) if path.starts_with('/') && !path.contains('*') => {
-            format!("write {path}/* for {path} and all below it, or ~ {path}.* for all that begins so")
+            format!(
+                "write {path}/* for {path} and all below it, or ~ {path}.* for all that begins so"
+            )
         }
         _ if text.contains('*') => format!("{usual}; a `*` can only be the last segment"),
         _ if !text.starts_with('/') => format!("write /{}", text.trim()),
@@ -146,11 +177,18 @@ mod tests {
     use crate::config::problem::Lines;
 
     fn read(hosts: &[&str], paths: &[&str]) -> Vec<(String, String)> {
-        let list = |items: &[&str]| (!items.is_empty()).then(|| List(items.iter().map(|s| (*s).to_owned()).collect()));
+        let list = |items: &[&str]| {
+            (!items.is_empty()).then(|| List(items.iter().map(|s| (*s).to_owned()).collect()))
+        };
         let mut report = Report::new(Lines::default());
         let written = Matcher { hosts: list(hosts), paths: list(paths), methods: None };
         Matching::read(&written, "/.auth", &KeyPath::root(), &mut report);
-        report.into_parts().0.iter().map(|p| (p.message().to_owned(), p.remedy().to_owned())).collect()
+        report
+            .into_parts()
+            .0
+            .iter()
+            .map(|p| (p.message().to_owned(), p.remedy().to_owned()))
+            .collect()
     }
 
     fn remedy(hosts: &[&str], paths: &[&str]) -> String {
@@ -172,17 +210,26 @@ mod tests {
     fn every_mistaken_host_has_its_remedy() {
         assert_eq!(remedy(&["*"], &[]), "leave `hosts` out to match every host");
         assert_eq!(remedy(&["https://app.example.com/x"], &[]), "write app.example.com");
-        assert_eq!(remedy(&["app.*.com"], &[]), "write `*.` before a whole name, such as *.example.com");
+        assert_eq!(
+            remedy(&["app.*.com"], &[]),
+            "write `*.` before a whole name, such as *.example.com"
+        );
         assert_eq!(remedy(&["app.example.com:8080"], &[]), "write app.example.com");
         assert_eq!(remedy(&["app.example.com", "APP.example.com"], &[]), "keep one of the two");
     }
 
     #[test]
     fn every_mistaken_path_has_its_remedy() {
-        assert_eq!(remedy(&[], &["/api*"]), "write /api/* for /api and all below it, or ~ /api.* for all that begins so");
+        assert_eq!(
+            remedy(&[], &["/api*"]),
+            "write /api/* for /api and all below it, or ~ /api.* for all that begins so"
+        );
         assert!(remedy(&[], &["/a/*/b"]).ends_with("a `*` can only be the last segment"));
         assert_eq!(remedy(&[], &["admin"]), "write /admin");
-        assert_eq!(remedy(&[], &["~ admin"]), "write ~ /admin, or ~ /.*admin.* to find it anywhere");
+        assert_eq!(
+            remedy(&[], &["~ admin"]),
+            "write ~ /admin, or ~ /.*admin.* to find it anywhere"
+        );
         assert_eq!(remedy(&[], &["~ ("]), "correct it, or write /path/*");
         assert!(remedy(&[], &["/a/../b"]).starts_with("write it without `//`"));
         assert!(remedy(&[], &["/.auth/x"]).starts_with("use another path"));

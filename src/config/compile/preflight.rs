@@ -1,6 +1,6 @@
 //! What a route does with upgrades and with requests of other origins.
 
-use crate::config::compile::{names, times};
+use crate::config::compile::{times, words};
 use crate::config::file::{List, Preflight as Written, PreflightRule, PreflightWord, Route};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
@@ -16,13 +16,21 @@ pub(super) fn upgrades(route: &Route, path: &KeyPath, report: &mut Report) -> Up
     }
     if route.websocket_origins.is_some() {
         let remedy = "write upgrades: [websocket], or remove it";
-        report.refuse(&path.key("websocket_origins"), "no WebSocket can be opened on this route", remedy);
+        report.refuse(
+            &path.key("websocket_origins"),
+            "no WebSocket can be opened on this route",
+            remedy,
+        );
     }
     Upgrades::Refuse
 }
 
 /// What becomes of CORS preflights of the route.
-pub(super) fn preflight(written: Option<&Written>, path: &KeyPath, report: &mut Report) -> Option<Preflight> {
+pub(super) fn preflight(
+    written: Option<&Written>,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<Preflight> {
     match written {
         None | Some(Written::Word(PreflightWord::Refuse)) => Some(Preflight::Refuse),
         Some(Written::Word(PreflightWord::Forward)) => Some(Preflight::Forward),
@@ -33,17 +41,22 @@ pub(super) fn preflight(written: Option<&Written>, path: &KeyPath, report: &mut 
 fn answer(rule: &PreflightRule, path: &KeyPath, report: &mut Report) -> Option<Preflight> {
     let origins = origins(Some(&rule.origins), &path.key("origins"), report);
     let methods = joined(&rule.methods, &path.key("methods"), report, |text, path, report| {
-        names::method(text, path, report).map(|method| method.as_str().to_owned())
+        words::method(text, path, report).map(|method| method.as_str().to_owned())
     });
     let headers = joined(&rule.headers, &path.key("headers"), report, header);
-    let max_age = times::span(rule.max_age, Span::secs(0), Span::secs(86_400), &path.key("max_age"), report);
+    let max_age =
+        times::span(rule.max_age, Span::secs(0), Span::secs(86_400), &path.key("max_age"), report);
     let (methods, headers, max_age) = (methods?, headers?, max_age?);
     Some(Preflight::Answer { origins, methods, headers, max_age, credentials: rule.credentials })
 }
 
 fn header(text: &str, path: &KeyPath, report: &mut Report) -> Option<String> {
     if text == "*" || HeaderName::try_from(text).is_err() {
-        report.refuse(path, format!("`{text}` is no header name"), "list the headers by name, such as Content-Type");
+        report.refuse(
+            path,
+            format!("`{text}` is no header name"),
+            "list the headers by name, such as Content-Type",
+        );
         return None;
     }
     Some(text.to_owned())
@@ -64,5 +77,5 @@ fn joined(
 
 fn origins(list: Option<&List<String>>, path: &KeyPath, report: &mut Report) -> Vec<String> {
     let items = list.iter().flat_map(|list| list.0.iter().enumerate());
-    items.filter_map(|(index, text)| names::origin(text, &path.index(index), report)).collect()
+    items.filter_map(|(index, text)| words::origin(text, &path.index(index), report)).collect()
 }

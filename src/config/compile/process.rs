@@ -17,6 +17,7 @@ use ipnet::{IpNet, Ipv6Net};
 use std::error::Error;
 use std::net::IpAddr;
 use std::num::NonZero;
+use std::time::Duration;
 
 /// What the HTTP library reads at most, in bytes.
 const MOST_HEADER_BYTES: Size = Size::kib(1000);
@@ -24,10 +25,13 @@ const MOST_HEADER_BYTES: Size = Size::kib(1000);
 /// How large a request header may be.
 pub(super) fn limits(written: &Limits, report: &mut Report) -> Option<RequestLimits> {
     let path = KeyPath::root().key("limits");
-    let mut within = |name: &str, size: Size, most: Size| times::size(size, Size::kib(1), most, &path.key(name), report);
+    let mut within = |name: &str, size: Size, most: Size| {
+        times::size(size, Size::kib(1), most, &path.key(name), report)
+    };
+    let whole = written.header_bytes.min(MOST_HEADER_BYTES);
     let header_bytes = within("header_bytes", written.header_bytes, MOST_HEADER_BYTES);
-    let target_bytes = within("target_bytes", written.target_bytes, written.header_bytes);
-    let cookie_bytes = within("cookie_bytes", written.cookie_bytes, written.header_bytes);
+    let target_bytes = within("target_bytes", written.target_bytes, whole);
+    let cookie_bytes = within("cookie_bytes", written.cookie_bytes, whole);
     let (header_bytes, target_bytes, cookie_bytes) = (header_bytes?, target_bytes?, cookie_bytes?);
     Some(RequestLimits { header_bytes, headers: written.headers, target_bytes, cookie_bytes })
 }
@@ -35,11 +39,27 @@ pub(super) fn limits(written: &Limits, report: &mut Report) -> Option<RequestLim
 /// How long a token may be.
 pub(super) fn token_bytes(written: &Limits, report: &mut Report) -> Option<usize> {
     let path = KeyPath::root().key("limits").key("token_bytes");
-    times::size(written.token_bytes, Size::kib(1), written.header_bytes, &path, report)
+    times::size(
+        written.token_bytes,
+        Size::kib(1),
+        written.header_bytes.min(MOST_HEADER_BYTES),
+        &path,
+        report,
+    )
+}
+
+/// How long a whole exchange may take, where routes do not say otherwise.
+pub(super) fn request_timeout(written: &Timeouts, report: &mut Report) -> Option<Duration> {
+    let path = KeyPath::root().key("timeouts").key("request");
+    times::deadline(written.request?, &path, report)
 }
 
 /// What guards connections.
-pub(super) fn guard(limits: &Limits, written: &Timeouts, report: &mut Report) -> Option<GuardSettings> {
+pub(super) fn guard(
+    limits: &Limits,
+    written: &Timeouts,
+    report: &mut Report,
+) -> Option<GuardSettings> {
     let path = KeyPath::root().key("timeouts");
     let header = times::deadline(written.header, &path.key("header"), report);
     let idle = times::deadline(written.idle, &path.key("idle"), report);
@@ -64,7 +84,11 @@ pub(super) fn trusted_proxies(written: &[String], report: &mut Report) -> Vec<Ip
 fn network(text: &str, path: &KeyPath, report: &mut Report) -> Option<IpNet> {
     let address = text.parse::<IpAddr>().map(IpNet::from);
     let Ok(network) = address.or_else(|_| text.parse::<IpNet>()) else {
-        report.refuse(path, format!("`{text}` is no network"), "write an address or a network such as 10.0.0.0/8");
+        report.refuse(
+            path,
+            format!("`{text}` is no network"),
+            "write an address or a network such as 10.0.0.0/8",
+        );
         return None;
     };
     if network.prefix_len() == 0 {
@@ -73,15 +97,25 @@ fn network(text: &str, path: &KeyPath, report: &mut Report) -> Option<IpNet> {
         return None;
     }
     if let Some(plain) = plain_v4(&network) {
-        report.refuse(path, format!("`{text}` is a v4 network in v6 dress"), format!("write {plain}"));
+        report.refuse(
+            path,
+            format!("`{text}` is a v4 network in v6 dress"),
+            format!("write {plain}"),
+        );
         return None;
     }
     if network.trunc() != network {
-        report.refuse(path, format!("`{text}` has bits beyond its prefix"), format!("write {}", network.trunc()));
+        report.refuse(
+            path,
+            format!("`{text}` has bits beyond its prefix"),
+            format!("write {}", network.trunc()),
+        );
         return None;
     }
     if is_wide(&network) {
-        let message = format!("`{text}` is a large part of the internet, whose headers would all be believed");
+        let message = format!(
+            "`{text}` is a large part of the internet, whose headers would all be believed"
+        );
         report.warn(path, message, "list the addresses of the proxies in front of sidegate");
     }
     Some(network)
@@ -120,13 +154,21 @@ pub(super) fn egress(written: &Egress, inputs: &mut Inputs, report: &mut Report)
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        report.refuse(&KeyPath::root().key("egress").key("ca"), message, "put a PEM file of certificates there");
+        report.refuse(
+            &KeyPath::root().key("egress").key("ca"),
+            message,
+            "put a PEM file of certificates there",
+        );
     }
     settings
 }
 
 /// Who signs assertions.
-pub(super) fn assertion(written: &Assertion, inputs: &mut Inputs, report: &mut Report) -> AssertionSettings {
+pub(super) fn assertion(
+    written: &Assertion,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> AssertionSettings {
     let path = KeyPath::root().key("assertion").key("keys");
     let mut keys: Vec<SigningKey> = Vec::new();
     for (index, secret) in written.keys.iter().flatten().enumerate() {
@@ -137,7 +179,9 @@ pub(super) fn assertion(written: &Assertion, inputs: &mut Inputs, report: &mut R
                 report.refuse(&path, "is the same key as one before", "remove it");
             }
             Ok(key) => keys.push(key),
-            Err(error) => report.refuse(&path, error.to_string(), "make one with `sidegate keys --assertion`"),
+            Err(error) => {
+                report.refuse(&path, error.to_string(), "make one with `sidegate keys --assertion`")
+            }
         }
     }
     AssertionSettings { issuer: written.issuer.clone(), keys }
@@ -148,7 +192,11 @@ pub(super) fn session(written: Option<&Session>, inputs: &mut Inputs, report: &m
     let Some(session) = written else { return };
     let path = KeyPath::root().key("session").key("keys");
     if session.keys.is_empty() {
-        report.refuse(&path, "is an empty list", "make a key with `sidegate keys` and name its file");
+        report.refuse(
+            &path,
+            "is an empty list",
+            "make a key with `sidegate keys` and name its file",
+        );
     }
     let mut keys: Vec<Hidden<[u8; 32]>> = Vec::new();
     for (index, written) in session.keys.iter().enumerate() {

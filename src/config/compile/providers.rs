@@ -1,7 +1,9 @@
 //! `provider` and `providers`: who vouches for callers, and what their tokens must say.
 
-use crate::config::compile::{keys, names, require, times};
-use crate::config::file::{ClaimNames, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes};
+use crate::config::compile::{keys, require, times, words};
+use crate::config::file::{
+    ClaimNames, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes,
+};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
@@ -23,15 +25,14 @@ const MOST_LEEWAY: Span = Span::secs(300);
 /// Types of tokens that say something else than who a caller is; as credentials they would be replays.
 const OTHER_TOKENS: [&str; 3] = ["logout+jwt", "dpop+jwt", "secevent+jwt"];
 
-/// One provider, compiled.
-#[derive(Debug)]
+/// A provider, compiled as far as it could be.
 pub(super) struct Compiled {
-    pub(super) path: KeyPath,
-    pub(super) provider: Provider,
-    pub(super) keys: ProviderKeys,
+    pub(super) name: String,
+    /// None where the report has a problem.
+    pub(super) compiled: Option<(Provider, ProviderKeys)>,
 }
 
-/// Every provider in written order, without those that have problems.
+/// Every provider in written order.
 pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report) -> Vec<Compiled> {
     let written = written(file, report);
     let several = written.len() > 1;
@@ -42,13 +43,18 @@ pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report)
         let Some(name) = name(written, several, path, report) else { continue };
         if !issuers.insert(written.issuer.clone()) {
             let message = format!("another provider has the issuer `{}` already", written.issuer);
-            report.refuse(&path.key("issuer"), message, "make one provider of the two, with all its audiences");
+            report.refuse(
+                &path.key("issuer"),
+                message,
+                "make one provider of the two, with all its audiences",
+            );
         }
         if !names.insert(name.clone()) {
             let message = format!("there are two providers `{name}`");
             report.refuse(&path.key("name"), message, "give each a name of its own");
         }
-        compiled.extend(one(written, &name, path, inputs, report));
+        let both = one(written, &name, path, inputs, report);
+        compiled.push(Compiled { name, compiled: both });
     }
     compiled
 }
@@ -71,7 +77,7 @@ fn written(file: &mut File, report: &mut Report) -> Vec<(KeyPath, Written)> {
 
 fn name(written: &Written, several: bool, path: &KeyPath, report: &mut Report) -> Option<String> {
     match &written.name {
-        Some(name) => names::label(name, &path.key("name"), report),
+        Some(name) => words::label(name, &path.key("name"), report),
         None if several => {
             report.refuse(path, "has no name, and there are several providers", "add `name:`");
             None
@@ -80,12 +86,19 @@ fn name(written: &Written, several: bool, path: &KeyPath, report: &mut Report) -
     }
 }
 
-fn one(written: &Written, name: &str, path: &KeyPath, inputs: &mut Inputs, report: &mut Report) -> Option<Compiled> {
+fn one(
+    written: &Written,
+    name: &str,
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<(Provider, ProviderKeys)> {
     let keys = keys::compile(written, name, path, inputs, report);
     let rules = rules(written, path, report);
     let cookies = cookies(written, path, report);
     let headers = headers(written.headers.as_ref(), &path.key("headers"), report);
-    let login_url = written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
+    let login_url =
+        written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
     let claims = claims(&written.claims, &path.key("claims"), report);
     client(written, path, inputs, report);
     let provider = Provider {
@@ -97,13 +110,14 @@ fn one(written: &Written, name: &str, path: &KeyPath, inputs: &mut Inputs, repor
         login_url: login_url.flatten(),
         claims: claims?,
     };
-    Some(Compiled { path: path.clone(), provider, keys: keys? })
+    Some((provider, keys?))
 }
 
 fn rules(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Rules> {
     let audiences = audiences(written, path, report);
     let types = types(&written.token_types, &path.key("token_types"), report);
-    let leeway = times::span(written.leeway, Span::secs(0), MOST_LEEWAY, &path.key("leeway"), report);
+    let leeway =
+        times::span(written.leeway, Span::secs(0), MOST_LEEWAY, &path.key("leeway"), report);
     Some(Rules {
         issuer: written.issuer.clone(),
         audiences: audiences?,
@@ -119,14 +133,24 @@ fn rules(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Rules
 fn audiences(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Vec<String>> {
     match (&written.audience, &written.audiences, &written.client_id) {
         (Some(_), Some(_), _) => {
-            report.refuse(&path.key("audience"), "is written beside `audiences`", "keep one of the two");
+            report.refuse(
+                &path.key("audience"),
+                "is written beside `audiences`",
+                "keep one of the two",
+            );
             None
         }
         (Some(list), None, _) | (None, Some(list), _) => Some(list.0.clone()),
-        (None, None, Some(client)) if written.r#type == ProviderType::Oidc => Some(vec![client.clone()]),
+        (None, None, Some(client)) if written.r#type == ProviderType::Oidc => {
+            Some(vec![client.clone()])
+        }
         (None, None, _) => {
             let message = "nothing says for whom tokens must be: a token for any other app would open this one";
-            report.refuse(path, message, "add `audience:` with the `aud` of the tokens for this app");
+            report.refuse(
+                path,
+                message,
+                "add `audience:` with the `aud` of the tokens for this app",
+            );
             None
         }
     }
@@ -152,7 +176,11 @@ fn types(written: &TokenTypes, path: &KeyPath, report: &mut Report) -> Option<Ty
 fn cookies(written: &Written, path: &KeyPath, report: &mut Report) -> Vec<String> {
     let (list, path) = match (&written.cookie, &written.cookies) {
         (Some(_), Some(_)) => {
-            report.refuse(&path.key("cookie"), "is written beside `cookies`", "keep one of the two");
+            report.refuse(
+                &path.key("cookie"),
+                "is written beside `cookies`",
+                "keep one of the two",
+            );
             return Vec::new();
         }
         (Some(list), None) => (list, path.key("cookie")),
@@ -162,7 +190,7 @@ fn cookies(written: &Written, path: &KeyPath, report: &mut Report) -> Vec<String
     let mut found: Vec<String> = Vec::new();
     for (index, name) in list.0.iter().enumerate() {
         let path = path.index(index);
-        let Some(name) = names::cookie(name, &path, report) else { continue };
+        let Some(name) = words::cookie(name, &path, report) else { continue };
         if found.contains(&name) {
             report.refuse(&path, format!("`{name}` is listed twice"), "keep one of the two");
         }
@@ -179,7 +207,7 @@ fn headers(list: Option<&List<String>>, path: &KeyPath, report: &mut Report) -> 
             report.refuse(&path, "`Authorization` is always read", "remove it");
             continue;
         }
-        let Some(header) = names::header(name, &path, report) else { continue };
+        let Some(header) = words::header(name, &path, report) else { continue };
         if found.contains(&header) {
             report.refuse(&path, format!("`{name}` is listed twice"), "keep one of the two");
         }
@@ -200,12 +228,19 @@ pub(super) fn login_url(text: &str, path: &KeyPath, report: &mut Report) -> Opti
     if let Err(error) = url {
         let remedy = match error {
             LoginUrlError::SeveralPlaces => "keep one of them",
-            LoginUrlError::OutsideQuery => "write it as a value of the query, such as ?rd={return_to}",
+            LoginUrlError::OutsideQuery => {
+                "write it as a value of the query, such as ?rd={return_to}"
+            }
         };
         report.refuse(path, error.to_string(), remedy);
     } else if !text.contains("{return_to}") {
-        let message = "has no `{return_to}`: after signing in, people end where the login service sends them";
-        report.warn(path, message, "add the login service's return parameter, such as ?rd={return_to}");
+        let message =
+            "has no `{return_to}`: after signing in, people end where the login service sends them";
+        report.warn(
+            path,
+            message,
+            "add the login service's return parameter, such as ?rd={return_to}",
+        );
     }
     url.ok()
 }
@@ -255,6 +290,10 @@ fn client(written: &Written, path: &KeyPath, inputs: &mut Inputs, report: &mut R
     }
     if written.login_url.is_none() {
         let message = "sidegate does not sign people in by itself in this version: whoever has no token gets 401";
-        report.warn(path, message, "add `login_url:` with the page of the login service, and its `cookie:`");
+        report.warn(
+            path,
+            message,
+            "add `login_url:` with the page of the login service, and its `cookie:`",
+        );
     }
 }

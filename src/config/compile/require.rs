@@ -23,11 +23,22 @@ pub(super) fn compile(written: Option<&Require>, path: &KeyPath, report: &mut Re
         scopes_any: scopes(written.scopes_any.as_ref(), &path.key("scopes_any"), report),
         scopes_all: scopes(written.scopes_all.as_ref(), &path.key("scopes_all"), report),
         claims: claims(written.claims.as_ref(), &path.key("claims"), report),
-        email_domains: each(written.email_domains.as_ref(), &path.key("email_domains"), report, domain),
+        email_domains: each(
+            written.email_domains.as_ref(),
+            &path.key("email_domains"),
+            report,
+            domain,
+        ),
         emails: each(written.emails.as_ref(), &path.key("emails"), report, address),
         subjects: texts(written.subjects.as_ref()),
         max_auth_age: written.max_auth_age.and_then(|age| {
-            times::span(age, Span::secs(1), Span::secs(3650 * 86_400), &path.key("max_auth_age"), report)
+            times::span(
+                age,
+                Span::secs(1),
+                Span::secs(3650 * 86_400),
+                &path.key("max_auth_age"),
+                report,
+            )
         }),
         amr_any: texts(written.amr_any.as_ref()),
         amr_all: texts(written.amr_all.as_ref()),
@@ -64,9 +75,16 @@ fn scopes(list: Option<&List<String>>, path: &KeyPath, report: &mut Report) -> V
 
 fn email_domain(text: &str, path: &KeyPath, report: &mut Report) -> Option<String> {
     let name = text.strip_prefix('@').unwrap_or(text);
-    let plain = name.contains('.') && !name.contains(['@', '*', ' ', '/']) && !name.starts_with('.') && !name.ends_with('.');
+    let plain = name.contains('.')
+        && !name.contains(['@', '*', ' ', '/'])
+        && !name.starts_with('.')
+        && !name.ends_with('.');
     if !plain {
-        report.refuse(path, format!("`{text}` is no mail domain"), "write a domain such as example.com; each subdomain is one of its own");
+        report.refuse(
+            path,
+            format!("`{text}` is no mail domain"),
+            "write a domain such as example.com; each subdomain is one of its own",
+        );
         return None;
     }
     Some(name.to_lowercase())
@@ -75,10 +93,17 @@ fn email_domain(text: &str, path: &KeyPath, report: &mut Report) -> Option<Strin
 fn email(text: &str, path: &KeyPath, report: &mut Report) -> Option<String> {
     let parts = text.split_once('@');
     let plain = parts.is_some_and(|(local, domain)| {
-        !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains([' ', '*'])
+        !local.is_empty()
+            && !domain.is_empty()
+            && !domain.contains('@')
+            && !text.contains([' ', '*'])
     });
     if !plain {
-        report.refuse(path, format!("`{text}` is no mail address"), "write an address such as ada@example.com");
+        report.refuse(
+            path,
+            format!("`{text}` is no mail address"),
+            "write an address such as ada@example.com",
+        );
         return None;
     }
     Some(text.to_lowercase())
@@ -90,7 +115,11 @@ fn claims(
     report: &mut Report,
 ) -> Vec<(ClaimPath, Vec<Value>)> {
     let entries = written.into_iter().flatten();
-    entries.filter_map(|(name, values)| Some((claim(name, &path.key(name), report)?, values.0.clone()))).collect()
+    entries
+        .filter_map(|(name, values)| {
+            Some((claim(name, &path.key(name), report)?, values.0.clone()))
+        })
+        .collect()
 }
 
 /// A claim name or JSON Pointer.
@@ -98,7 +127,11 @@ pub(super) fn claim(text: &str, path: &KeyPath, report: &mut Report) -> Option<C
     let found = ClaimPath::parse(text);
     if found.is_err() {
         let message = format!("`{text}` is neither a claim name nor a JSON Pointer");
-        report.refuse(path, message, "write the exact name of the claim, or a pointer such as /realm_access/roles");
+        report.refuse(
+            path,
+            message,
+            "write the exact name of the claim, or a pointer such as /realm_access/roles",
+        );
     }
     found.ok()
 }

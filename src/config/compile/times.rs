@@ -6,7 +6,13 @@ use crate::config::units::{Size, Span};
 use std::time::Duration;
 
 /// `span`, if it is neither shorter than `least` nor longer than `most`.
-pub(super) fn span(span: Span, least: Span, most: Span, path: &KeyPath, report: &mut Report) -> Option<Duration> {
+pub(super) fn span(
+    span: Span,
+    least: Span,
+    most: Span,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<Duration> {
     if span < least {
         report.refuse(path, format!("{span} is too short"), format!("write {least} or more"));
         return None;
@@ -24,7 +30,13 @@ pub(super) fn deadline(value: Span, path: &KeyPath, report: &mut Report) -> Opti
 }
 
 /// `size` in bytes, if it is neither smaller than `least` nor larger than `most`.
-pub(super) fn size(size: Size, least: Size, most: Size, path: &KeyPath, report: &mut Report) -> Option<usize> {
+pub(super) fn size(
+    size: Size,
+    least: Size,
+    most: Size,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<usize> {
     if size < least {
         report.refuse(path, format!("{size} is too small"), format!("write {least} or more"));
         return None;

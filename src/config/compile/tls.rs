@@ -2,19 +2,26 @@
 //!
 //! Every file is read and checked here, by the code that reads it again when the program runs.
 
-use crate::config::file::{ClientAuth as WrittenAuth, Tls, TlsVersion, UpstreamTls as WrittenUpstream};
+use crate::config::file::{
+    ClientAuth as WrittenAuth, Tls, TlsVersion, UpstreamTls as WrittenUpstream,
+};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::serve::tls::{
-    CertificateFiles, ClientAuth, ClientAuthMode, Http2, ListenerTls, ListenerTlsSettings, TlsError, UpstreamTls,
-    UpstreamTlsSettings, Version,
+    CertificateFiles, ClientAuth, ClientAuthMode, Http2, ListenerTls, ListenerTlsSettings,
+    TlsError, UpstreamTls, UpstreamTlsSettings, Version,
 };
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// The TLS of a listener.
-pub(super) fn listener(written: &Tls, path: &KeyPath, inputs: &Inputs, report: &mut Report) -> Option<ListenerTlsSettings> {
+pub(super) fn listener(
+    written: &Tls,
+    path: &KeyPath,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<ListenerTlsSettings> {
     let client_auth = client_auth(written, path, inputs, report);
     let settings = ListenerTlsSettings {
         certificates: certificates(written, path, inputs, report)?,
@@ -31,7 +38,12 @@ pub(super) fn listener(written: &Tls, path: &KeyPath, inputs: &Inputs, report: &
     }
 }
 
-fn certificates(written: &Tls, path: &KeyPath, inputs: &Inputs, report: &mut Report) -> Option<Vec<CertificateFiles>> {
+fn certificates(
+    written: &Tls,
+    path: &KeyPath,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<Vec<CertificateFiles>> {
     let files = |certificate: &Path, key: &Path| CertificateFiles {
         certificate: inputs.resolve(certificate),
         key: inputs.resolve(key),
@@ -47,7 +59,11 @@ fn certificates(written: &Tls, path: &KeyPath, inputs: &Inputs, report: &mut Rep
         }
         (_, _, Some(_)) => {
             let remedy = "move `certificate` and `key` into `certificates`";
-            report.refuse(&path.key("certificates"), "is written beside `certificate` or `key`", remedy);
+            report.refuse(
+                &path.key("certificates"),
+                "is written beside `certificate` or `key`",
+                remedy,
+            );
             None
         }
         (Some(_), None, None) => {
@@ -61,14 +77,23 @@ fn certificates(written: &Tls, path: &KeyPath, inputs: &Inputs, report: &mut Rep
     }
 }
 
-fn client_auth(written: &Tls, path: &KeyPath, inputs: &Inputs, report: &mut Report) -> Option<ClientAuth> {
+fn client_auth(
+    written: &Tls,
+    path: &KeyPath,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<ClientAuth> {
     let mode = match written.client_auth {
         Some(WrittenAuth::Optional) => ClientAuthMode::Optional,
         Some(WrittenAuth::Required) | None => ClientAuthMode::Required,
     };
     if let (Some(_), None) = (written.client_auth, &written.client_ca) {
         let message = "nothing says which client certificates are good";
-        report.refuse(&path.key("client_auth"), message, "add `client_ca:` with the file of the authorities");
+        report.refuse(
+            &path.key("client_auth"),
+            message,
+            "add `client_ca:` with the file of the authorities",
+        );
     }
     written.client_ca.as_ref().map(|ca| ClientAuth { ca: inputs.resolve(ca), mode })
 }
@@ -82,7 +107,8 @@ pub(super) fn upstream(
     report: &mut Report,
 ) -> Option<UpstreamTlsSettings> {
     let Some(server_name) = written.and_then(|tls| tls.server_name.as_deref()).or(host) else {
-        let message = "the certificates of these servers cannot be checked: they have no host name in common";
+        let message =
+            "the certificates of these servers cannot be checked: they have no host name in common";
         report.refuse(path, message, "add `server_name:` with the name that is in the certificate");
         return None;
     };
@@ -106,7 +132,9 @@ fn client(
 ) -> Option<CertificateFiles> {
     let written = written?;
     match (&written.certificate, &written.key) {
-        (Some(certificate), Some(key)) => Some(CertificateFiles { certificate: watch(certificate), key: watch(key) }),
+        (Some(certificate), Some(key)) => {
+            Some(CertificateFiles { certificate: watch(certificate), key: watch(key) })
+        }
         (None, None) => None,
         (Some(_), None) => {
             report.refuse(path, "has a certificate without its key", "add `key:`");
@@ -124,6 +152,22 @@ fn refuse<T>(error: &TlsError, path: &KeyPath, report: &mut Report) -> Option<T>
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    report.refuse(path, message, "put a good file there, readable for the user that sidegate runs as");
+    report.refuse(path, message, remedy(error));
     None
+}
+
+const fn remedy(error: &TlsError) -> &'static str {
+    match error {
+        TlsError::Unreadable { .. } => "put it there, readable for the user that sidegate runs as",
+        TlsError::Mismatch { .. } => "name a certificate and its own key",
+        TlsError::BadServerName { .. } => "write the name that is in the upstream's certificate",
+        TlsError::NoKey { .. } | TlsError::UnsupportedKey { .. } => {
+            "name a file with a private key"
+        }
+        TlsError::BadCa { .. }
+        | TlsError::BadCertificate { .. }
+        | TlsError::NoCertificate { .. }
+        | TlsError::NoneConfigured
+        | TlsError::NotPem { .. } => "name a PEM file of certificates",
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::host::Authority;
 use crate::config::compile::address::{self, Transport};
-use crate::config::compile::{names, times, tls};
+use crate::config::compile::{times, tls, words};
 use crate::config::file::{File, Timeouts, Upstream, Upstreams};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -24,25 +24,32 @@ struct Written {
     upstream: Upstream,
 }
 
+/// An upstream, compiled as far as it could be.
+pub(super) struct Compiled {
+    pub(super) path: KeyPath,
+    pub(super) name: String,
+    /// None where the report has a problem.
+    pub(super) settings: Option<UpstreamSettings>,
+}
+
 /// Every upstream in written order. Empty only where the report has a problem.
 pub(super) fn compile(
     file: &mut File,
-    times: &UpstreamTimes,
+    times: UpstreamTimes,
     inputs: &mut Inputs,
     report: &mut Report,
-) -> Vec<(KeyPath, UpstreamSettings)> {
+) -> Vec<Compiled> {
     let written = written(file, report);
     let several = written.len() > 1;
-    let mut compiled: Vec<(KeyPath, UpstreamSettings)> = Vec::new();
+    let mut compiled: Vec<Compiled> = Vec::new();
     for one in written {
         let Some(name) = name(&one.upstream, several, &one.path, report) else { continue };
-        if compiled.iter().any(|(_, other)| other.name == name) {
+        if compiled.iter().any(|other| other.name == name) {
             let message = format!("there are two upstreams `{name}`");
             report.refuse(&one.path.key("name"), message, "give each a name of its own");
         }
-        if let Some(settings) = one.compile(name, times, inputs, report) {
-            compiled.push((one.path, settings));
-        }
+        let settings = one.compile(name.clone(), times, inputs, report);
+        compiled.push(Compiled { path: one.path, name, settings });
     }
     compiled
 }
@@ -56,14 +63,24 @@ fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
             Vec::new()
         }
         (Some(Upstreams::Server(server)), None) => {
-            vec![Written { server: Some(short.clone()), path: short, upstream: Upstream::of(server) }]
+            vec![Written {
+                server: Some(short.clone()),
+                path: short,
+                upstream: Upstream::of(server),
+            }]
         }
         (Some(Upstreams::Upstream(upstream)), None) => {
             vec![Written { path: short, server: None, upstream: *upstream }]
         }
         (None, Some(list)) if !list.is_empty() => {
             let items = list.into_iter().enumerate();
-            items.map(|(index, upstream)| Written { path: long.index(index), server: None, upstream }).collect()
+            items
+                .map(|(index, upstream)| Written {
+                    path: long.index(index),
+                    server: None,
+                    upstream,
+                })
+                .collect()
         }
         (None, _) => {
             let remedy = "add `upstream: http://127.0.0.1:3000` with the address of the app";
@@ -75,7 +92,7 @@ fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
 
 fn name(upstream: &Upstream, several: bool, path: &KeyPath, report: &mut Report) -> Option<String> {
     match &upstream.name {
-        Some(name) => names::label(name, &path.key("name"), report),
+        Some(name) => words::label(name, &path.key("name"), report),
         None if several => {
             report.refuse(path, "has no name, and there are several upstreams", "add `name:`");
             None
@@ -88,7 +105,7 @@ impl Written {
     fn compile(
         &self,
         name: String,
-        times: &UpstreamTimes,
+        times: UpstreamTimes,
         inputs: &mut Inputs,
         report: &mut Report,
     ) -> Option<UpstreamSettings> {
@@ -136,7 +153,9 @@ impl Written {
         let mut transports = Vec::new();
         for (index, text) in self.upstream.servers.0.iter().enumerate() {
             let path = self.server.clone().unwrap_or_else(|| list.index(index));
-            let Some((server, transport)) = address::server(text, inputs, &path, report) else { continue };
+            let Some((server, transport)) = address::server(text, inputs, &path, report) else {
+                continue;
+            };
             if servers.contains(&server) {
                 report.refuse(&path, format!("`{text}` is listed twice"), "keep one of the two");
             }
@@ -152,17 +171,30 @@ impl Written {
     }
 }
 
-fn host(upstream: &Upstream, servers: &[Server], path: &KeyPath, report: &mut Report) -> Option<UpstreamHost> {
+fn host(
+    upstream: &Upstream,
+    servers: &[Server],
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<UpstreamHost> {
     match upstream.host.as_str() {
         "preserve" => Some(UpstreamHost::Preserve),
         "server" if servers.iter().any(|server| matches!(server, Server::Unix(_))) => {
-            report.refuse(path, "a unix socket has no host of its own", "write preserve, or the name that the app expects");
+            report.refuse(
+                path,
+                "a unix socket has no host of its own",
+                "write preserve, or the name that the app expects",
+            );
             None
         }
         "server" => Some(UpstreamHost::Server),
         name if Authority::parse(name).is_some() => Some(UpstreamHost::Literal(name.to_owned())),
         name => {
-            report.refuse(path, format!("`{name}` is no host"), "write preserve, server, or a name such as app.internal");
+            report.refuse(
+                path,
+                format!("`{name}` is no host"),
+                "write preserve, server, or a name such as app.internal",
+            );
             None
         }
     }
@@ -179,15 +211,17 @@ pub(super) struct UpstreamTimes {
 
 impl UpstreamTimes {
     /// What holds unless an upstream says otherwise.
-    pub(super) fn read(times: &Timeouts, path: &KeyPath, report: &mut Report) -> Option<Self> {
-        let mut read = |name: &str, span: Span| times::deadline(span, &path.key(name), report);
-        let [connect, read, write, keep] = [
-            read("connect", times.connect),
-            read("read", times.read),
-            read("write", times.write),
-            read("keep", times.keep),
-        ];
-        Some(Self { connect: connect?, read: read?, write: write?, keep: keep? })
+    pub(super) fn read(times: &Timeouts, path: &KeyPath, report: &mut Report) -> Self {
+        for (name, span) in [
+            ("connect", times.connect),
+            ("read", times.read),
+            ("write", times.write),
+            ("keep", times.keep),
+        ] {
+            times::deadline(span, &path.key(name), report);
+        }
+        let Timeouts { connect, read, write, keep, .. } = times;
+        Self { connect: connect.0, read: read.0, write: write.0, keep: keep.0 }
     }
 
     fn with(self, upstream: &Upstream, path: &KeyPath, report: &mut Report) -> Option<Self> {

@@ -14,18 +14,18 @@ mod secret;
 mod upstream;
 
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
-pub(crate) use identity::{Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion};
+pub(crate) use identity::{
+    Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion,
+};
 pub(crate) use list::List;
 pub(crate) use process::{
-    Admin, AdminListener, AdminWord, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Session,
-    Timeouts,
+    Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Session, Timeouts,
 };
 pub(crate) use provider::{
-    AlgorithmName, ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
+    ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
 };
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
-    UpgradeWord,
 };
 pub(crate) use secret::Secret;
 pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};

