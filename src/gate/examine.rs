@@ -146,13 +146,18 @@ fn without_identity(
     route: &Arc<Route>,
     request: &RequestView<'_>,
 ) -> Option<Decision> {
-    if request.wants_upgrade() && route.upgrades == Upgrades::Refuse {
+    if request.wants_upgrade() && !may_upgrade(route, request) {
         return Some(Decision::Forbid(Reason::UpgradeNotAllowed.into()));
     }
     if route.access == Access::Public {
         return Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route))));
     }
     if request.is_preflight() { preflight(route_id, route, request) } else { None }
+}
+
+/// Only to WebSocket: a connection upgraded to h2c is a tunnel through which requests reach the upstream unjudged.
+fn may_upgrade(route: &Route, request: &RequestView<'_>) -> bool {
+    matches!(route.upgrades, Upgrades::WebSocket { .. }) && request.is_websocket_handshake()
 }
 
 fn preflight(route_id: RouteId, route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
