@@ -6,4 +6,5 @@
 pub mod base;
 pub mod gate;
 pub mod identity;
+pub mod telemetry;
 pub mod token;

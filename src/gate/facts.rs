@@ -31,6 +31,11 @@ impl KeyRing {
         Self(states)
     }
 
+    /// How many providers have keys.
+    pub fn loaded(&self) -> usize {
+        self.0.iter().filter(|state| matches!(state, KeyState::Loaded(_))).count()
+    }
+
     /// The keys of `provider`; not loaded for one that the ring does not know.
     pub fn state(&self, provider: ProviderId) -> &KeyState {
         self.0.get(usize::from(provider.0)).unwrap_or(&KeyState::NotLoaded)

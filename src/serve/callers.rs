@@ -24,8 +24,8 @@ pub(crate) struct Callers {
 }
 
 /// The caller of the last request on a connection: most connections have only one.
-#[derive(Debug, Default)]
-pub(crate) struct Memo(Option<Remembered>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memo(Option<Arc<Remembered>>);
 
 #[derive(Debug)]
 struct Remembered {
@@ -45,7 +45,7 @@ impl Memo {
     /// Keeps `caller` for the next request on the connection.
     pub(crate) fn keep(&mut self, generation: u64, credential: &Credential<'_>, caller: &Arc<Caller>) {
         let token = Zeroizing::new(Box::from(credential.token()));
-        self.0 = Some(Remembered { generation, token, caller: Arc::clone(caller) });
+        self.0 = Some(Arc::new(Remembered { generation, token, caller: Arc::clone(caller) }));
     }
 }
 

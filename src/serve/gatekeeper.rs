@@ -15,6 +15,13 @@ pub(crate) struct Verdict {
     pub(crate) route: Option<Arc<Route>>,
 }
 
+impl Verdict {
+    /// Refused before any route was found.
+    pub(crate) const fn refused(reason: Reason) -> Self {
+        Self { decision: Decision::Refuse(reason), route: None }
+    }
+}
+
 /// Runs the gate to a decision, fetching each fact it asks for.
 ///
 /// A question asked twice, or one that cannot be answered, closes the gate.
@@ -46,7 +53,7 @@ async fn settle(runtime: &Runtime, inquiry: &Inquiry<'_>, memo: &mut Memo, now: 
                 return Decision::Unavailable(Reason::Unanswered);
             }
             Step::Missing(question) => {
-                let answer = runtime.keys.answer(question.clone()).await;
+                let answer = runtime.keys.answer(&question).await;
                 facts.learn(question, answer);
             }
         }
@@ -55,11 +62,11 @@ async fn settle(runtime: &Runtime, inquiry: &Inquiry<'_>, memo: &mut Memo, now: 
 
 fn recall(runtime: &Runtime, credential: &Credential<'_>, memo: &Memo) -> Option<Arc<Caller>> {
     if let Some(caller) = memo.find(runtime.policy.generation, credential) {
-        runtime.metrics.cache_lookup(CacheLookup::Memo);
+        runtime.metrics.cache_looked_up(CacheLookup::Memo);
         return Some(Arc::clone(caller));
     }
     let found = runtime.callers.find(credential);
-    runtime.metrics.cache_lookup(if found.is_some() { CacheLookup::Hit } else { CacheLookup::Miss });
+    runtime.metrics.cache_looked_up(if found.is_some() { CacheLookup::Hit } else { CacheLookup::Miss });
     found
 }
 

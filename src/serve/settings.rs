@@ -63,6 +63,8 @@ pub struct GuardSettings {
     pub header_deadline: Duration,
     /// How long a connection may be silent between requests.
     pub idle_deadline: Duration,
+    /// How long a client may take to send or to take the next piece of a body.
+    pub body_deadline: Duration,
     /// How many requests one connection may carry.
     pub max_requests: Option<u32>,
 }

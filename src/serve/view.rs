@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 
 use crate::base::client_certificate::ClientCertificate;
 use crate::base::host::Authority;
-use crate::gate::{Reason, RequestView, Target};
+use crate::gate::{Reason, RequestView, Scheme, Target};
 use crate::serve::forwarded::Origin;
 
 /// The parts of a view that have to be worked out.
@@ -48,7 +48,7 @@ impl<'a> Parts<'a> {
 }
 
 /// The one `Host`, or the `:authority` of HTTP/2. pingora has refused those that contradict each other.
-fn host(request: &RequestHeader) -> Result<&str, Reason> {
+pub(crate) fn host(request: &RequestHeader) -> Result<&str, Reason> {
     let mut fields = request.headers.get_all(header::HOST).iter();
     match (fields.next(), fields.next()) {
         (Some(field), None) => field.to_str().map_err(|_| Reason::MalformedHost),
@@ -68,6 +68,17 @@ pub(crate) fn target(request: &RequestHeader) -> Result<&str, Reason> {
         Some(target) if absolute => Ok(target.as_str()),
         _ => Err(Reason::MalformedTarget),
     }
+}
+
+/// The scheme of the connection itself.
+pub(crate) fn connection_scheme(session: &Session) -> Scheme {
+    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    if tls { Scheme::Https } else { Scheme::Http }
+}
+
+/// The certificate the client proved to own.
+pub(crate) fn client_certificate(session: &Session) -> Option<&ClientCertificate> {
+    session.digest()?.ssl_digest.as_ref()?.extension.get::<ClientCertificate>()
 }
 
 /// The address of the peer; none on unix sockets.
