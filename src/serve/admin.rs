@@ -49,12 +49,16 @@ impl Admin {
             "/livez" => Answer::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(),
-            _ => Answer::text(StatusCode::NOT_FOUND, "not found; there is /livez, /readyz, /metrics\n"),
+            _ => Answer::text(
+                StatusCode::NOT_FOUND,
+                "not found; there is /livez, /readyz, /metrics\n",
+            ),
         }
     }
 
     fn readiness(&self) -> Answer {
-        let missing: Map<_, _> = (self.missing)().into_iter().map(|(what, why)| (what, Value::String(why))).collect();
+        let missing: Map<_, _> =
+            (self.missing)().into_iter().map(|(what, why)| (what, Value::String(why))).collect();
         let (status, ready) = match missing.is_empty() {
             true => (StatusCode::OK, true),
             false => (StatusCode::SERVICE_UNAVAILABLE, false),
@@ -91,7 +95,9 @@ impl Answer {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let context = session.take_connection_user_context();
-        if let Some(context) = context.and_then(|context| context.downcast::<ConnectionContext>().ok()) {
+        if let Some(context) =
+            context.and_then(|context| context.downcast::<ConnectionContext>().ok())
+        {
             context.header_complete();
         }
         let request = session.req_header();
@@ -105,7 +111,8 @@ mod tests {
     use crate::base::time::Timestamp;
 
     fn admin(missing: &[(&str, &str)]) -> Admin {
-        let missing: Vec<_> = missing.iter().map(|(what, why)| ((*what).into(), (*why).into())).collect();
+        let missing: Vec<_> =
+            missing.iter().map(|(what, why)| ((*what).into(), (*why).into())).collect();
         Admin::new(Metrics::new(), Clock::fixed(Timestamp::from_secs(1)), move || missing.clone())
     }
 
@@ -124,7 +131,10 @@ mod tests {
         let admin = admin(&[("keys of main", "connection refused")]);
         let (status, body) = get(&admin, "/readyz");
         assert_eq!(status, 503);
-        assert_eq!(body, "{\"missing\":{\"keys of main\":\"connection refused\"},\"ready\":false}\n");
+        assert_eq!(
+            body,
+            "{\"missing\":{\"keys of main\":\"connection refused\"},\"ready\":false}\n"
+        );
         assert_eq!(get(&admin, "/livez").0, 200);
     }
 

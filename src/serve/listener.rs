@@ -42,7 +42,9 @@ pub enum ListenAddress {
 
 /// Neither an address with a port nor `unix:` and a path.
 #[derive(Debug, thiserror::Error)]
-#[error("{found:?} is not an address to listen on; expected 127.0.0.1:8080, [::]:8080 or unix:/path")]
+#[error(
+    "{found:?} is not an address to listen on; expected 127.0.0.1:8080, [::]:8080 or unix:/path"
+)]
 pub struct NotAnAddress {
     found: String,
 }
@@ -57,7 +59,9 @@ pub enum BindError {
         path: PathBuf,
     },
     /// Another process listens there.
-    #[error("{address} is already in use; stop the process that listens there or choose another address")]
+    #[error(
+        "{address} is already in use; stop the process that listens there or choose another address"
+    )]
     InUse {
         /// What was asked for.
         address: ListenAddress,
@@ -69,7 +73,9 @@ pub enum BindError {
         address: ListenAddress,
     },
     /// The process may not.
-    #[error("no permission to listen on {address}; ports below 1024 need the capability CAP_NET_BIND_SERVICE, sockets a writable directory")]
+    #[error(
+        "no permission to listen on {address}; ports below 1024 need the capability CAP_NET_BIND_SERVICE, sockets a writable directory"
+    )]
     NotPermitted {
         /// What was asked for.
         address: ListenAddress,

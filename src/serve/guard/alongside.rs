@@ -17,7 +17,10 @@ pub(super) enum First<M, S> {
 }
 
 /// Runs `main`, with `second` beside it, until one of them ends; the other is dropped.
-pub(super) async fn alongside<M, S>(main: impl Future<Output = M>, second: impl Future<Output = S>) -> First<M, S> {
+pub(super) async fn alongside<M, S>(
+    main: impl Future<Output = M>,
+    second: impl Future<Output = S>,
+) -> First<M, S> {
     let (mut main, mut second) = (pin!(main), pin!(second));
     let bell = Arc::new(Bell { rung: AtomicBool::new(true), task: Mutex::new(None) });
     let own_waker = Waker::from(Arc::clone(&bell));

@@ -20,7 +20,10 @@ pub(super) struct ReadCertificate;
 
 #[async_trait]
 impl TlsAccept for ReadCertificate {
-    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
+    async fn handshake_complete_callback(
+        &self,
+        tls: &TlsRef,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
         let certificate = facts(tls.peer_certificate_der()?)?;
         Some(Arc::new(certificate))
     }

@@ -135,7 +135,11 @@ impl ListenerTls {
             }
             Err(error) => {
                 metrics.certificates_reloaded(Reload::Failed);
-                tracing::error!(listener, error = &error as &dyn Error, "certificates not reloaded; keeping the old ones");
+                tracing::error!(
+                    listener,
+                    error = &error as &dyn Error,
+                    "certificates not reloaded; keeping the old ones"
+                );
                 Told::Yes
             }
         }
@@ -167,7 +171,8 @@ impl ListenerTlsSettings {
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {
-        let certificates: Result<Vec<_>, _> = self.certificates.iter().map(CertificateFiles::load).collect();
+        let certificates: Result<Vec<_>, _> =
+            self.certificates.iter().map(CertificateFiles::load).collect();
         let certificates = certificates?;
         let (first, others) = certificates.split_first().ok_or(TlsError::NoneConfigured)?;
         let names = Arc::new(Names::new(first, others));

@@ -18,11 +18,8 @@ pub(super) struct Names {
 impl Names {
     /// The table of `first` and `others`; of two certificates for one name the earlier one wins.
     pub(super) fn new(first: &Presentable, others: &[Presentable]) -> Self {
-        let mut names = Self {
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
-            first: Arc::clone(&first.key),
-        };
+        let mut names =
+            Self { exact: HashMap::new(), wildcard: HashMap::new(), first: Arc::clone(&first.key) };
         for certificate in std::iter::once(first).chain(others) {
             certificate.names.iter().for_each(|name| names.add(name, &certificate.key));
         }
