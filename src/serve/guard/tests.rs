@@ -1,14 +1,16 @@
+use std::net::SocketAddr;
+
+use http::Response;
+use pingora::apps::http_app::ServeHttp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
 use super::*;
 use crate::base::time::Timestamp;
 use crate::serve::drain::{Drain, Drained};
 use crate::serve::listener::{BoundListener, ListenAddress};
 use crate::telemetry::metrics::Metrics;
-use http::Response;
-use pingora::apps::http_app::ServeHttp;
-use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: app\r\n\r\n";
@@ -24,7 +26,8 @@ struct App {
 impl ServeHttp for App {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let context = session.take_connection_user_context();
-        let context = context.and_then(|context| context.downcast::<ConnectionContext>().ok()).unwrap();
+        let context =
+            context.and_then(|context| context.downcast::<ConnectionContext>().ok()).unwrap();
         context.header_complete();
         let memo = context.take_memo().and_then(|memo| memo.downcast::<u32>().ok());
         let count = memo.map_or(1, |count| *count + 1);
@@ -65,7 +68,11 @@ fn quick() -> Settings {
     }
 }
 
-fn serve<A: HttpServerApp + Send + Sync + 'static>(app: A, settings: Settings, admission: Admission) -> Running {
+fn serve<A: HttpServerApp + Send + Sync + 'static>(
+    app: A,
+    settings: Settings,
+    admission: Admission,
+) -> Running {
     let bound: BoundListener = "127.0.0.1:0".parse::<ListenAddress>().unwrap().bind().unwrap();
     let ListenAddress::Tcp(address) = *bound.address() else { panic!("not tcp") };
     let metrics = Metrics::new();
@@ -87,7 +94,8 @@ impl Running {
 
     fn refused(&self, why: &str) -> u64 {
         let text = self.metrics.render(Timestamp::from_secs(0));
-        let start = format!("sidegate_connections_refused_total{{listener=\"edge\",why=\"{why}\"}} ");
+        let start =
+            format!("sidegate_connections_refused_total{{listener=\"edge\",why=\"{why}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&start)).unwrap().parse().unwrap()
     }
 }
@@ -305,7 +313,12 @@ async fn open_connections_are_told_and_closed_ones_are_not() {
     let running = Running::start(quick());
     let mut client = running.connect().await;
     client.ask(GET).await;
-    let open = |running: &Running| running.metrics.render(Timestamp::from_secs(0)).contains("sidegate_connections{listener=\"edge\"} 1");
+    let open = |running: &Running| {
+        running
+            .metrics
+            .render(Timestamp::from_secs(0))
+            .contains("sidegate_connections{listener=\"edge\"} 1")
+    };
     assert!(open(&running));
     drop(client);
     running.process.drain.wait(PATIENCE).await;
@@ -319,7 +332,8 @@ async fn a_unix_socket_is_served_and_removed_at_the_end() {
     let bound = ListenAddress::Unix(path.clone()).bind().unwrap();
     let metrics = Metrics::new();
     let process = Process { admission: Admission::per_client(10, 1), drain: Drain::new() };
-    let guard = Guard::new(Arc::new(App::default()), quick(), None, &process, metrics.listener("edge"));
+    let guard =
+        Guard::new(Arc::new(App::default()), quick(), None, &process, metrics.listener("edge"));
     let drain = process.drain.clone();
     let service = tokio::spawn(async move { bound.serve(guard, &drain).await });
     let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();

@@ -1,9 +1,8 @@
-use super::*;
-use crate::base::time::Timestamp;
-use crate::serve::drain::Drain;
-use crate::serve::guard::{self, Admission, ConnectionContext, Guard, Process};
-use crate::serve::listener::ListenAddress;
-use crate::telemetry::metrics::Metrics;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::Response;
 use pingora::apps::http_app::ServeHttp;
@@ -13,13 +12,16 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::*;
+use crate::base::time::Timestamp;
+use crate::serve::drain::Drain;
+use crate::serve::guard::{self, Admission, ConnectionContext, Guard, Process};
+use crate::serve::listener::ListenAddress;
+use crate::telemetry::metrics::Metrics;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,14 +108,24 @@ struct Names;
 impl ServeHttp for Names {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let context = session.take_connection_user_context();
-        if let Some(context) = context.and_then(|context| context.downcast::<ConnectionContext>().ok()) {
+        if let Some(context) =
+            context.and_then(|context| context.downcast::<ConnectionContext>().ok())
+        {
             context.header_complete();
         }
         let digest = session.digest().and_then(|digest| digest.ssl_digest.as_deref());
         let certificate = digest.and_then(client_certificate);
-        let body = certificate.map_or_else(|| "nobody".into(), |certificate| {
-            format!("{} {:?} {:?}", certificate.subject(), certificate.names().dns, certificate.names().uris)
-        });
+        let body = certificate.map_or_else(
+            || "nobody".into(),
+            |certificate| {
+                format!(
+                    "{} {:?} {:?}",
+                    certificate.subject(),
+                    certificate.names().dns,
+                    certificate.names().uris
+                )
+            },
+        );
         let body = body.into_bytes();
         Response::builder().header("content-length", body.len()).body(body).unwrap()
     }
@@ -136,7 +148,13 @@ fn serve_within(settings: &ListenerTlsSettings, limits: guard::Settings) -> Runn
     let ListenAddress::Tcp(address) = *bound.address() else { panic!("not tcp") };
     let metrics = Metrics::new();
     let process = Process { admission: Admission::new(100), drain: Drain::new() };
-    let guard = Guard::new(Arc::new(Names), limits, Some(Arc::clone(&tls)), &process, metrics.listener("edge"));
+    let guard = Guard::new(
+        Arc::new(Names),
+        limits,
+        Some(Arc::clone(&tls)),
+        &process,
+        metrics.listener("edge"),
+    );
     let drain = process.drain.clone();
     tokio::spawn(async move { bound.serve(guard, &drain).await });
     tls.refresh("edge", &metrics, NOW);
@@ -281,13 +299,17 @@ async fn old_versions_are_refused_when_they_shall_be() {
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_cut() {
     let files = Files::new();
-    let limits = guard::Settings { handshake: Duration::from_millis(300), ..guard::Settings::default() };
+    let limits =
+        guard::Settings { handshake: Duration::from_millis(300), ..guard::Settings::default() };
     let running = serve_within(&settings(vec![files.certificate("app", &["app.test"])]), limits);
     let mut socket = TcpStream::connect(running.address).await.unwrap();
     socket.write_all(b"\x16\x03\x01").await.unwrap();
     let cut = tokio::time::timeout(PATIENCE, socket.read(&mut [0; 8])).await.expect("never cut");
     assert_eq!(cut.unwrap_or(0), 0);
-    assert!(running.counted("sidegate_connections_refused_total{listener=\"edge\",why=\"handshake\"} 1"));
+    assert!(
+        running
+            .counted("sidegate_connections_refused_total{listener=\"edge\",why=\"handshake\"} 1")
+    );
 }
 
 #[tokio::test]
@@ -302,10 +324,13 @@ async fn the_client_certificate_is_told_to_the_app() {
 
     tls.client_auth = auth(ClientAuthMode::Optional);
     let running = serve(&tls);
-    let answer = ask(&mut running.connect(files.client_with(&ada), "app.test").await.unwrap()).await.unwrap();
+    let answer = ask(&mut running.connect(files.client_with(&ada), "app.test").await.unwrap())
+        .await
+        .unwrap();
     let told = r#"CN=ada ["ada.example.test"] ["spiffe://example.test/ada"]"#;
     assert!(answer.ends_with(told), "{answer}");
-    let answer = ask(&mut running.connect(files.client(), "app.test").await.unwrap()).await.unwrap();
+    let answer =
+        ask(&mut running.connect(files.client(), "app.test").await.unwrap()).await.unwrap();
     assert!(answer.ends_with("nobody"), "{answer}");
 
     tls.client_auth = auth(ClientAuthMode::Required);
@@ -378,8 +403,10 @@ async fn the_end_of_certificates_is_told() {
     let files = Files::new();
     let running = serve(&settings(vec![files.certificate("app", &["app.test"])]));
     let text = running.metrics.render(NOW);
-    let start = "sidegate_certificate_expiry_timestamp_seconds{listener=\"edge\",name=\"app.test\"} ";
-    let told: u64 = text.lines().find_map(|line| line.strip_prefix(start)).unwrap().parse().unwrap();
+    let start =
+        "sidegate_certificate_expiry_timestamp_seconds{listener=\"edge\",name=\"app.test\"} ";
+    let told: u64 =
+        text.lines().find_map(|line| line.strip_prefix(start)).unwrap().parse().unwrap();
     assert_eq!(Timestamp::from_secs(told), running.tls.expiries()[0].1);
 }
 
@@ -405,14 +432,17 @@ async fn an_idle_http2_connection_does_not_hold_the_drain() {
 #[tokio::test]
 async fn http2_without_a_request_has_the_header_deadline() {
     let files = Files::new();
-    let limits = guard::Settings { header: Duration::from_millis(300), ..guard::Settings::default() };
+    let limits =
+        guard::Settings { header: Duration::from_millis(300), ..guard::Settings::default() };
     let running = serve_within(&settings(vec![files.certificate("app", &["app.test"])]), limits);
     let mut config = files.client();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let stream = running.connect(config, "app.test").await.unwrap();
     let (_requests, connection) = h2::client::handshake(stream).await.unwrap();
     let _ = tokio::time::timeout(PATIENCE, connection).await.expect("never cut");
-    assert!(running.counted("sidegate_connections_refused_total{listener=\"edge\",why=\"header_deadline\"} 1"));
+    assert!(running.counted(
+        "sidegate_connections_refused_total{listener=\"edge\",why=\"header_deadline\"} 1"
+    ));
 }
 
 fn why(files: CertificateFiles) -> String {
@@ -430,7 +460,10 @@ fn a_file_that_is_of_no_use_is_named_with_its_fault() {
     files.write("empty.pem", "");
     files.write("text.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
     files.write("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    let with = |certificate: &str| CertificateFiles { certificate: files.path(certificate), ..good.clone() };
+    let with = |certificate: &str| CertificateFiles {
+        certificate: files.path(certificate),
+        ..good.clone()
+    };
     let key = |key: PathBuf| CertificateFiles { key, ..good.clone() };
     for (pair, file, fault) in [
         (with("absent.pem"), "absent.pem", "cannot read"),
@@ -440,7 +473,7 @@ fn a_file_that_is_of_no_use_is_named_with_its_fault() {
         (with("junk.pem"), "junk.pem", "cannot be parsed"),
         (key(files.path("empty.pem")), "empty.pem", "no private key"),
         (key(files.path("app.pem")), "app.pem", "no private key"),
-        (key(other.key.clone()), "other.key", "does not belong"),
+        (key(other.key), "other.key", "does not belong"),
     ] {
         let said = why(pair);
         assert!(said.contains(file) && said.contains(fault), "{said}");
@@ -454,14 +487,19 @@ fn a_file_that_is_of_no_use_is_named_with_its_fault() {
 fn a_ca_that_is_not_there_refuses_the_listener() {
     let files = Files::new();
     let mut tls = settings(vec![files.certificate("app", &["app.test"])]);
-    tls.client_auth = Some(ClientAuth { ca: files.path("absent.pem"), mode: ClientAuthMode::Required });
+    tls.client_auth =
+        Some(ClientAuth { ca: files.path("absent.pem"), mode: ClientAuthMode::Required });
     assert!(ListenerTls::load(&tls).is_err());
 }
 
 #[test]
 fn an_upstream_without_a_name_to_check_is_refused() {
     for name in ["", "a b", "-"] {
-        let found = UpstreamTls::load(&UpstreamTlsSettings { server_name: name.into(), ca: None, client: None });
+        let found = UpstreamTls::load(&UpstreamTlsSettings {
+            server_name: name.into(),
+            ca: None,
+            client: None,
+        });
         assert!(matches!(found, Err(TlsError::BadServerName { .. })), "{name:?}");
     }
 }

@@ -48,7 +48,8 @@ fn handles_of_the_same_name_share_their_counters() {
     let metrics = Metrics::new();
     metrics.upstream("app").answered(204);
     metrics.upstream("app").answered(299);
-    let counted = lines(&metrics, r#"sidegate_upstream_responses_total{upstream="app",class="2xx""#);
+    let counted =
+        lines(&metrics, r#"sidegate_upstream_responses_total{upstream="app",class="2xx""#);
     assert_eq!(counted, [r#"sidegate_upstream_responses_total{upstream="app",class="2xx"} 2"#]);
 }
 
