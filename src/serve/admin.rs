@@ -3,15 +3,16 @@
 //! Answers GET and HEAD on three paths. Never on a port that serves data; who may reach it is the
 //! operator's to limit.
 
-use crate::clock::Clock;
-use crate::serve::guard::ConnectionContext;
-use crate::telemetry::metrics::Metrics;
 use async_trait::async_trait;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::serve::guard::ConnectionContext;
+use crate::telemetry::metrics::Metrics;
 
 /// Tells what the process lacks to do its work, and why: empty when it is ready.
 type Missing = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
@@ -42,17 +43,12 @@ impl Admin {
     }
 
     fn answer(&self, method: &Method, path: &str) -> Answer {
-        if *method != Method::GET && *method != Method::HEAD {
-            return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        }
         match path {
+            _ if *method != Method::GET && *method != Method::HEAD => Answer::not_found(),
             "/livez" => Answer::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(),
-            _ => Answer::text(
-                StatusCode::NOT_FOUND,
-                "not found; there is /livez, /readyz, /metrics\n",
-            ),
+            _ => Answer::not_found(),
         }
     }
 
@@ -76,6 +72,10 @@ impl Admin {
 impl Answer {
     fn text(status: StatusCode, body: &str) -> Self {
         Self { status, kind: "text/plain; charset=utf-8", body: body.into() }
+    }
+
+    fn not_found() -> Self {
+        Self::text(StatusCode::NOT_FOUND, "not found; there is GET /livez, /readyz, /metrics\n")
     }
 
     fn into_response(self, method: &Method) -> Response<Vec<u8>> {
@@ -144,7 +144,7 @@ mod tests {
         assert!(get(&admin, "/metrics").1.contains("sidegate_build_info"));
         assert_eq!(get(&admin, "/metrics/x").0, 404);
         assert_eq!(get(&admin, "/").0, 404);
-        assert_eq!(admin.answer(&Method::POST, "/livez").status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(admin.answer(&Method::POST, "/livez").status, StatusCode::NOT_FOUND);
     }
 
     #[test]

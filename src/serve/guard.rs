@@ -4,19 +4,21 @@
 //! connections, and a fixed 60 s for a handshake. Here each connection has one timer that knows
 //! what the connection is waiting for. What a request means is not looked at.
 
-use crate::serve::drain::{Drain, Live};
-use crate::serve::tls::ListenerTls;
-use crate::telemetry::metrics::{ListenerMetrics, Refusal};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::{self, Instant};
+
+use crate::serve::drain::{Drain, Live};
+use crate::serve::tls::ListenerTls;
+use crate::telemetry::metrics::{ListenerMetrics, Refusal};
 
 mod admission;
 mod alongside;

@@ -2,11 +2,12 @@
 //!
 //! Counts and refuses; closing what was refused is the guard's.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 /// A cap on connections, and on those of one client if wanted; clones share the count.
 #[derive(Clone)]

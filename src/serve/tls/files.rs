@@ -3,16 +3,18 @@
 //! Every error names the file and what is wrong with it. What is done with the contents is not
 //! decided here.
 
-use crate::base::time::Timestamp;
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::base::time::Timestamp;
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -159,7 +161,7 @@ fn parse<'a>(
     path: &Path,
 ) -> Result<X509Certificate<'a>, TlsError> {
     match X509Certificate::from_der(certificate) {
-        Ok((rest, parsed)) if rest.is_empty() => Ok(parsed),
+        Ok(([], parsed)) => Ok(parsed),
         _ => Err(TlsError::BadCertificate { path: path.into() }),
     }
 }

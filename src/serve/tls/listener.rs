@@ -1,11 +1,9 @@
 //! TLS of one listener: its certificates, who must present one, and their replacement on the fly.
 
-use super::client::ReadCertificate;
-use super::files::{self, CertificateFiles, Presentable, Stamp, TlsError};
-use super::names::Names;
-use super::provider;
-use crate::base::time::Timestamp;
-use crate::telemetry::metrics::{Metrics, Reload};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora::listeners::tls::{Acceptor, TlsSettings};
@@ -15,9 +13,13 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, SupportedProtocolVersion};
-use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use super::client::ReadCertificate;
+use super::files::{self, CertificateFiles, Presentable, Stamp, TlsError};
+use super::names::Names;
+use super::provider;
+use crate::base::time::Timestamp;
+use crate::telemetry::metrics::{Metrics, Reload};
 
 /// The lowest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! Which certificate answers to which server name. Pure look-up.
 
-use super::files::Presentable;
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::files::Presentable;
 
 /// Certificates by the names they are for.
 #[derive(Debug)]
