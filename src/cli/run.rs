@@ -35,8 +35,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = arguments.config.load()?;
-    let bound = Bound::listen(&loaded.settings.process)?;
     let metrics = Metrics::new();
+    let bound = Bound::listen(&loaded.settings.process)?;
     let lines = LineWriter::start(io::stdout(), LOG_BUFFER_BYTES, &metrics).context("cannot start the log")?;
     log::install(loaded.settings.process.log_level, lines.clone())?;
     log::watch_panics(&metrics);

@@ -54,7 +54,7 @@ pub struct KeyQuestion {
 }
 
 /// Why the gate asks for keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyDoubt {
     /// The signature does not hold under the key of that name: it may have been replaced.
     BadSignature,

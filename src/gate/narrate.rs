@@ -32,7 +32,12 @@ impl Display for Told {
 }
 
 /// The steps of the decision on `request`, and the decision; none where a fact is missing that `facts` do not have.
-pub fn narrate(policy: &Policy, request: RequestView<'_>, facts: &Facts<'_>, now: Timestamp) -> (Vec<Told>, Option<Decision>) {
+pub fn narrate(
+    policy: &Policy,
+    request: RequestView<'_>,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> (Vec<Told>, Option<Decision>) {
     let mut steps = vec![told("request", asked(&request))];
     steps.extend(paths(policy, &request));
     let decision = match examine(policy, request) {
@@ -49,7 +54,10 @@ pub fn narrate(policy: &Policy, request: RequestView<'_>, facts: &Facts<'_>, now
             }
         }
     };
-    steps.push(told("decision", decision.as_ref().map_or_else(|| "open: keys are missing".to_owned(), summary)));
+    steps.push(told(
+        "decision",
+        decision.as_ref().map_or_else(|| "open: keys are missing".to_owned(), summary),
+    ));
     (steps, decision)
 }
 
@@ -70,18 +78,30 @@ fn paths(policy: &Policy, request: &RequestView<'_>) -> Vec<Told> {
     let Some(all) = readings(request.target.path()) else {
         return vec![told("readings", "too many to judge")];
     };
-    let place = |reading: &[u8]| match policy.table.find(request.authority.host(), reading, request.method) {
-        _ if policy.own_path(reading).is_some() => "own endpoints".to_owned(),
-        Match::Route(id) => policy.route(id).map_or("no route", |route| &*route.name).to_owned(),
-        Match::NoHost | Match::NoPath => "no route".to_owned(),
+    let place =
+        |reading: &[u8]| match policy.table.find(request.authority.host(), reading, request.method)
+        {
+            _ if policy.own_path(reading).is_some() => "own endpoints".to_owned(),
+            Match::Route(id) => {
+                policy.route(id).map_or("no route", |route| &*route.name).to_owned()
+            }
+            Match::NoHost | Match::NoPath => "no route".to_owned(),
+        };
+    let tell = |reading: &Vec<u8>| {
+        told("reading", format!("{} -> {}", reading.escape_ascii(), place(reading)))
     };
-    let tell = |reading: &Vec<u8>| told("reading", format!("{} -> {}", reading.escape_ascii(), place(reading)));
     all.iter().map(tell).collect()
 }
 
-fn inquired(policy: &Policy, inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Vec<Told> {
+fn inquired(
+    policy: &Policy,
+    inquiry: &Inquiry<'_>,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> Vec<Told> {
     let route = inquiry.route();
-    let mut steps = vec![told("route", format!("{} (access {:?})", route.name, route.access).to_lowercase())];
+    let mut steps =
+        vec![told("route", format!("{} (access {:?})", route.name, route.access).to_lowercase())];
     if inquiry.credentials().is_empty() {
         steps.push(told("credential", "none"));
     }
@@ -106,7 +126,9 @@ fn credential_steps(policy: &Policy, credential: &Credential<'_>) -> Vec<Told> {
             let named = jwt.issuer().unwrap_or("none");
             let known = credential.providers().iter().filter_map(|id| policy.provider(*id));
             let provider = known.into_iter().find(|provider| &*provider.issuer == named);
-            let found = provider.map_or("no provider of this route".to_owned(), |provider| format!("provider {}", provider.name));
+            let found = provider.map_or("no provider of this route".to_owned(), |provider| {
+                format!("provider {}", provider.name)
+            });
             steps.push(told("issuer", format!("{named} -> {found}")));
         }
     }
@@ -130,8 +152,13 @@ fn verified(
             };
             format!("{} of {}, for {ends} s more; {rule}", identity.user(), identity.issuer())
         }
-        Err(Failure::Missing(question)) => format!("open: keys of provider {} are asked for ({:?})", question.provider.0, question.why),
-        Err(Failure::Rejected(reason) | Failure::Unavailable(reason)) => format!("none: {}", reason.label()),
+        Err(Failure::Missing(question)) => format!(
+            "open: keys of provider {} are asked for ({:?})",
+            question.provider.0, question.why
+        ),
+        Err(Failure::Rejected(reason) | Failure::Unavailable(reason)) => {
+            format!("none: {}", reason.label())
+        }
     }
 }
 

@@ -22,7 +22,11 @@ fn prefers_pages(headers: &HeaderMap) -> bool {
 
 /// Sends `reply`. The body stays home for HEAD, its length does not
 /// ([RFC 9110 §9.3.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2)).
-pub(crate) async fn send(session: &mut Session, reply: Reply, id: &RequestId) -> pingora::Result<()> {
+pub(crate) async fn send(
+    session: &mut Session,
+    reply: Reply,
+    id: &RequestId,
+) -> pingora::Result<()> {
     let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 2))?;
     for (name, value) in reply.headers {
         head.append_header(name, value)?;

@@ -47,7 +47,8 @@ impl SigningKeys {
     /// The public keys, as a key set ([RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
     pub(crate) fn public(&self) -> Value {
         let state = self.state.read();
-        let keys: Vec<Value> = [&state.current].into_iter().chain(&state.others).map(|key| key.public_jwk()).collect();
+        let keys: Vec<Value> =
+            [&state.current].into_iter().chain(&state.others).map(|key| key.public_jwk()).collect();
         json!({ "keys": keys })
     }
 
@@ -87,12 +88,19 @@ impl Assertions {
     }
 
     /// The assertion of `permit`'s caller for its route; signed anew when the last one is half used up.
-    pub(crate) fn header(&self, permit: &Permit, caller: &Caller, spec: &AssertionSpec, now: Timestamp) -> Result<HeaderValue, SigningError> {
+    pub(crate) fn header(
+        &self,
+        permit: &Permit,
+        caller: &Caller,
+        spec: &AssertionSpec,
+        now: Timestamp,
+    ) -> Result<HeaderValue, SigningError> {
         let needed = (now + spec.lifetime / FRESH_PART).min(caller.identity().expires());
         if let Some(value) = caller.assertion(permit.route().id, needed) {
             return Ok(value);
         }
-        let claims = assertion::claims(caller.identity(), &self.issuer, &spec.audience, now, spec.lifetime);
+        let claims =
+            assertion::claims(caller.identity(), &self.issuer, &spec.audience, now, spec.lifetime);
         let token = self.keys.current(now)?.sign(&claims, assertion::TYPE)?;
         let value = HeaderValue::try_from(token).map_err(|_| SigningError::Library)?;
         let until = (now + spec.lifetime).min(caller.identity().expires());
@@ -109,7 +117,12 @@ mod tests {
 
     fn kids(keys: &SigningKeys) -> Vec<String> {
         let set = keys.public();
-        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+        set["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     #[test]

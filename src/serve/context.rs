@@ -57,7 +57,10 @@ pub(crate) struct Told {
 
 impl Context {
     /// A request that begins now.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the duration of a request begins to be measured")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the duration of a request begins to be measured"
+    )]
     pub(crate) fn new(runtime: Arc<Runtime>, clock: &Clock, id: RequestId) -> Self {
         let started = Instant::now();
         let began_millis = clock.unix_millis();
@@ -97,9 +100,10 @@ impl Context {
     pub(crate) fn check_deadline(&self) -> pingora::Result<()> {
         let timeout = self.permit().and_then(|permit| permit.route().timeout);
         match timeout {
-            Some(timeout) if self.started.elapsed() > timeout => {
-                Error::e_explain(ErrorType::HTTPStatus(504), "the exchange took longer than its route allows")
-            }
+            Some(timeout) if self.started.elapsed() > timeout => Error::e_explain(
+                ErrorType::HTTPStatus(504),
+                "the exchange took longer than its route allows",
+            ),
             _ => Ok(()),
         }
     }

@@ -25,14 +25,24 @@ pub(crate) fn blame(error: &Error) -> Blame {
     match (error.etype(), error.esource()) {
         (E::HTTPStatus(413), _) => Blame::Request(Reason::BodyTooLarge),
         (E::HTTPStatus(504), _) => Blame::Upstream(UpstreamError::Timeout),
-        (E::ConnectTimedout | E::TLSHandshakeTimedout, _) => Blame::Upstream(UpstreamError::Timeout),
+        (E::ConnectTimedout | E::TLSHandshakeTimedout, _) => {
+            Blame::Upstream(UpstreamError::Timeout)
+        }
         (E::TLSHandshakeFailure | E::InvalidCert | E::HandshakeError | E::TLSWantX509Lookup, _) => {
             Blame::Upstream(UpstreamError::Tls)
         }
-        (E::ConnectRefused | E::ConnectNoRoute | E::ConnectError | E::ConnectProxyFailure | E::SocketError | E::BindError, _) => {
-            Blame::Upstream(UpstreamError::Connect)
+        (
+            E::ConnectRefused
+            | E::ConnectNoRoute
+            | E::ConnectError
+            | E::ConnectProxyFailure
+            | E::SocketError
+            | E::BindError,
+            _,
+        ) => Blame::Upstream(UpstreamError::Connect),
+        (E::ReadTimedout | E::WriteTimedout, ErrorSource::Upstream) => {
+            Blame::Upstream(UpstreamError::Timeout)
         }
-        (E::ReadTimedout | E::WriteTimedout, ErrorSource::Upstream) => Blame::Upstream(UpstreamError::Timeout),
         (E::ConnectionClosed | E::ReadError | E::WriteError, ErrorSource::Upstream) => {
             Blame::Upstream(UpstreamError::Reset)
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::time::Timestamp;
-use crate::gate::{self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step};
+use crate::gate::{
+    self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
+};
 use crate::serve::callers::Memo;
 use crate::serve::runtime::Runtime;
 use crate::telemetry::metrics::CacheLookup;
@@ -25,7 +27,12 @@ impl Verdict {
 /// Runs the gate to a decision, fetching each fact it asks for.
 ///
 /// A question asked twice, or one that cannot be answered, closes the gate.
-pub(crate) async fn decide(runtime: &Runtime, request: RequestView<'_>, memo: &mut Memo, now: Timestamp) -> Verdict {
+pub(crate) async fn decide(
+    runtime: &Runtime,
+    request: RequestView<'_>,
+    memo: &mut Memo,
+    now: Timestamp,
+) -> Verdict {
     match gate::examine(&runtime.policy, request) {
         Examined::Decided { decision, route } => Verdict { decision, route: route.cloned() },
         Examined::Open(inquiry) => {
@@ -35,7 +42,12 @@ pub(crate) async fn decide(runtime: &Runtime, request: RequestView<'_>, memo: &m
     }
 }
 
-async fn settle(runtime: &Runtime, inquiry: &Inquiry<'_>, memo: &mut Memo, now: Timestamp) -> Decision {
+async fn settle(
+    runtime: &Runtime,
+    inquiry: &Inquiry<'_>,
+    memo: &mut Memo,
+    now: Timestamp,
+) -> Decision {
     let ring = runtime.keys.ring();
     let mut facts = Facts::new(&ring);
     for credential in inquiry.credentials() {
@@ -66,12 +78,22 @@ fn recall(runtime: &Runtime, credential: &Credential<'_>, memo: &Memo) -> Option
         return Some(Arc::clone(caller));
     }
     let found = runtime.callers.find(credential);
-    runtime.metrics.cache_looked_up(if found.is_some() { CacheLookup::Hit } else { CacheLookup::Miss });
+    runtime.metrics.cache_looked_up(if found.is_some() {
+        CacheLookup::Hit
+    } else {
+        CacheLookup::Miss
+    });
     found
 }
 
 /// Remembers the caller that was found, on this connection and on all others.
-fn learn(runtime: &Runtime, inquiry: &Inquiry<'_>, facts: &Facts<'_>, found: (usize, &Arc<Caller>), memo: &mut Memo) {
+fn learn(
+    runtime: &Runtime,
+    inquiry: &Inquiry<'_>,
+    facts: &Facts<'_>,
+    found: (usize, &Arc<Caller>),
+    memo: &mut Memo,
+) {
     let (index, caller) = found;
     let Some(credential) = inquiry.credentials().get(index) else {
         return;

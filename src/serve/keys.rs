@@ -18,7 +18,10 @@ impl KeyObserver for Nobody {
 }
 
 /// Fetches the keys of all `providers` once, and says how that went, a line each.
-pub(crate) async fn fetch(providers: Vec<ProviderKeys>, outbound: &ClientSettings) -> Result<(Arc<KeyRing>, Vec<String>), ClientError> {
+pub(crate) async fn fetch(
+    providers: Vec<ProviderKeys>,
+    outbound: &ClientSettings,
+) -> Result<(Arc<KeyRing>, Vec<String>), ClientError> {
     let client = Client::new(outbound)?;
     let keeper = KeyKeeper::start(providers, client, Clock::system(), Arc::new(Nobody), None);
     keeper.first_attempts().await;

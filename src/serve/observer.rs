@@ -10,7 +10,12 @@ pub(crate) struct KeyMetrics(Vec<(String, ProviderMetrics)>);
 impl KeyMetrics {
     /// Counts for `providers`.
     pub(crate) fn new(metrics: &Metrics, providers: &[ProviderKeys]) -> Self {
-        Self(providers.iter().map(|keys| (keys.name.clone(), metrics.provider(&keys.name))).collect())
+        Self(
+            providers
+                .iter()
+                .map(|keys| (keys.name.clone(), metrics.provider(&keys.name)))
+                .collect(),
+        )
     }
 
     fn of(&self, provider: &str) -> Option<&ProviderMetrics> {

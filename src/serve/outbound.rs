@@ -4,17 +4,18 @@
 //! `Connection: X-Forwarded-User` can no longer take away what is set here.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method};
 use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
 use crate::gate::{InboundCredential, ManagedNames, Permit, Policy};
-use crate::serve::forwarded::{FORWARDED, Origin};
+use crate::serve::forwarded::Origin;
 use crate::serve::request_id::X_REQUEST_ID;
 
 /// What is set besides the identity.
 pub(crate) struct Additions {
+    pub(crate) forwarded: Option<HeaderValue>,
     pub(crate) forwarded_for: Option<HeaderValue>,
     pub(crate) forwarded_host: Option<HeaderValue>,
     pub(crate) request_id: HeaderValue,
@@ -38,6 +39,9 @@ pub(crate) fn rewrite(
     if let Some((name, value)) = additions.assertion {
         set(request, &name, value)?;
     }
+    if let Some(value) = additions.forwarded {
+        request.insert_header("Forwarded", value)?;
+    }
     if let Some(value) = additions.forwarded_for {
         request.insert_header("X-Forwarded-For", value)?;
     }
@@ -57,16 +61,22 @@ fn set(request: &mut RequestHeader, name: &HeaderName, value: HeaderValue) -> pi
 }
 
 /// Takes away what only sidegate, or a proxy it trusts, may say. What a trusted proxy says stays only in its plain spelling.
-fn strip(request: &mut RequestHeader, policy: &Policy, forwarded_names: &ManagedNames, origin: &Origin) {
+fn strip(
+    request: &mut RequestHeader,
+    policy: &Policy,
+    forwarded_names: &ManagedNames,
+    origin: &Origin,
+) {
     let foreign = |name: &&HeaderName| {
-        policy.managed.contains(name) || (forwarded_names.contains(name) && !(origin.trusted && is_plain(name)))
+        policy.managed.contains(name)
+            || (forwarded_names.contains(name) && !(origin.trusted && is_plain(name)))
     };
-    let names: SmallVec<[HeaderName; 4]> = request.headers.keys().filter(foreign).cloned().collect();
+    let names: SmallVec<[HeaderName; 4]> =
+        request.headers.keys().filter(foreign).cloned().collect();
     for name in &names {
         request.remove_header(name);
     }
     if !origin.trusted {
-        request.remove_header(&FORWARDED);
         request.remove_header(&X_REQUEST_ID);
     }
 }
@@ -77,7 +87,11 @@ fn is_plain(name: &HeaderName) -> bool {
 
 /// Credentials go along or stay, as the route says; several `Cookie` fields become one
 /// ([RFC 9113 §8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
-fn credentials(request: &mut RequestHeader, permit: &Permit, policy: &Policy) -> pingora::Result<()> {
+fn credentials(
+    request: &mut RequestHeader,
+    permit: &Permit,
+    policy: &Policy,
+) -> pingora::Result<()> {
     let route = permit.route();
     if route.authorization == InboundCredential::Remove {
         request.remove_header(&header::AUTHORIZATION);
@@ -87,11 +101,14 @@ fn credentials(request: &mut RequestHeader, permit: &Permit, policy: &Policy) ->
         });
     }
     let several = request.headers.get_all(header::COOKIE).iter().nth(1).is_some();
-    let remove = route.sso_cookie == InboundCredential::Remove && request.headers.contains_key(header::COOKIE);
+    let remove = route.sso_cookie == InboundCredential::Remove
+        && request.headers.contains_key(header::COOKIE);
     if !several && !remove {
         return Ok(());
     }
-    let keep = |pair: &[u8]| !remove || !policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies));
+    let keep = |pair: &[u8]| {
+        !remove || !policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies))
+    };
     let joined = join_cookies(&request.headers, keep);
     request.remove_header(&header::COOKIE);
     match HeaderValue::from_bytes(&joined) {
@@ -101,17 +118,15 @@ fn credentials(request: &mut RequestHeader, permit: &Permit, policy: &Policy) ->
 }
 
 fn names_one_of(pair: &[u8], names: &[String]) -> bool {
-    names.iter().any(|name| pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
+    names
+        .iter()
+        .any(|name| pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
 }
 
 fn join_cookies(headers: &HeaderMap, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let fields = headers.get_all(header::COOKIE).iter();
-    let pairs = fields.flat_map(|field| field.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii);
+    let pairs =
+        fields.flat_map(|field| field.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii);
     let kept: Vec<&[u8]> = pairs.filter(|pair| !pair.is_empty() && keep(pair)).collect();
     kept.join(&b"; "[..])
-}
-
-/// Whether a request may be sent again when nothing of it was answered.
-pub(crate) fn may_be_repeated(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

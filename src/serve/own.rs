@@ -1,14 +1,20 @@
 //! Sidegate's own endpoints, under the prefix of the configuration.
 
-use http::header::{self, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderValue};
 
 use crate::gate::Reason;
 use crate::serve::reply::{Audience, Reply};
 use crate::serve::runtime::Runtime;
 
 /// Answers `method` on `path`, which begins behind the prefix.
-pub(crate) fn own_endpoint(runtime: &Runtime, method: &Method, path: &[u8], audience: Audience, request_id: &str) -> Reply {
+pub(crate) fn own_endpoint(
+    runtime: &Runtime,
+    method: &Method,
+    path: &[u8],
+    audience: Audience,
+    request_id: &str,
+) -> Reply {
     match path {
         b"/jwks" if is_read(method) => {
             let maximum_age = HeaderValue::from_static("public, max-age=300");

@@ -22,7 +22,7 @@ use crate::serve::answer::{audience, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame};
-use crate::serve::forwarded::forwarded_for;
+use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::outbound::{Additions, rewrite};
@@ -62,7 +62,12 @@ impl ProxyHttp for Proxy {
     /// No modules: compression is the upstream's business.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    fn on_connection_reuse(&self, _session: &mut Session, ctx: &mut Context, carried: Box<dyn Any + Send + Sync>) {
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+        carried: Box<dyn Any + Send + Sync>,
+    ) {
         let Ok(connection) = carried.downcast::<ConnectionContext>() else { return };
         connection.header_complete();
         if let Some(memo) = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok()) {
@@ -82,9 +87,14 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         let (upstream, timeout) = upstream(ctx)?;
-        let mut peer = upstream.peer().await.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        let mut peer =
+            upstream.peer().await.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
         if let Some(timeout) = timeout {
             let left = timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1));
             peer.options.read_timeout = peer.options.read_timeout.map(|read| read.min(left));
@@ -92,27 +102,39 @@ impl ProxyHttp for Proxy {
         Ok(peer)
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
         let runtime = Arc::clone(&ctx.runtime);
         let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
             return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
         };
         let received = session.req_header();
         if request.raw_path().first() != Some(&b'/') {
-            let judged = view::target(received).map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
+            let judged = view::target(received)
+                .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
             request.set_raw_path(judged.as_bytes())?;
         }
         let assertion = match (permit.caller(), &permit.route().assertion) {
             (Some(caller), Some(spec)) => {
                 let value = runtime.assertions.header(permit, caller, spec, ctx.now);
-                let value = value.map_err(|_| Error::explain(ErrorType::InternalError, "assertion could not be signed"))?;
+                let value = value.map_err(|_| {
+                    Error::explain(ErrorType::InternalError, "assertion could not be signed")
+                })?;
                 Some((spec.header.clone(), value))
             }
             _ => None,
         };
+        let peer = view::peer(session);
         let additions = Additions {
-            forwarded_for: forwarded_for(view::peer(session), origin, &received.headers),
-            forwarded_host: view::host(received).ok().and_then(|host| HeaderValue::from_str(host).ok()),
+            forwarded: forwarded(peer, origin, &received.headers),
+            forwarded_for: forwarded_for(peer, origin, &received.headers),
+            forwarded_host: view::host(received)
+                .ok()
+                .and_then(|host| HeaderValue::from_str(host).ok()),
             request_id: ctx.upstream_request_id(received),
             assertion,
             host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
@@ -127,7 +149,8 @@ impl ProxyHttp for Proxy {
         _end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        ctx.body_bytes += body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        ctx.body_bytes +=
+            body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         let limit = ctx.permit().and_then(|permit| permit.route().max_body_bytes);
         if limit.is_some_and(|limit| ctx.body_bytes > limit) {
             return Error::e_explain(ErrorType::HTTPStatus(413), Reason::BodyTooLarge.label());
@@ -135,7 +158,12 @@ impl ProxyHttp for Proxy {
         ctx.check_deadline()
     }
 
-    async fn upstream_response_filter(&self, _session: &mut Session, answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
         if let Ok((upstream, _)) = upstream(ctx) {
             upstream.metrics.answered(answer.status.as_u16());
         }
@@ -153,7 +181,13 @@ impl ProxyHttp for Proxy {
     }
 
     /// Nothing was sent yet: any request may be tried elsewhere.
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         let retries = upstream(ctx).map_or(0, |(upstream, _)| upstream.settings.retries);
         ctx.attempts += 1;
         error.set_retry(ctx.attempts <= retries);
@@ -162,7 +196,14 @@ impl ProxyHttp for Proxy {
 
     /// Something may have been sent: only what is safe to repeat is repeated, and only where a kept connection turned out dead
     /// ([RFC 9110 §9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)).
-    fn error_while_proxy(&self, _peer: &HttpPeer, session: &mut Session, mut error: Box<Error>, _ctx: &mut Context, reused: bool) -> Box<Error> {
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        _ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
         if session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated() {
             error.retry.decide_reuse(reused);
         } else {
@@ -171,7 +212,12 @@ impl ProxyHttp for Proxy {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
         let blame = blame(error);
         if let (Some(kind), Ok((upstream, _))) = (blame.upstream(), upstream(ctx)) {
             upstream.metrics.failed(kind);
@@ -226,7 +272,13 @@ impl Proxy {
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
-        ctx.runtime.metrics.decided(Door::Proxy, route, told.outcome, told.reason.label(), started.elapsed());
+        ctx.runtime.metrics.decided(
+            Door::Proxy,
+            route,
+            told.outcome,
+            told.reason.label(),
+            started.elapsed(),
+        );
         ctx.told = Some(told);
         ctx.progress = match (verdict.decision, &reply) {
             (Decision::Allow(permit), None) => Progress::Permitted(permit),
@@ -238,7 +290,8 @@ impl Proxy {
     async fn verdict(&self, session: &Session, ctx: &mut Context) -> Verdict {
         let request = session.req_header();
         let runtime = Arc::clone(&ctx.runtime);
-        let screened = screen(&request.method, request.raw_path(), &request.headers, &runtime.limits);
+        let screened =
+            screen(&request.method, request.raw_path(), &request.headers, &runtime.limits);
         let parts = match screened.and_then(|()| Parts::of(request)) {
             Ok(parts) => parts,
             Err(reason) => return Verdict::refused(reason),
@@ -266,14 +319,19 @@ impl Proxy {
 }
 
 fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
-    let permit = ctx.permit().ok_or_else(|| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
+    let permit =
+        ctx.permit().ok_or_else(|| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
     let upstream = ctx.runtime.upstream(permit.route().upstream);
-    let upstream = upstream.ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
+    let upstream = upstream
+        .ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
     Ok((upstream, permit.route().timeout))
 }
 
 /// Whether the request announces a longer body than the route takes.
 fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
-    let length = request.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = request
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
 }

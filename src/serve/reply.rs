@@ -44,7 +44,9 @@ impl Reply {
     pub(crate) fn to(decision: &Decision, audience: Audience, request_id: &str) -> Option<Self> {
         match decision {
             Decision::Allow(_) | Decision::OwnEndpoint => None,
-            Decision::Challenge(challenge) => Some(challenge_reply(challenge, audience, request_id)),
+            Decision::Challenge(challenge) => {
+                Some(challenge_reply(challenge, audience, request_id))
+            }
             Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, audience, request_id)),
             Decision::Preflight(answer) => Some(preflight_reply(answer)),
             Decision::Refuse(reason) => Some(Self::refusal(*reason, audience, request_id)),
@@ -59,18 +61,43 @@ impl Reply {
     /// The answer to a request that is refused for what it is, whoever sent it.
     pub(crate) fn refusal(reason: Reason, audience: Audience, request_id: &str) -> Self {
         let reply = Self::explain(status(reason), &Explanation::of(reason), audience, request_id);
-        if reason == Reason::MethodNotAllowed { reply.with(header::ALLOW, HeaderValue::from_static(METHODS)) } else { reply }
+        if reason == Reason::MethodNotAllowed {
+            reply.with(header::ALLOW, HeaderValue::from_static(METHODS))
+        } else {
+            reply
+        }
     }
 
     /// The answer where the upstream gave none.
-    pub(crate) fn upstream_failed(failure: UpstreamFailure, audience: Audience, request_id: &str) -> Self {
+    pub(crate) fn upstream_failed(
+        failure: UpstreamFailure,
+        audience: Audience,
+        request_id: &str,
+    ) -> Self {
         let (status, code, message) = match failure {
-            UpstreamFailure::BadGateway => (StatusCode::BAD_GATEWAY, "bad_gateway", "the application cannot be reached at the moment"),
-            UpstreamFailure::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side"),
-            UpstreamFailure::Timeout => (StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "the application took too long to answer"),
+            UpstreamFailure::BadGateway => (
+                StatusCode::BAD_GATEWAY,
+                "bad_gateway",
+                "the application cannot be reached at the moment",
+            ),
+            UpstreamFailure::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "something went wrong on our side",
+            ),
+            UpstreamFailure::Timeout => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "gateway_timeout",
+                "the application took too long to answer",
+            ),
         };
         let advice = Some("Try again in a moment.");
-        Self::explain(status, &Explanation { code, message, advice, ..Explanation::default() }, audience, request_id)
+        Self::explain(
+            status,
+            &Explanation { code, message, advice, ..Explanation::default() },
+            audience,
+            request_id,
+        )
     }
 
     /// An answer in JSON.
@@ -89,16 +116,25 @@ impl Reply {
         Self::refusal(Reason::NoRoute, audience, request_id)
     }
 
-    fn explain(status: StatusCode, explanation: &Explanation<'_>, audience: Audience, request_id: &str) -> Self {
+    fn explain(
+        status: StatusCode,
+        explanation: &Explanation<'_>,
+        audience: Audience,
+        request_id: &str,
+    ) -> Self {
         match audience {
             Audience::Person => {
                 let kind = HeaderValue::from_static("text/html; charset=utf-8");
-                Self::new(status, kind, html(status, explanation, request_id))
-                    .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY))
+                Self::new(status, kind, html(status, explanation, request_id)).with(
+                    header::CONTENT_SECURITY_POLICY,
+                    HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+                )
             }
-            Audience::Program => {
-                Self::new(status, HeaderValue::from_static("application/json"), json(explanation, request_id))
-            }
+            Audience::Program => Self::new(
+                status,
+                HeaderValue::from_static("application/json"),
+                json(explanation, request_id),
+            ),
         }
     }
 
@@ -113,7 +149,8 @@ impl Reply {
 
     /// No answer of ours may be kept by any cache: it depends on who asks.
     fn empty(status: StatusCode) -> Self {
-        let headers = SmallVec::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
+        let headers =
+            SmallVec::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
         Self { status, headers, body: Bytes::new() }
     }
 }
@@ -138,7 +175,12 @@ fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) 
             ("insufficient_user_authentication", challenge.reason.public_text())
         }
     };
-    let explanation = Explanation { code, message, login_url: challenge.login_url.as_deref(), ..Explanation::default() };
+    let explanation = Explanation {
+        code,
+        message,
+        login_url: challenge.login_url.as_deref(),
+        ..Explanation::default()
+    };
     Reply::explain(StatusCode::UNAUTHORIZED, &explanation, audience, request_id)
         .with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()))
 }
@@ -151,9 +193,15 @@ fn www_authenticate(error: Option<&BearerError>) -> HeaderValue {
             return HeaderValue::from_static("Bearer realm=\"sidegate\", error=\"invalid_token\"");
         }
         Some(BearerError::InsufficientUserAuthentication { acr_values, max_age }) => {
-            let acr = if acr_values.is_empty() { String::new() } else { format!(", acr_values=\"{}\"", acr_values.join(" ")) };
+            let acr = if acr_values.is_empty() {
+                String::new()
+            } else {
+                format!(", acr_values=\"{}\"", acr_values.join(" "))
+            };
             let age = max_age.map(|seconds| format!(", max_age={seconds}")).unwrap_or_default();
-            format!("Bearer realm=\"sidegate\", error=\"insufficient_user_authentication\"{acr}{age}")
+            format!(
+                "Bearer realm=\"sidegate\", error=\"insufficient_user_authentication\"{acr}{age}"
+            )
         }
     };
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"sidegate\""))
@@ -162,7 +210,9 @@ fn www_authenticate(error: Option<&BearerError>) -> HeaderValue {
 fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) -> Reply {
     let identity = forbidden.caller.as_ref().map(|caller| caller.identity());
     let explanation = Explanation {
-        user: identity.map(|identity| identity.preferred_username().or(identity.name()).unwrap_or(identity.user())),
+        user: identity.map(|identity| {
+            identity.preferred_username().or(identity.name()).unwrap_or(identity.user())
+        }),
         email: identity.and_then(|identity| identity.email()),
         login_url: forbidden.login_url.as_deref(),
         ..Explanation::of(forbidden.reason)
@@ -171,7 +221,8 @@ fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) 
     if forbidden.reason != Reason::MissingScope {
         return reply;
     }
-    let challenge = HeaderValue::from_static("Bearer realm=\"sidegate\", error=\"insufficient_scope\"");
+    let challenge =
+        HeaderValue::from_static("Bearer realm=\"sidegate\", error=\"insufficient_scope\"");
     reply.with(header::WWW_AUTHENTICATE, challenge)
 }
 
@@ -203,11 +254,19 @@ mod tests {
     use super::*;
 
     fn field<'r>(reply: &'r Reply, name: &HeaderName) -> Option<&'r str> {
-        reply.headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.to_str().ok())
+        reply
+            .headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .and_then(|(_, value)| value.to_str().ok())
     }
 
     fn challenge(error: Option<BearerError>) -> Decision {
-        Decision::Challenge(Challenge { reason: Reason::TokenExpired, error, login_url: Some("https://l.test/?a=b&c=\"<".into()) })
+        Decision::Challenge(Challenge {
+            reason: Reason::TokenExpired,
+            error,
+            login_url: Some("https://l.test/?a=b&c=\"<".into()),
+        })
     }
 
     #[test]
@@ -221,18 +280,30 @@ mod tests {
     /// The client learns that the token is bad, not in which way.
     #[test]
     fn bad_tokens_look_alike() {
-        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), Audience::Program, "r1").unwrap();
+        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), Audience::Program, "r1")
+            .unwrap();
         assert_eq!(reply.status, 401);
-        assert_eq!(field(&reply, &header::WWW_AUTHENTICATE), Some("Bearer realm=\"sidegate\", error=\"invalid_token\""));
+        assert_eq!(
+            field(&reply, &header::WWW_AUTHENTICATE),
+            Some("Bearer realm=\"sidegate\", error=\"invalid_token\"")
+        );
         assert!(!String::from_utf8_lossy(&reply.body).contains("expired"));
     }
 
     #[test]
     fn step_up_names_what_would_do() {
-        let error = BearerError::InsufficientUserAuthentication { acr_values: vec!["mfa".into()], max_age: Some(600) };
+        let error = BearerError::InsufficientUserAuthentication {
+            acr_values: vec!["mfa".into()],
+            max_age: Some(600),
+        };
         let reply = Reply::to(&challenge(Some(error)), Audience::Program, "r1").unwrap();
         let said = field(&reply, &header::WWW_AUTHENTICATE).unwrap();
-        assert!(said.ends_with("error=\"insufficient_user_authentication\", acr_values=\"mfa\", max_age=600"), "{said}");
+        assert!(
+            said.ends_with(
+                "error=\"insufficient_user_authentication\", acr_values=\"mfa\", max_age=600"
+            ),
+            "{said}"
+        );
     }
 
     #[test]
@@ -255,8 +326,12 @@ mod tests {
 
     #[test]
     fn sign_in_is_a_302_to_the_login_page() {
-        let sign_in = SignIn { reason: Reason::MissingCredential, location: "https://l.test/?rd=x".into() };
+        let sign_in =
+            SignIn { reason: Reason::MissingCredential, location: "https://l.test/?rd=x".into() };
         let reply = Reply::to(&Decision::SignIn(sign_in), Audience::Person, "r1").unwrap();
-        assert_eq!((reply.status.as_u16(), field(&reply, &header::LOCATION)), (302, Some("https://l.test/?rd=x")));
+        assert_eq!(
+            (reply.status.as_u16(), field(&reply, &header::LOCATION)),
+            (302, Some("https://l.test/?rd=x"))
+        );
     }
 }

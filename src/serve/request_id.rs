@@ -54,7 +54,9 @@ fn hexadecimal(number: u64, out: &mut [u8]) {
 /// An id that a trusted proxy gave, if it is one that may stand in logs and headers.
 pub(crate) fn acceptable(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
-    let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'=' | b'+' | b'/');
+    let allowed = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'=' | b'+' | b'/')
+    };
     !bytes.is_empty() && bytes.len() <= 128 && bytes.iter().all(allowed)
 }
 
@@ -71,7 +73,13 @@ mod tests {
 
     #[test]
     fn foreign_ids_must_be_short_and_plain() {
-        for (text, fine) in [("abc-1", true), ("", false), ("a b", false), ("a\"b", false), (&*"a".repeat(129), false)] {
+        for (text, fine) in [
+            ("abc-1", true),
+            ("", false),
+            ("a b", false),
+            ("a\"b", false),
+            (&*"a".repeat(129), false),
+        ] {
             assert_eq!(acceptable(&HeaderValue::from_str(text).unwrap()), fine, "{text}");
         }
     }

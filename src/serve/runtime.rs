@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::clock::Clock;
-use crate::gate::{ManagedNames, MethodRules, Policy, Route, UpstreamId};
+use crate::gate::{ManagedNames, Policy, Route, UpstreamId};
 use crate::remote::http::{Client, ClientError};
 use crate::remote::jwks::KeyKeeper;
 use crate::serve::assertions::{Assertions, SigningKeys};
@@ -84,8 +84,14 @@ impl Runtime {
         };
         let start = |settings| start_upstream(settings, generation, &metrics);
         let upstreams = settings.upstreams.into_iter().map(start).collect::<Result<_, _>>()?;
-        let observer = Arc::new(KeyMetrics::new(&metrics, lasting.clock.clone(), &settings.keys));
-        let keys = KeyKeeper::start(settings.keys, client, lasting.clock.clone(), observer, previous.map(|old| &old.keys));
+        let observer = Arc::new(KeyMetrics::new(&metrics, &settings.keys));
+        let keys = KeyKeeper::start(
+            settings.keys,
+            client,
+            lasting.clock.clone(),
+            observer,
+            previous.map(|old| &old.keys),
+        );
         Ok(Self {
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unrouted: metrics.route("-"),
@@ -121,7 +127,8 @@ fn start_upstream(
 ) -> Result<Upstream, StartError> {
     let name = settings.name.clone();
     let group = group(&settings, generation);
-    Upstream::start(settings, group, metrics).map_err(|source| StartError::UpstreamTls { upstream: name, source })
+    Upstream::start(settings, group, metrics)
+        .map_err(|source| StartError::UpstreamTls { upstream: name, source })
 }
 
 /// Connections are shared only between equal settings; those with TLS also not across reloads, whose files may differ.

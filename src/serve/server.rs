@@ -22,7 +22,9 @@ use crate::serve::proxy::Proxy;
 use crate::serve::readiness::Readiness;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::{Lasting, Runtime, StartError};
-use crate::serve::settings::{GuardSettings, ListenerSettings, ProcessSettings, ServiceSettings, Settings};
+use crate::serve::settings::{
+    GuardSettings, ListenerSettings, ProcessSettings, ServiceSettings, Settings,
+};
 use crate::serve::tls::{ListenerTls, TlsError};
 use crate::telemetry::metrics::{Metrics, Reload};
 use crate::telemetry::writer::LineWriter;
@@ -58,10 +60,12 @@ impl Bound {
     pub fn listen(settings: &ProcessSettings) -> Result<Self, ListenError> {
         let listen = |listener: &ListenerSettings| {
             let tls = listener.tls.as_ref().map(ListenerTls::load).transpose();
-            let tls = tls.map_err(|source| ListenError::Tls { listener: listener.name.clone(), source })?;
+            let tls =
+                tls.map_err(|source| ListenError::Tls { listener: listener.name.clone(), source })?;
             Ok((listener.clone(), listener.address.bind()?, tls.map(Arc::new)))
         };
-        let listeners = settings.listeners.iter().map(listen).collect::<Result<_, ListenError>>()?;
+        let listeners =
+            settings.listeners.iter().map(listen).collect::<Result<_, ListenError>>()?;
         let admin = settings.admin.as_ref().map(ListenAddress::bind).transpose()?;
         Ok(Self { listeners, admin })
     }
@@ -84,7 +88,13 @@ pub struct Server {
 
 impl Server {
     /// Puts `settings` to work on `bound`. Returns when requests are being accepted; needs a tokio runtime.
-    pub fn start(settings: Settings, bound: Bound, clock: Clock, metrics: Metrics, lines: LineWriter) -> Result<Self, StartError> {
+    pub fn start(
+        settings: Settings,
+        bound: Bound,
+        clock: Clock,
+        metrics: Metrics,
+        lines: LineWriter,
+    ) -> Result<Self, StartError> {
         let own_keys = Arc::new(SigningKeys::new(Vec::new(), clock.now())?);
         let lasting = Lasting { clock: clock.clone(), metrics: metrics.clone(), own_keys };
         let runtime = Runtime::start(settings.service, 1, &lasting, None)?;
@@ -93,14 +103,34 @@ impl Server {
         let process = settings.process;
         let drain = Drain::new();
         let shared = Process { admission: admission(&process.guard), drain: drain.clone() };
-        let tls = bound.listeners.iter().filter_map(|(settings, _, tls)| Some((settings.name.clone(), tls.clone()?))).collect();
-        let builder = Builder { live: &live, lasting: &lasting, lines: &lines, guard: &process.guard, shared: &shared };
-        bound.listeners.into_iter().for_each(|(settings, bound, tls)| builder.proxy(settings, bound, tls));
+        let tls = bound
+            .listeners
+            .iter()
+            .filter_map(|(settings, _, tls)| Some((settings.name.clone(), tls.clone()?)))
+            .collect();
+        let builder = Builder {
+            live: &live,
+            lasting: &lasting,
+            lines: &lines,
+            guard: &process.guard,
+            shared: &shared,
+        };
+        bound
+            .listeners
+            .into_iter()
+            .for_each(|(settings, bound, tls)| builder.proxy(settings, bound, tls));
         if let Some(admin) = bound.admin {
             builder.admin(admin);
         }
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&live), metrics, tls));
-        Ok(Self { live, lasting, generations: AtomicU64::new(1), drain, drain_deadline: process.drain, upkeep })
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&live), metrics, clock, tls));
+        Ok(Self {
+            live,
+            lasting,
+            generations: AtomicU64::new(1),
+            drain,
+            drain_deadline: process.drain,
+            upkeep,
+        })
     }
 
     /// Replaces what requests are judged by, as a whole: each request sees the old or the new, none a mixture.
@@ -139,7 +169,12 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn proxy(&self, settings: ListenerSettings, bound: BoundListener, tls: Option<Arc<ListenerTls>>) {
+    fn proxy(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
         let door = Proxy {
             live: Arc::clone(self.live),
             clock: self.lasting.clock.clone(),
@@ -161,9 +196,16 @@ impl Builder<'_> {
 
     fn admin(&self, bound: BoundListener) {
         let readiness = Readiness { live: Arc::clone(self.live), drain: self.shared.drain.clone() };
-        let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), readiness);
+        let missing = move || readiness.missing();
+        let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), missing);
         let limits = guard::Settings::default();
-        let guard = Guard::new(Arc::new(app), limits, None, self.shared, self.lasting.metrics.listener("admin"));
+        let guard = Guard::new(
+            Arc::new(app),
+            limits,
+            None,
+            self.shared,
+            self.lasting.metrics.listener("admin"),
+        );
         info!(listener = "admin", address = %bound.address(), "listening");
         let drain = self.shared.drain.clone();
         tokio::spawn(async move { bound.serve(guard, &drain).await });
@@ -173,7 +215,11 @@ impl Builder<'_> {
         guard::Settings {
             max_connections: max_connections.unwrap_or(self.guard.max_connections),
             handshake: self.guard.header_deadline,
-            first_byte: self.guard.header_deadline.max(Duration::from_secs(30)).min(self.guard.idle_deadline),
+            first_byte: self
+                .guard
+                .header_deadline
+                .max(Duration::from_secs(30))
+                .min(self.guard.idle_deadline),
             header: self.guard.header_deadline,
             idle: self.guard.idle_deadline,
             max_requests: self.guard.max_requests,
@@ -189,14 +235,17 @@ fn random() -> u64 {
 }
 
 /// What has to be done now and then: measuring the cache, reading changed certificates.
-async fn upkeep(live: Arc<ArcSwap<Runtime>>, metrics: Metrics, tls: Vec<(String, Arc<ListenerTls>)>) {
+async fn upkeep(
+    live: Arc<ArcSwap<Runtime>>,
+    metrics: Metrics,
+    clock: Clock,
+    tls: Vec<(String, Arc<ListenerTls>)>,
+) {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         ticks.tick().await;
         let (entries, bytes) = live.load().callers.size();
         metrics.cache_measured(entries, bytes);
-        for (listener, tls) in &tls {
-            tls.refresh(listener, &metrics);
-        }
+        tls.iter().for_each(|(listener, tls)| tls.refresh(listener, &metrics, clock.now()));
     }
 }

@@ -8,7 +8,7 @@ use crate::gate::Policy;
 use crate::remote::http::ClientSettings;
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::listener::ListenAddress;
-use crate::serve::tls::{ListenerTls, UpstreamTlsSettings};
+use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
@@ -47,7 +47,7 @@ pub struct ListenerSettings {
     /// Where it listens.
     pub address: ListenAddress,
     /// Its certificates, if it speaks TLS.
-    pub tls: Option<ListenerTls>,
+    pub tls: Option<ListenerTlsSettings>,
     /// How many connections it takes at once, if fewer than all together may have.
     pub max_connections: Option<usize>,
 }

@@ -16,7 +16,13 @@ use crate::telemetry::writer::LineWriter;
 /// An upstream did not answer a permitted request.
 pub(crate) fn upstream_failed(upstream: &str, kind: UpstreamError, error: &Error, id: &RequestId) {
     let kind = kind.label();
-    warn!(upstream, kind, request_id = id.as_str(), error = error.etype().as_str(), "upstream failed");
+    warn!(
+        upstream,
+        kind,
+        request_id = id.as_str(),
+        error = error.etype().as_str(),
+        "upstream failed"
+    );
 }
 
 /// A request is over.
@@ -28,7 +34,12 @@ pub(crate) fn told(listener: &str, lines: &LineWriter, session: &Session, ctx: &
     }
 }
 
-fn line<'a>(listener: &'a str, session: &'a Session, ctx: &'a Context, told: &'a Told) -> RequestLine<'a> {
+fn line<'a>(
+    listener: &'a str,
+    session: &'a Session,
+    ctx: &'a Context,
+    told: &'a Told,
+) -> RequestLine<'a> {
     let request = session.req_header();
     let policy = &ctx.runtime.policy;
     let upstream = ctx.permit().and_then(|permit| ctx.runtime.upstream(permit.route().upstream));

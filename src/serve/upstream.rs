@@ -42,12 +42,18 @@ struct Template {
 
 impl Upstream {
     /// Puts `settings` to work. `group` keeps its connections apart from those of other upstreams and other settings.
-    pub(crate) fn start(settings: UpstreamSettings, group: u64, metrics: &Metrics) -> Result<Self, TlsError> {
+    pub(crate) fn start(
+        settings: UpstreamSettings,
+        group: u64,
+        metrics: &Metrics,
+    ) -> Result<Self, TlsError> {
         let tls = settings.tls.as_ref().map(UpstreamTls::load).transpose()?;
         let options = options(&settings, tls.as_ref());
-        let servers: Vec<_> = settings.servers.iter().cloned().map(Place::new).map(Arc::new).collect();
+        let servers: Vec<_> =
+            settings.servers.iter().cloned().map(Place::new).map(Arc::new).collect();
         let named = servers.iter().filter(|place| place.is_named());
-        let lookups = named.map(|place| tokio::spawn(Arc::clone(place).look_up_for_ever())).collect();
+        let lookups =
+            named.map(|place| tokio::spawn(Arc::clone(place).look_up_for_ever())).collect();
         let metrics = metrics.upstream(&settings.name);
         let template = Template { options, tls, group };
         Ok(Self { settings, metrics, servers, next: AtomicUsize::new(0), template, lookups })
@@ -66,10 +72,15 @@ impl Upstream {
     }
 
     async fn peer_at(&self, place: &Place, turn: usize) -> Option<HttpPeer> {
-        let sni = self.template.tls.as_ref().map(|tls| tls.server_name().to_owned()).unwrap_or_default();
+        let sni =
+            self.template.tls.as_ref().map(|tls| tls.server_name().to_owned()).unwrap_or_default();
         let mut peer = match &place.server {
-            Server::Unix(path) => HttpPeer::new_uds(path.to_str()?, self.template.tls.is_some(), sni).ok()?,
-            Server::Tcp { .. } => HttpPeer::new(place.address(turn).await?, self.template.tls.is_some(), sni),
+            Server::Unix(path) => {
+                HttpPeer::new_uds(path.to_str()?, self.template.tls.is_some(), sni).ok()?
+            }
+            Server::Tcp { .. } => {
+                HttpPeer::new(place.address(turn).await?, self.template.tls.is_some(), sni)
+            }
         };
         peer.group_key = self.template.group;
         peer.client_cert_key = self.template.tls.as_ref().and_then(UpstreamTls::client);
@@ -83,7 +94,9 @@ impl Upstream {
             UpstreamHost::Preserve => None,
             UpstreamHost::Literal(host) => Some(host.clone()),
             UpstreamHost::Server => match self.settings.servers.first()? {
-                Server::Tcp { host, port } if host.contains(':') => Some(format!("[{host}]:{port}")),
+                Server::Tcp { host, port } if host.contains(':') => {
+                    Some(format!("[{host}]:{port}"))
+                }
                 Server::Tcp { host, port } => Some(format!("{host}:{port}")),
                 Server::Unix(_) => Some("localhost".to_owned()),
             },
@@ -111,7 +124,9 @@ fn options(settings: &UpstreamSettings, tls: Option<&UpstreamTls>) -> PeerOption
 impl Place {
     fn new(server: Server) -> Self {
         let fixed = match &server {
-            Server::Tcp { host, port } => host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, *port)),
+            Server::Tcp { host, port } => {
+                host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, *port))
+            }
             Server::Unix(_) => None,
         };
         Self { server, addresses: ArcSwap::from_pointee(fixed.into_iter().collect()) }
@@ -139,10 +154,13 @@ impl Place {
     /// Looks the name up; what was known stays where the look-up fails.
     async fn look_up(&self) {
         let Server::Tcp { host, port } = &self.server else { return };
-        let lookup = tokio::time::timeout(LOOKUP_INTERVAL, tokio::net::lookup_host((host.as_str(), *port)));
+        let lookup =
+            tokio::time::timeout(LOOKUP_INTERVAL, tokio::net::lookup_host((host.as_str(), *port)));
         let found: Vec<SocketAddr> = match lookup.await {
             Ok(Ok(found)) => found.collect(),
-            Ok(Err(error)) => return warn!(host, %error, "upstream name look-up failed; keeping what is known"),
+            Ok(Err(error)) => {
+                return warn!(host, %error, "upstream name look-up failed; keeping what is known");
+            }
             Err(_) => return warn!(host, "upstream name look-up timed out; keeping what is known"),
         };
         if !found.is_empty() {

@@ -12,6 +12,7 @@ use crate::base::client_certificate::ClientCertificate;
 use crate::base::host::Authority;
 use crate::gate::{Reason, RequestView, Scheme, Target};
 use crate::serve::forwarded::Origin;
+use crate::serve::tls;
 
 /// The parts of a view that have to be worked out.
 #[derive(Debug)]
@@ -52,7 +53,9 @@ pub(crate) fn host(request: &RequestHeader) -> Result<&str, Reason> {
     let mut fields = request.headers.get_all(header::HOST).iter();
     match (fields.next(), fields.next()) {
         (Some(field), None) => field.to_str().map_err(|_| Reason::MalformedHost),
-        (None, _) => request.uri.authority().map(http::uri::Authority::as_str).ok_or(Reason::MalformedHost),
+        (None, _) => {
+            request.uri.authority().map(http::uri::Authority::as_str).ok_or(Reason::MalformedHost)
+        }
         (Some(_), Some(_)) => Err(Reason::MalformedHost),
     }
 }
@@ -63,7 +66,8 @@ pub(crate) fn target(request: &RequestHeader) -> Result<&str, Reason> {
     if written.starts_with('/') {
         return Ok(written);
     }
-    let absolute = matches!(request.uri.scheme_str(), Some("http" | "https")) && request.method != Method::OPTIONS;
+    let absolute = matches!(request.uri.scheme_str(), Some("http" | "https"))
+        && request.method != Method::OPTIONS;
     match request.uri.path_and_query() {
         Some(target) if absolute => Ok(target.as_str()),
         _ => Err(Reason::MalformedTarget),
@@ -78,7 +82,7 @@ pub(crate) fn connection_scheme(session: &Session) -> Scheme {
 
 /// The certificate the client proved to own.
 pub(crate) fn client_certificate(session: &Session) -> Option<&ClientCertificate> {
-    session.digest()?.ssl_digest.as_ref()?.extension.get::<ClientCertificate>()
+    tls::client_certificate(session.digest()?.ssl_digest.as_ref()?)
 }
 
 /// The address of the peer; none on unix sockets.

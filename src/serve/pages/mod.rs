@@ -46,9 +46,9 @@ const fn advice(reason: Reason) -> Option<&'static str> {
         | Reason::MissingEmail
         | Reason::MissingGroup
         | Reason::MissingRole
-        | Reason::SubjectNotAllowed => {
-            Some("If you need this page, ask whoever runs this application to give your account access, or sign in with another account.")
-        }
+        | Reason::SubjectNotAllowed => Some(
+            "If you need this page, ask whoever runs this application to give your account access, or sign in with another account.",
+        ),
         Reason::AuthenticationTooOld => Some("Sign out and sign in again, then come back."),
         Reason::AuthenticationTooWeak => Some("Sign in with a second factor, then come back."),
         Reason::UnknownHost | Reason::NoRoute => Some("Check the address for a typing error."),
@@ -70,7 +70,8 @@ pub(crate) fn html(status: StatusCode, explanation: &Explanation<'_>, request_id
     let message = sentence(message);
     let title = title(status);
     let status = status.as_u16();
-    let values = context! { status, title, message, advice, user, email, login_url, login_text, request_id };
+    let values =
+        context! { status, title, message, advice, user, email, login_url, login_text, request_id };
     let page = TEMPLATES.get_template("page.html").and_then(|template| template.render(values));
     page.unwrap_or_else(|_| format!("{status} {title}"))
 }
