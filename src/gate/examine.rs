@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
-use smallvec::SmallVec;
 
 use crate::base::time::Timestamp;
 use crate::gate::authenticate::{Failure, authenticate};
 use crate::gate::authorize::Rule;
 use crate::gate::caller::Caller;
-use crate::gate::credential::{Credential, CredentialKind, extract};
+use crate::gate::credential::{Credential, CredentialKind, Offer, extract};
 use crate::gate::decision::{
     BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
 };
@@ -26,14 +25,13 @@ pub struct Inquiry<'a> {
     policy: &'a Policy,
     request: RequestView<'a>,
     route: &'a Arc<Route>,
-    credentials: SmallVec<[Credential<'a>; 2]>,
-    explicit: bool,
+    offer: Offer<'a>,
 }
 
 impl<'a> Inquiry<'a> {
     /// The credentials to judge, in order.
     pub fn credentials(&self) -> &[Credential<'a>] {
-        &self.credentials
+        &self.offer.credentials
     }
 
     /// The route that was found.
@@ -67,18 +65,15 @@ pub fn examine<'a>(policy: &'a Policy, request: RequestView<'a>) -> Examined<'a>
         return decided(decision, Some(route));
     }
     match extract(policy, route, &request) {
-        Ok(offer) => {
-            let (credentials, explicit) = (offer.credentials, offer.explicit);
-            Examined::Open(Inquiry { policy, request, route, credentials, explicit })
-        }
+        Ok(offer) => Examined::Open(Inquiry { policy, request, route, offer }),
         Err(reason) => decided(unusable(reason), Some(route)),
     }
 }
 
 /// Judges `inquiry` by `facts` at `now`: a decision, or the question that is still open.
 pub fn judge(inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Step {
-    let mut first_failure = None;
-    for (index, credential) in inquiry.credentials.iter().enumerate() {
+    let mut first_failure = inquiry.offer.unreadable;
+    for (index, credential) in inquiry.credentials().iter().enumerate() {
         match authenticate(inquiry.policy, credential, index, facts, now) {
             Ok(caller) => {
                 let decision = inquiry.admit(caller, credential.kind(), now);
@@ -138,13 +133,18 @@ fn lookup(policy: &Policy, request: &RequestView<'_>, path: &[u8]) -> Place {
 
 /// Decisions that hold whoever is calling.
 fn without_identity(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
-    if request.wants_upgrade() && route.upgrades == Upgrades::Refuse {
+    if request.wants_upgrade() && !may_upgrade(route, request) {
         return Some(Decision::Forbid(Reason::UpgradeNotAllowed.into()));
     }
     if route.access == Access::Public {
         return Some(Decision::Allow(Permit::anonymous(Arc::clone(route))));
     }
     if request.is_preflight() { preflight(route, request) } else { None }
+}
+
+/// Only by a handshake that says WebSocket and nothing else.
+fn may_upgrade(route: &Route, request: &RequestView<'_>) -> bool {
+    matches!(route.upgrades, Upgrades::WebSocket { .. }) && request.is_websocket_handshake()
 }
 
 fn preflight(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
@@ -222,13 +222,14 @@ impl Inquiry<'_> {
 
     /// Nobody could be identified; `failure` says why, if something was offered.
     fn turn_away(&self, failure: Option<Reason>) -> Decision {
-        let guest = self.route.access == Access::Optional && (failure.is_none() || !self.explicit);
+        let guest =
+            self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
         if guest {
             return Decision::Allow(Permit::anonymous(Arc::clone(self.route)));
         }
         let reason = failure.unwrap_or(Reason::MissingCredential);
         let error = failure.map(|_| BearerError::InvalidToken);
-        if self.explicit {
+        if self.offer.explicit {
             return Decision::Challenge(Challenge { reason, error, login_url: None });
         }
         match self.login_url() {

@@ -183,11 +183,9 @@ pub enum MethodRules {
     Some,
 }
 
+/// Some servers turn only `-` into `_` for CGI, PHP `.` too, lighttpd and older Apaches whatever is no letter or digit.
 const fn fold(b: u8) -> u8 {
-    match b {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
-    }
+    if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]
@@ -212,6 +210,8 @@ mod tests {
             "X-Auth_Request-User",
             "X.Auth.Request.User",
             "x-auth.request_user",
+            "X~Auth!Request+User",
+            "x'auth|request*user",
             "X-Dept",
             "X_DEPT",
             &"x.long_".repeat(20),

@@ -64,6 +64,14 @@ impl<'a> RequestView<'a> {
         protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
     }
 
+    /// Whether this is a WebSocket handshake and nothing else
+    /// ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
+    pub(super) fn is_websocket_handshake(&self) -> bool {
+        let protocol = self.text(header::UPGRADE);
+        self.method == Method::GET
+            && protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
+    }
+
     /// Whether this is a CORS preflight: a question about a request, not a request
     /// ([Fetch §3.3.2](https://fetch.spec.whatwg.org/#cors-preflight-request)).
     pub(super) fn is_preflight(&self) -> bool {

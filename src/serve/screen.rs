@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        let long = "x".repeat(990);
+        let long = "x".repeat(991);
         assert_eq!(
             verdict("GET", &format!("/{}", "a".repeat(100)), &[]),
             Err(Reason::HeadersTooLarge)
