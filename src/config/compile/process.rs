@@ -180,7 +180,7 @@ pub(super) fn assertion(
             }
             Ok(key) => keys.push(key),
             Err(error) => {
-                report.refuse(&path, error.to_string(), "make one with `sidegate keys --assertion`")
+                report.refuse(&path, error.to_string(), "make one with `sidegate keys assertion`")
             }
         }
     }
@@ -195,7 +195,7 @@ pub(super) fn session(written: Option<&Session>, inputs: &mut Inputs, report: &m
         report.refuse(
             &path,
             "is an empty list",
-            "make a key with `sidegate keys` and name its file",
+            "make a key with `sidegate keys session` and name its file",
         );
     }
     let mut keys: Vec<Hidden<[u8; 32]>> = Vec::new();
