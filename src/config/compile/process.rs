@@ -149,6 +149,9 @@ pub(super) fn egress(written: &Egress, inputs: &mut Inputs, report: &mut Report)
     let files = written.ca.iter().flat_map(|list| &list.0);
     let roots = files.map(|file| inputs.watch(file)).collect();
     let settings = ClientSettings { roots, ..ClientSettings::default() };
+    if settings.roots.is_empty() {
+        return settings;
+    }
     if let Err(error) = Client::new(&settings) {
         let message = match error.source() {
             Some(source) => format!("{error}: {source}"),

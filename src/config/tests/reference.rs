@@ -31,7 +31,7 @@ fn alternatives() -> Vec<String> {
 fn the_reference_loads_without_a_warning() {
     let loaded = load_text("config.yaml", REFERENCE, Path::new("/"), |_| None).unwrap();
     assert_eq!(loaded.warnings.to_string(), "");
-    assert_eq!(loaded.files, [PathBuf::new(); 0]);
+    assert!(loaded.files.is_empty());
 }
 
 #[test]
