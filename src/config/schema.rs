@@ -1,11 +1,13 @@
 //! The JSON Schema of the configuration file: what editors read, and what the structure check walks.
 
-use crate::config::file::File;
+use std::sync::LazyLock;
+
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use serde_json::Value;
-use std::sync::LazyLock;
+
+use crate::config::file::File;
 
 /// The schema of the configuration file as JSON text, in JSON Schema draft 2020-12.
 ///

@@ -5,9 +5,10 @@ mod good;
 mod guide;
 mod reference;
 
-use super::*;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
+
+use super::*;
 
 /// A directory with every file that the examples name.
 fn world() -> TempDir {

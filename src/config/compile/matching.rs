@@ -1,12 +1,13 @@
 //! `match`: hosts, paths and methods of a route.
 
+use http::Method;
+
 use crate::base::host::HostPattern;
 use crate::config::compile::words;
 use crate::config::file::{List, Matcher};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::gate::{PathPattern, PathPatternError};
-use http::Method;
 
 /// Which requests a route is for.
 #[derive(Debug)]
