@@ -216,7 +216,7 @@ macro_rules! written_as_text {
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
-                    "type": "string", "pattern": $pattern, "description": $description, "x-unit": $name,
+                    "type": "string", "minLength": 1, "pattern": $pattern, "description": $description, "x-unit": $name,
                 })
             }
         }
