@@ -5,6 +5,8 @@ pub mod discovery;
 pub mod egress;
 pub mod http;
 pub mod jwks;
+#[cfg(test)]
+mod origin;
 
 /// The longest error text that is kept for a status page or a log line, in characters.
 const ERROR_TEXT_CHARS: usize = 400;
