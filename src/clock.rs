@@ -38,18 +38,24 @@ impl Clock {
 
     /// The present moment.
     pub fn now(&self) -> Timestamp {
+        Timestamp::from_secs(self.unix_millis() / 1000)
+    }
+
+    /// The present moment in milliseconds since the Unix epoch.
+    pub fn unix_millis(&self) -> u64 {
         match &self.0 {
-            Source::Fixed(seconds) => Timestamp::from_secs(seconds.load(Ordering::Acquire)),
-            Source::System => system_now(),
+            Source::Fixed(seconds) => seconds.load(Ordering::Acquire).saturating_mul(1000),
+            Source::System => system_millis(),
         }
     }
 }
 
 /// A clock set before 1970 reads as the epoch: every token is then "not yet valid", which is a refusal.
-fn system_now() -> Timestamp {
+fn system_millis() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
     let now = SystemTime::now();
-    Timestamp::from_secs(now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
+    let elapsed = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

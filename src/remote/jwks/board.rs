@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::gate::facts::KeyRing;
+use crate::gate::KeyRing;
 use crate::remote::jwks::task::Tended;
 
 /// Who is on the board, and what it shows.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::facts::{KeyAnswer, KeyQuestion, KeyRing};
+use crate::gate::{KeyAnswer, KeyQuestion, KeyRing};
 use crate::remote::http::Client;
 
 mod board;

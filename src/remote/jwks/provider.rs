@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::facts::{KeyAnswer, KeyDoubt, KeyState};
+use crate::gate::{KeyAnswer, KeyDoubt, KeyState};
 use crate::remote::http::Client;
 use crate::remote::jwks::board::Board;
 use crate::remote::jwks::settings::ProviderKeys;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use tokio::time::Instant;
 
-use crate::gate::facts::KeyDoubt;
+use crate::gate::KeyDoubt;
 
 /// Entries; beyond that, doubts are not remembered and the cooldown alone bounds fetches.
 const CAPACITY: usize = 1024;
