@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::remote::egress::{self, Egress, EgressError};
 use crate::remote::http::{Client, FetchError, Get, Reply};
+use crate::remote::shown;
 use crate::token::Algorithm;
 
 /// What a provider says of itself, checked.
@@ -205,7 +206,7 @@ fn oauth_address(issuer: &Url) -> Url {
 async fn fetch(client: &Client, url: Url, deadline: Duration) -> Result<Bytes, DiscoveryError> {
     let request = Get { url: &url, egress: Egress::Configured, deadline, validators: None };
     let reply = client.get(request).await;
-    let url = url.to_string();
+    let url = shown(&url);
     match reply {
         Ok(Reply { status: StatusCode::OK, body, .. }) => Ok(body),
         Ok(Reply { status, mut headers, .. }) => {

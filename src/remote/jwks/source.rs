@@ -14,11 +14,11 @@ use url::Url;
 use crate::base::time::Timestamp;
 use crate::remote::discovery::{self, DiscoveryError};
 use crate::remote::egress::Egress;
-use crate::remote::error_text;
 use crate::remote::http::{Client, FetchError, Get, Reply, Validators};
 use crate::remote::jwks::file::{self, FileError, Stamp};
 use crate::remote::jwks::freshness;
 use crate::remote::jwks::settings::{KeySourceSettings, ProviderKeys, RefreshBounds};
+use crate::remote::{error_text, shown};
 
 /// How long a discovered address is used before the metadata is read again.
 const METADATA_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -193,9 +193,9 @@ impl Source {
             }
             Ok(Reply { status, mut headers, .. }) => {
                 let retry_after = headers.remove(header::RETRY_AFTER);
-                Err(SourceError::Status { url: url.into(), status, retry_after })
+                Err(SourceError::Status { url: shown(&url), status, retry_after })
             }
-            Err(source) => Err(SourceError::Fetch { url: url.into(), source }),
+            Err(source) => Err(SourceError::Fetch { url: shown(&url), source }),
         }
     }
 

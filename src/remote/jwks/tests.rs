@@ -5,7 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::gate::facts::{KeyDoubt, KeyState, ProviderId};
+use crate::gate::{KeyDoubt, KeyState, ProviderId};
 use crate::remote::http::ClientSettings;
 use crate::remote::origin::{Answer, Origin, within};
 use crate::token::KeySet;

@@ -123,3 +123,12 @@ async fn an_error_text_is_bounded_and_on_one_line() {
     let error = error_after(Answer::with_headers("200 OK", &status, "no")).await;
     assert!(error.len() <= 400 && !error.contains('\n'), "{error}");
 }
+
+#[tokio::test]
+async fn an_error_text_does_not_show_the_query() {
+    let origin = Origin::start().await;
+    let url = origin.at("/jwks?api_key=secret");
+    let rig = Rig::settled(vec![provider(KeySourceSettings::JwksUri(url), quiet())]).await;
+    let error = rig.until_error("/jwks answers 404").await.error.unwrap();
+    assert!(!error.contains("secret"), "{error}");
+}
