@@ -1,14 +1,16 @@
 //! What a request with a doubtful key is told, and how many fetches it costs.
 
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Asks for that many different unknown keys at once.
+/// Asks for that many unknown keys at once, each with an id that was never asked for before.
 async fn flood(rig: &Arc<Rig>, count: usize) -> Vec<Told> {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
     let mut asking = JoinSet::new();
-    for id in 0..count {
-        let rig = Arc::clone(rig);
+    for _ in 0..count {
+        let (rig, id) = (Arc::clone(rig), ASKED.fetch_add(1, Ordering::Relaxed));
         asking.spawn(async move { rig.ask_unknown(&format!("random-{id}")).await });
     }
     asking.join_all().await

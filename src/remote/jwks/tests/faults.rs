@@ -106,13 +106,16 @@ async fn a_provider_that_asks_to_be_left_alone_is_left_alone() {
         let origin = Origin::start().await;
         origin.on("/jwks", Answer::json(&keys(&["a"])));
         let bounds = RefreshBounds { cooldown: Duration::ZERO, ..brisk() };
-        let rig = Rig::settled(vec![at_uri(&origin, bounds)]).await;
+        let ticking = provider(KeySourceSettings::JwksUri(origin.at("/tick")), brisk());
+        let rig = Rig::settled(vec![at_uri(&origin, bounds), ticking]).await;
         origin.on("/jwks", Answer::with_headers(status, "Retry-After: 60\r\n", ""));
         rig.until(|status| status.error.is_some()).await;
         let before = origin.requests("/jwks").len();
         for id in 0..20 {
             rig.ask_unknown(&format!("random-{id}")).await;
         }
+        // Another provider, which is retried as often as this one would be, shows that time passes.
+        origin.requested("/tick", origin.requests("/tick").len() + 5).await;
         assert_eq!(origin.requests("/jwks").len(), before);
     }
 }
