@@ -50,7 +50,7 @@ fn brisk() -> RefreshBounds {
         max: 20 * MILLISECOND,
         retry_min: 20 * MILLISECOND,
         retry_max: 20 * MILLISECOND,
-        timeout: 100 * MILLISECOND,
+        timeout: 1000 * MILLISECOND,
         ..RefreshBounds::default()
     }
 }

@@ -145,6 +145,33 @@ async fn the_cooldown_counts_from_failed_attempts_too() {
     assert_eq!(rig.kids(), ["a"]);
 }
 
+// Row x018.
+#[tokio::test]
+async fn a_refresh_that_fails_by_itself_starts_the_cooldown_as_well() {
+    let origin = Origin::start().await;
+    origin.on("/jwks", Answer::json(&keys(&["a"])));
+    let bounds = RefreshBounds { min: MILLISECOND, max: MILLISECOND, ..quiet() };
+    let rig = Rig::settled(vec![at_uri(&origin, bounds)]).await;
+    origin.on("/jwks", Answer::status("500 Oops"));
+    rig.until_error("500").await;
+    let before = origin.requests("/jwks").len();
+    assert_eq!(rig.ask_unknown("b").await, Told::Unchanged);
+    assert_eq!(origin.requests("/jwks").len(), before);
+}
+
+#[tokio::test]
+async fn what_was_unknown_is_asked_again_after_the_set_has_changed() {
+    let origin = Origin::start().await;
+    origin.on("/jwks", Answer::json(&keys(&["a"])));
+    let bounds = RefreshBounds { cooldown: Duration::ZERO, ..quiet() };
+    let rig = Rig::settled(vec![at_uri(&origin, bounds)]).await;
+    rig.ask_unknown("early").await;
+    origin.on("/jwks", Answer::json(&keys(&["a", "b"])));
+    rig.ask_unknown("b").await;
+    origin.on("/jwks", Answer::json(&keys(&["a", "b", "early"])));
+    assert_eq!(rig.ask_unknown("early").await, fresh(&["a", "b", "early"]));
+}
+
 #[tokio::test]
 async fn after_the_cooldown_a_key_that_is_known_to_be_unknown_causes_no_fetch_but_another_one_does()
 {
