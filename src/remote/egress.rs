@@ -1,6 +1,6 @@
 //! Where outbound requests may go: which schemes, and for addresses that a document named which networks.
 //!
-//! Opens nothing. The rules are checked twice, on the address as written and, by [`GuardedResolver`], on what its name
+//! Opens nothing. The rules are checked twice, on the address as written and, by `GuardedResolver`, on what its name
 //! resolves to, at the moment of connecting: a name that changes its mind in between gains nothing.
 
 use std::io;
