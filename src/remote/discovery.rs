@@ -9,14 +9,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 use url::Url;
 
 use crate::remote::egress::{self, Egress, EgressError};
 use crate::remote::http::{Client, FetchError, Get, Reply};
+use crate::remote::shown;
 use crate::token::Algorithm;
 
 /// What a provider says of itself, checked.
@@ -53,7 +55,7 @@ pub enum DiscoveryError {
     #[error("cannot fetch {url}")]
     Fetch {
         /// Its address.
-        url: Url,
+        url: String,
         /// Why.
         source: FetchError,
     },
@@ -85,11 +87,11 @@ pub enum DiscoveryError {
     #[error("{url} answers {status}, expected 200")]
     Status {
         /// Which address.
-        url: Url,
+        url: String,
         /// With what.
         status: StatusCode,
-        /// Its headers; it may say when to come back.
-        headers: HeaderMap,
+        /// When to come back, if it says.
+        retry_after: Option<HeaderValue>,
     },
     /// A member has the wrong type.
     #[error("provider metadata member `{member}` is {found}, expected {expected}")]
@@ -201,15 +203,15 @@ fn oauth_address(issuer: &Url) -> Url {
     address
 }
 
-async fn fetch(
-    client: &Client,
-    url: Url,
-    deadline: Duration,
-) -> Result<bytes::Bytes, DiscoveryError> {
+async fn fetch(client: &Client, url: Url, deadline: Duration) -> Result<Bytes, DiscoveryError> {
     let request = Get { url: &url, egress: Egress::Configured, deadline, validators: None };
-    match client.get(request).await {
+    let reply = client.get(request).await;
+    let url = shown(&url);
+    match reply {
         Ok(Reply { status: StatusCode::OK, body, .. }) => Ok(body),
-        Ok(Reply { status, headers, .. }) => Err(DiscoveryError::Status { url, status, headers }),
+        Ok(Reply { status, mut headers, .. }) => {
+            Err(DiscoveryError::Status { url, status, retry_after: headers.remove(RETRY_AFTER) })
+        }
         Err(source) => Err(DiscoveryError::Fetch { url, source }),
     }
 }

@@ -1,6 +1,6 @@
 //! Where outbound requests may go: which schemes, and for addresses that a document named which networks.
 //!
-//! Opens nothing. The rules are checked twice, on the address as written and, by [`GuardedResolver`], on what its name
+//! Opens nothing. The rules are checked twice, on the address as written and, by `GuardedResolver`, on what its name
 //! resolves to, at the moment of connecting: a name that changes its mind in between gains nothing.
 
 use std::io;
@@ -38,6 +38,11 @@ pub enum EgressError {
     /// It is, or resolves to, an address in a network that documents may not point to.
     #[error("found the {network} address {address}, which provider metadata may not point to")]
     Address { address: IpAddr, network: &'static str },
+    /// It is this machine by name.
+    #[error(
+        "found the host `{host}`, which is this machine and not for provider metadata to point to"
+    )]
+    ThisMachine { host: String },
     /// It carries a user name or password, which would end up in logs.
     #[error("found a user name or password in the URL, expected none")]
     Credentials,
@@ -64,6 +69,11 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+fn is_loopback_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 /// Checks an address as written.
 ///
 /// # Errors
@@ -73,19 +83,29 @@ pub fn permit(url: &Url, egress: Egress) -> Result<(), EgressError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(EgressError::Credentials);
     }
-    match (egress, literal(url)) {
-        (Egress::Discovered, Some(address)) => permit_address(address),
-        _ => Ok(()),
+    match egress {
+        Egress::Configured => Ok(()),
+        Egress::Discovered => permit_discovered(url),
     }
+}
+
+fn permit_discovered(url: &Url) -> Result<(), EgressError> {
+    match (literal(url), is_loopback(url)) {
+        (Some(address), _) => permit_address(address),
+        (None, true) => Err(EgressError::ThisMachine { host: host_text(url) }),
+        (None, false) => Ok(()),
+    }
+}
+
+fn host_text(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
 }
 
 fn permit_scheme(url: &Url) -> Result<(), EgressError> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(url) => Ok(()),
-        "http" => {
-            Err(EgressError::PlainHttp { host: url.host_str().unwrap_or_default().to_owned() })
-        }
+        "http" => Err(EgressError::PlainHttp { host: host_text(url) }),
         other => Err(EgressError::Scheme { scheme: other.to_owned() }),
     }
 }
@@ -152,6 +172,8 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Resolves names with the system's resolver and refuses those which lead to a refused network with any of their addresses.
+///
+/// `localhost` passes: as the host of a URL it was refused already, so this is the operator's forward proxy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GuardedResolver;
 
@@ -160,7 +182,9 @@ impl Resolve for GuardedResolver {
         Box::pin(async move {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            permit_all(&found).map_err(io::Error::other)?;
+            if !is_loopback_name(name.as_str()) {
+                permit_all(&found).map_err(io::Error::other)?;
+            }
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -266,11 +290,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn documents_may_not_point_to_this_machine_by_name() {
+        for text in ["https://localhost/", "https://LOCALHOST./", "https://keys.localhost/"] {
+            let refusal = permit(&url(text), Egress::Discovered).unwrap_err();
+            assert!(matches!(refusal, EgressError::ThisMachine { .. }), "{text}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_one_refused_address_among_good_ones_is_refused() {
+        let (good, bad) = ("192.0.2.1:0".parse().unwrap(), "169.254.169.254:0".parse().unwrap());
+        assert_eq!(permit_all(&[good]), Ok(()));
+        assert!(permit_all(&[good, bad]).is_err());
+    }
+
     #[tokio::test]
-    async fn a_name_that_resolves_to_loopback_is_refused_at_connect_time() {
-        let Err(error) = GuardedResolver.resolve("localhost".parse().unwrap()).await else {
-            panic!("localhost was resolved");
+    async fn a_name_that_resolves_to_a_refused_address_is_refused_at_connect_time() {
+        // A number is a name to the resolver, and every system reads it as an address.
+        let Err(error) = GuardedResolver.resolve("127.1".parse().unwrap()).await else {
+            panic!("the name was resolved");
         };
         assert!(error.to_string().contains("loopback"), "{error}");
+        assert!(
+            GuardedResolver.resolve("localhost".parse().unwrap()).await.is_ok(),
+            "a proxy may be here"
+        );
     }
 }

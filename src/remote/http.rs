@@ -16,7 +16,7 @@ use reqwest::{Certificate, ClientBuilder, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::remote::egress::{self, Egress, EgressError, GuardedResolver};
+use crate::remote::egress::{self, Egress, EgressError, GuardedResolver, is_loopback};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));
 const CONNECTION_IDLE: Duration = Duration::from_secs(30);
@@ -79,11 +79,13 @@ pub enum ClientError {
     },
 }
 
-/// The outbound HTTP client. Clones share connections. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are honoured.
+/// The outbound HTTP client. Clones share connections. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are honoured, save for
+/// loopback, which no proxy could reach.
 #[derive(Clone, Debug)]
 pub struct Client {
     configured: reqwest::Client,
     discovered: reqwest::Client,
+    loopback: reqwest::Client,
     trust: Arc<Trust>,
 }
 
@@ -185,6 +187,7 @@ impl Client {
         Ok(Self {
             configured: build(&roots, |builder| builder)?,
             discovered: build(&roots, |builder| builder.dns_resolver(GuardedResolver))?,
+            loopback: build(&roots, ClientBuilder::no_proxy)?,
             trust: Arc::new(Trust { pems, max_body_bytes: settings.max_body_bytes }),
         })
     }
@@ -207,13 +210,11 @@ impl Client {
     }
 
     async fn exchange(&self, request: Get<'_>) -> Result<Reply, FetchError> {
-        let client = match request.egress {
-            Egress::Configured => &self.configured,
-            Egress::Discovered => &self.discovered,
-        };
-        let sent = client
+        let headers = request_headers(request.validators);
+        let sent = self
+            .side(request.url, request.egress)
             .get(request.url.clone())
-            .headers(request_headers(request.validators))
+            .headers(headers)
             .send()
             .await;
         let mut response = sent.map_err(failure)?;
@@ -221,6 +222,14 @@ impl Client {
         refuse_encoding(&response)?;
         let body = self.body(&mut response).await?;
         Ok(Reply { status: response.status(), headers: kept(response.headers()), body })
+    }
+
+    fn side(&self, url: &Url, egress: Egress) -> &reqwest::Client {
+        match egress {
+            Egress::Configured if is_loopback(url) => &self.loopback,
+            Egress::Configured => &self.configured,
+            Egress::Discovered => &self.discovered,
+        }
     }
 
     /// Reads the body, never more than the bound.
@@ -271,13 +280,13 @@ fn parse_roots(path: &Path, pem: &[u8]) -> Result<Vec<Certificate>, ClientError>
 /// none, and every https exchange fails with its reason.
 fn build(
     roots: &[Certificate],
-    resolver: fn(ClientBuilder) -> ClientBuilder,
+    variant: fn(ClientBuilder) -> ClientBuilder,
 ) -> Result<reqwest::Client, ClientError> {
-    let platform = resolver(base_builder()).tls_certs_merge(roots.iter().cloned()).build();
+    let platform = variant(base_builder()).tls_certs_merge(roots.iter().cloned()).build();
     match platform {
         Err(error) if roots.is_empty() => {
             tracing::warn!(error = %super::error_text(&error), "no root certificates; https providers cannot be reached");
-            resolver(base_builder()).tls_certs_only([]).build().map_err(ClientError::Build)
+            variant(base_builder()).tls_certs_only([]).build().map_err(ClientError::Build)
         }
         other => other.map_err(ClientError::Build),
     }

@@ -5,9 +5,20 @@ pub mod discovery;
 pub mod egress;
 pub mod http;
 pub mod jwks;
+#[cfg(test)]
+mod origin;
+
+use url::Url;
 
 /// The longest error text that is kept for a status page or a log line, in characters.
 const ERROR_TEXT_CHARS: usize = 400;
+
+/// A URL for an error text: without its query, which may hold a key.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.into()
+}
 
 /// An error with all its sources, on one bounded line without control characters: parts of it may be the provider's words.
 pub(crate) fn error_text(error: &dyn std::error::Error) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::header::{self, HeaderMap, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::remote::jwks::settings::RefreshBounds;
@@ -25,7 +25,7 @@ fn claimed_lifetime(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if directives.uncacheable {
         return Some(Duration::ZERO);
     }
-    let age = number(headers, &header::AGE).map_or(Duration::ZERO, Duration::from_secs);
+    let age = headers.get(header::AGE).and_then(number).map_or(Duration::ZERO, Duration::from_secs);
     match directives.max_age {
         Some(max_age) => Some(max_age.saturating_sub(age)),
         None => expires_in(headers, now).map(|span| span.saturating_sub(age)),
@@ -64,27 +64,25 @@ fn cache_directives(headers: &HeaderMap) -> Directives {
 /// `Expires` relative to the server's own `Date`, so that its clock may be wrong; an unreadable one is in the past
 /// ([RFC 9111 §5.3](https://www.rfc-editor.org/rfc/rfc9111#section-5.3)).
 fn expires_in(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    headers.get(header::EXPIRES)?;
-    let expires = date(headers, &header::EXPIRES).unwrap_or(Timestamp::from_secs(0));
-    let from = date(headers, &header::DATE).unwrap_or(now);
+    let expires = date(headers.get(header::EXPIRES)?).unwrap_or(Timestamp::from_secs(0));
+    let from = headers.get(header::DATE).and_then(date).unwrap_or(now);
     Some(from.until(expires))
 }
 
 /// How long the server asks to be left alone, in seconds or until a date
 /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)); at most an hour.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let seconds = number(headers, &header::RETRY_AFTER).map(Duration::from_secs);
-    let span =
-        seconds.or_else(|| date(headers, &header::RETRY_AFTER).map(|until| now.until(until)))?;
+pub(super) fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
+    let seconds = number(value).map(Duration::from_secs);
+    let span = seconds.or_else(|| date(value).map(|until| now.until(until)))?;
     Some(span.min(RETRY_AFTER_MAX))
 }
 
-fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.trim().parse().ok()
 }
 
-fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
-    let moment = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()?;
+fn date(value: &HeaderValue) -> Option<Timestamp> {
+    let moment = httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()?;
     Some(Timestamp::from_secs(moment.duration_since(UNIX_EPOCH).ok()?.as_secs()))
 }
 

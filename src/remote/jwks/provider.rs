@@ -267,7 +267,7 @@ impl Provider {
     /// Replaces the set. Askers see it on all rings before they are told that the attempt has ended.
     pub(super) fn replace(&self, held: Held, confirmed: Timestamp) {
         let held = Arc::new(held);
-        self.held.store(Some(Arc::clone(&held)));
+        let predecessor = self.held.swap(Some(Arc::clone(&held)));
         {
             let mut health = self.health.lock();
             health.loaded = Some(self.clock.now());
@@ -275,7 +275,9 @@ impl Provider {
         }
         self.unknown.lock().clear();
         self.for_boards(Board::renew);
-        self.pace.send_modify(|pace| pace.changed = Some(Instant::now()));
+        // Nobody can have judged by the predecessor of the first set.
+        let changed = predecessor.map(|_| Instant::now());
+        self.pace.send_modify(|pace| pace.changed = changed);
         self.report_keys(&held);
     }
 

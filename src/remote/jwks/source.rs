@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{self, HeaderMap};
+use reqwest::header::{self, HeaderValue};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::base::time::Timestamp;
 use crate::remote::discovery::{self, DiscoveryError};
 use crate::remote::egress::Egress;
-use crate::remote::error_text;
 use crate::remote::http::{Client, FetchError, Get, Reply, Validators};
 use crate::remote::jwks::file::{self, FileError, Stamp};
 use crate::remote::jwks::freshness;
 use crate::remote::jwks::settings::{KeySourceSettings, ProviderKeys, RefreshBounds};
+use crate::remote::{error_text, shown};
 
 /// How long a discovered address is used before the metadata is read again.
 const METADATA_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -44,7 +44,7 @@ struct Address {
 pub(super) enum Mark {
     Constant,
     File(Stamp),
-    Http { url: Url, validators: Option<Validators> },
+    Http { url: String, validators: Option<Validators> },
 }
 
 /// What an attempt found.
@@ -61,25 +61,26 @@ pub(super) enum SourceError {
     #[error("provider metadata cannot be had")]
     Discovery(#[from] DiscoveryError),
     #[error("cannot fetch {url}")]
-    Fetch { url: Url, source: FetchError },
+    Fetch { url: String, source: FetchError },
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{url} answers {status}, expected 200")]
-    Status { url: Url, status: StatusCode, headers: HeaderMap },
+    Status { url: String, status: StatusCode, retry_after: Option<HeaderValue> },
 }
 
 impl SourceError {
     /// How long the provider asks to be left alone.
     pub(super) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
-            Self::Status { status, headers, .. }
-            | Self::Discovery(DiscoveryError::Status { status, headers, .. })
-                if matches!(
-                    *status,
-                    StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-                ) =>
+            Self::Status { status, retry_after: Some(value), .. }
+            | Self::Discovery(DiscoveryError::Status {
+                status, retry_after: Some(value), ..
+            }) if matches!(
+                *status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            ) =>
             {
-                freshness::retry_after(headers, now)
+                freshness::retry_after(value, now)
             }
             _ => None,
         }
@@ -190,14 +191,19 @@ impl Source {
             Ok(reply) if reply.status == StatusCode::NOT_MODIFIED && validators.is_some() => {
                 Ok(Found::Unchanged { lifetime: freshness::lifetime(&reply.headers, bounds, now) })
             }
-            Ok(Reply { status, headers, .. }) => Err(SourceError::Status { url, status, headers }),
-            Err(source) => Err(SourceError::Fetch { url, source }),
+            Ok(Reply { status, mut headers, .. }) => {
+                let retry_after = headers.remove(header::RETRY_AFTER);
+                Err(SourceError::Status { url: shown(&url), status, retry_after })
+            }
+            Err(source) => Err(SourceError::Fetch { url: shown(&url), source }),
         }
     }
 
     fn validators_for(&self, url: &Url) -> Option<&Validators> {
         match &self.confirmed {
-            Some(Mark::Http { url: known, validators }) if known == url => validators.as_ref(),
+            Some(Mark::Http { url: known, validators }) if known == url.as_str() => {
+                validators.as_ref()
+            }
             _ => None,
         }
     }
@@ -239,7 +245,7 @@ fn document(url: Url, reply: Reply, bounds: &RefreshBounds, now: Timestamp) -> F
         .get(header::CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()));
     Found::Document {
-        mark: Mark::Http { url, validators: reply.validators() },
+        mark: Mark::Http { url: url.into(), validators: reply.validators() },
         lifetime: freshness::lifetime(&reply.headers, bounds, now),
         content_type: content_type.unwrap_or_default().into_owned(),
         json: reply.body,

@@ -16,8 +16,7 @@ use crate::remote::jwks::freshness::{self, HasKeys};
 use crate::remote::jwks::provider::{Held, Outcome, Provider};
 use crate::remote::jwks::settings::KeySourceSettings;
 use crate::remote::jwks::source::{FILE_POLL, Found, Source, SourceError};
-use crate::token::KeySet;
-use crate::token::KeySetError;
+use crate::token::{KeySet, KeySetError, ParsedKeys, SkippedKey};
 
 /// A provider with the task that tends it. The task ends when the last configuration that has the provider goes.
 pub(super) struct Tended {
@@ -97,20 +96,28 @@ impl Tending {
         }
     }
 
+    /// A set of the same keys is no news, however it is written.
     fn judge(&self, document: Bytes, content_type: &str) -> Result<Outcome, RefreshError> {
-        if self.provider.held().is_some_and(|held| held.document == document) {
+        let held = self.provider.held();
+        if held.as_ref().is_some_and(|held| held.document == document) {
             return Ok(Outcome::Unchanged);
         }
-        let parsed =
+        let ParsedKeys { keys, skipped } =
             KeySet::parse(&document).map_err(|source| not_key_set(content_type, source))?;
-        let name = &self.provider.settings.name;
-        for skipped in &parsed.skipped {
-            tracing::warn!(provider = %name, kid = skipped.kid, why = skipped.why, "key skipped");
+        if held.is_some_and(|held| *held.keys == keys) {
+            return Ok(Outcome::Unchanged);
         }
-        tracing::info!(provider = %name, keys = parsed.keys.len(), "key set loaded");
-        self.provider
-            .replace(Held { keys: Arc::new(parsed.keys), document }, self.provider.clock.now());
+        self.log_new_set(&keys, &skipped);
+        self.provider.replace(Held { keys: Arc::new(keys), document }, self.provider.clock.now());
         Ok(Outcome::Changed)
+    }
+
+    fn log_new_set(&self, keys: &KeySet, skipped: &[SkippedKey]) {
+        let name = &self.provider.settings.name;
+        for key in skipped {
+            tracing::warn!(provider = %name, kid = key.kid, why = key.why, "key skipped");
+        }
+        tracing::info!(provider = %name, keys = keys.len(), "key set loaded");
     }
 
     async fn succeed(&mut self, outcome: Outcome, lifetime: Duration) -> Duration {
