@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::protocols::Stream;
-use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::l4::stream::Stream as Socket;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
@@ -153,11 +153,9 @@ impl ListenerTls {
     }
 
     /// The handshake. None when it fails: what clients get wrong is counted, not logged.
-    pub(crate) async fn accept(&self, stream: Stream) -> Option<Stream> {
-        // pingora's service hands over the bare socket, as no TLS is configured there.
-        let socket = stream.into_any().downcast::<L4Stream>().ok()?;
+    pub(crate) async fn accept(&self, socket: Socket) -> Option<Stream> {
         let current = self.current.load_full();
-        let stream = current.acceptor.tls_handshake(*socket).await;
+        let stream = current.acceptor.tls_handshake(socket).await;
         stream.ok().map(|stream| Box::new(stream) as Stream)
     }
 }
