@@ -90,7 +90,7 @@ struct Inner {
     log_lines_dropped: IntCounter,
     panics: IntCounter,
     process: ProcessMetrics,
-    request_seconds: [[Histogram; 6]; 3],
+    request_seconds: [[Histogram; 8]; 3],
     upstream_errors: Family<IntCounter>,
     upstream_responses: Family<IntCounter>,
 }

@@ -50,6 +50,10 @@ pub enum Outcome {
     Challenge,
     /// 403: known, but not for this route.
     Forbid,
+    /// Answered by an endpoint of sidegate itself.
+    Own,
+    /// A CORS preflight that was answered.
+    Preflight,
     /// 4xx: ambiguous, malformed or unrouted.
     Refuse,
     /// Sent to the login service.
@@ -60,8 +64,16 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Allow, Self::Challenge, Self::Forbid, Self::Refuse, Self::SignIn, Self::Unavailable];
+    pub const ALL: [Self; 8] = [
+        Self::Allow,
+        Self::Challenge,
+        Self::Forbid,
+        Self::Own,
+        Self::Preflight,
+        Self::Refuse,
+        Self::SignIn,
+        Self::Unavailable,
+    ];
 
     /// The name in metrics and logs.
     pub const fn label(self) -> &'static str {
@@ -69,6 +81,8 @@ impl Outcome {
             Self::Allow => "allow",
             Self::Challenge => "challenge",
             Self::Forbid => "forbid",
+            Self::Own => "own",
+            Self::Preflight => "preflight",
             Self::Refuse => "refuse",
             Self::SignIn => "sign_in",
             Self::Unavailable => "unavailable",

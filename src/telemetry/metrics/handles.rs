@@ -187,6 +187,22 @@ pub enum UpstreamError {
     Tls,
 }
 
+impl UpstreamError {
+    /// Every kind, in the order of its counters.
+    const ALL: [Self; 5] = [Self::Connect, Self::Other, Self::Reset, Self::Timeout, Self::Tls];
+
+    /// The metric label and the word of the log.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Other => "other",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+        }
+    }
+}
+
 /// The answers of one upstream.
 #[derive(Clone)]
 pub struct UpstreamMetrics {
@@ -201,10 +217,9 @@ impl UpstreamMetrics {
         name: &str,
     ) -> Self {
         let classes = ["error", "1xx", "2xx", "3xx", "4xx", "5xx"];
-        let kinds = ["connect", "other", "reset", "timeout", "tls"];
         Self {
             classes: classes.map(|class| responses.child(&[name, class])),
-            errors: kinds.map(|kind| errors.child(&[name, kind])),
+            errors: UpstreamError::ALL.map(|kind| errors.child(&[name, kind.label()])),
         }
     }
 

@@ -1,0 +1,271 @@
+//! What a request offers to prove who sends it.
+//!
+//! An explicit credential (`Authorization`, or a header that the provider names) decides alone; two explicit ones are
+//! refused. Cookies come along by themselves: they are judged only where nothing explicit is offered.
+
+use http::header::{self, HeaderName};
+use smallvec::SmallVec;
+
+use crate::gate::decision::Reason;
+use crate::gate::facts::ProviderId;
+use crate::gate::policy::{Policy, Provider, Route};
+use crate::gate::request::RequestView;
+
+/// How a credential came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialKind {
+    /// `Authorization: Bearer` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    Bearer,
+    /// An SSO cookie that is itself a token.
+    Cookie,
+    /// Another header that the provider's configuration names.
+    Header,
+}
+
+impl CredentialKind {
+    /// The word of configuration, logs and metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Cookie => "cookie",
+            Self::Header => "header",
+        }
+    }
+}
+
+/// The kinds a route accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialKinds(u8);
+
+impl CredentialKinds {
+    /// Every kind there is.
+    pub const ALL: Self = Self(0b111);
+
+    /// Whether `kind` is among them.
+    pub const fn contains(self, kind: CredentialKind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+}
+
+impl FromIterator<CredentialKind> for CredentialKinds {
+    fn from_iter<I: IntoIterator<Item = CredentialKind>>(kinds: I) -> Self {
+        Self(kinds.into_iter().fold(0, |set, kind| set | 1 << kind as u8))
+    }
+}
+
+/// A credential and who may vouch for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential<'a> {
+    kind: CredentialKind,
+    token: &'a str,
+    providers: SmallVec<[ProviderId; 4]>,
+}
+
+impl<'a> Credential<'a> {
+    /// How it came.
+    pub const fn kind(&self) -> CredentialKind {
+        self.kind
+    }
+
+    /// The token as offered. A secret: it may be judged and hashed, never written anywhere.
+    pub const fn token(&self) -> &'a str {
+        self.token
+    }
+
+    /// The providers that may have issued it, here and in this way.
+    pub fn providers(&self) -> &[ProviderId] {
+        &self.providers
+    }
+}
+
+/// What a request offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Offer<'a> {
+    /// In the order they are judged.
+    pub(super) credentials: SmallVec<[Credential<'a>; 2]>,
+    /// Whether the client chose to send it, so that nothing else may take its place.
+    pub(super) explicit: bool,
+    /// Why a cookie is not among the credentials although it was sent.
+    pub(super) unreadable: Option<Reason>,
+}
+
+/// Reads what `request` offers to `route`.
+pub(super) fn extract<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+) -> Result<Offer<'a>, Reason> {
+    let bearer = authorization(request)?;
+    let header = configured_header(policy, route, request)?;
+    match (bearer, header) {
+        (Some(_), Some(_)) => Err(Reason::SeveralCredentials),
+        (Some(token), None) => {
+            explicit(route, CredentialKind::Bearer, token, route.providers.clone())
+        }
+        (None, Some((token, providers))) => {
+            explicit(route, CredentialKind::Header, token, providers)
+        }
+        (None, None) => cookies(policy, route, request),
+    }
+}
+
+fn explicit<'a>(
+    route: &Route,
+    kind: CredentialKind,
+    token: &'a str,
+    providers: SmallVec<[ProviderId; 4]>,
+) -> Result<Offer<'a>, Reason> {
+    if !route.accepts.contains(kind) {
+        return Err(Reason::CredentialNotAccepted);
+    }
+    let credential = Credential { kind, token, providers };
+    let credentials = SmallVec::from_iter([credential]);
+    Ok(Offer { credentials, explicit: true, unreadable: None })
+}
+
+/// The bearer token, if there is an `Authorization` field. Any other scheme is a credential too, one we cannot judge.
+fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<&'a str>, Reason> {
+    let mut fields = request.headers.get_all(header::AUTHORIZATION).iter();
+    let Some(field) = fields.next() else {
+        return Ok(None);
+    };
+    if fields.next().is_some() {
+        return Err(Reason::SeveralCredentials);
+    }
+    let text = field.to_str().map_err(|_| Reason::MalformedCredential)?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Reason::UnknownScheme);
+    }
+    let token = rest.trim_start_matches(' ');
+    if is_token68(token) { Ok(Some(token)) } else { Err(Reason::MalformedCredential) }
+}
+
+/// [RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2).
+fn is_token68(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    !body.is_empty() && body.bytes().all(allowed)
+}
+
+type HeaderOffer<'a> = Option<(&'a str, SmallVec<[ProviderId; 4]>)>;
+
+fn configured_header<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+) -> Result<HeaderOffer<'a>, Reason> {
+    let mut found: Option<(&HeaderName, &'a str)> = None;
+    let mut providers = SmallVec::new();
+    for id in &route.providers {
+        for name in policy.provider(*id).map_or(&[][..], |provider| &provider.headers) {
+            let mut fields = request.headers.get_all(name).iter();
+            let Some(field) = fields.next() else { continue };
+            if fields.next().is_some() || found.is_some_and(|(other, _)| other != name) {
+                return Err(Reason::SeveralCredentials);
+            }
+            let text = field.to_str().map_err(|_| Reason::MalformedCredential)?.trim();
+            found = Some((name, text));
+            providers.push(*id);
+        }
+    }
+    Ok(found.map(|(_, text)| (text, providers)))
+}
+
+fn cookies<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+) -> Result<Offer<'a>, Reason> {
+    let mut offer = Offer::default();
+    if !route.accepts.contains(CredentialKind::Cookie)
+        || !request.headers.contains_key(header::COOKIE)
+    {
+        return Ok(offer);
+    }
+    for id in &route.providers {
+        let Some(provider) = policy.provider(*id) else { continue };
+        for name in &provider.cookies {
+            match cookie(request, name)?.map(std::str::from_utf8) {
+                Some(Ok(token)) => offer_cookie(&mut offer, token, *id),
+                Some(Err(_)) => offer.unreadable = Some(Reason::MalformedCredential),
+                None => {}
+            }
+        }
+    }
+    Ok(offer)
+}
+
+fn offer_cookie<'a>(offer: &mut Offer<'a>, token: &'a str, provider: ProviderId) {
+    match offer.credentials.iter_mut().find(|known| known.token == token) {
+        Some(known) => known.providers.push(provider),
+        None => {
+            let providers = SmallVec::from_iter([provider]);
+            offer.credentials.push(Credential { kind: CredentialKind::Cookie, token, providers });
+        }
+    }
+}
+
+/// The value of the cookie `name` in all `Cookie` fields. Two of the same name are refused: a sibling domain can set one
+/// beside ours, and browsers do not say which is which.
+fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a [u8]>, Reason> {
+    let mut found = None;
+    for field in request.headers.get_all(header::COOKIE) {
+        for value in CookieValues::new(field.as_bytes(), name.as_bytes()) {
+            if found.replace(value).is_some() {
+                return Err(Reason::SeveralCookies);
+            }
+        }
+    }
+    Ok(found.filter(|value| !value.is_empty()))
+}
+
+/// Walks a `Cookie` field for one name: exact octets, no unquoting, no case folding
+/// ([RFC 6265 §5.4](https://www.rfc-editor.org/rfc/rfc6265#section-5.4)).
+struct CookieValues<'a, 'n> {
+    rest: &'a [u8],
+    name: &'n [u8],
+}
+
+impl<'a, 'n> CookieValues<'a, 'n> {
+    const fn new(field: &'a [u8], name: &'n [u8]) -> Self {
+        Self { rest: field, name }
+    }
+}
+
+impl<'a> Iterator for CookieValues<'a, '_> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = memchr(b';', self.rest).unwrap_or(self.rest.len());
+            let pair = self.rest[..end].trim_ascii();
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix(b"="));
+            if value.is_some() {
+                return value;
+            }
+        }
+        None
+    }
+}
+
+fn memchr(needle: u8, haystack: &[u8]) -> Option<usize> {
+    haystack.iter().position(|b| *b == needle)
+}
+
+/// Whether `provider` takes a credential of that kind at all: for the configuration's warnings.
+impl Provider {
+    /// The kinds of credential this provider's tokens can come as.
+    pub fn kinds(&self) -> CredentialKinds {
+        let cookie = (!self.cookies.is_empty()).then_some(CredentialKind::Cookie);
+        let header = (!self.headers.is_empty()).then_some(CredentialKind::Header);
+        [CredentialKind::Bearer].into_iter().chain(cookie).chain(header).collect()
+    }
+}
+
+/// The values of `name` in one `Cookie` field: for fuzzing and tests.
+pub fn cookie_values<'a>(field: &'a [u8], name: &str) -> Vec<&'a [u8]> {
+    CookieValues::new(field, name.as_bytes()).collect()
+}

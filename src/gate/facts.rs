@@ -1,0 +1,127 @@
+//! What the gate knows from outside, and what it may ask: key sets and remembered callers.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::gate::caller::Caller;
+use crate::token::KeySet;
+
+/// A provider, by its place in the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProviderId(pub u16);
+
+/// Every provider's keys at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRing(Vec<KeyState>);
+
+/// The keys of one provider.
+#[derive(Clone, Debug, Default)]
+pub enum KeyState {
+    /// No key set has been had yet.
+    #[default]
+    NotLoaded,
+    /// The last good key set.
+    Loaded(Arc<KeySet>),
+}
+
+impl KeyRing {
+    /// One state per provider, in the policy's order.
+    pub const fn new(states: Vec<KeyState>) -> Self {
+        Self(states)
+    }
+
+    /// How many providers have keys.
+    pub fn loaded(&self) -> usize {
+        self.0.iter().filter(|state| matches!(state, KeyState::Loaded(_))).count()
+    }
+
+    /// The keys of `provider`; not loaded for one that the ring does not know.
+    pub fn state(&self, provider: ProviderId) -> &KeyState {
+        self.0.get(usize::from(provider.0)).unwrap_or(&KeyState::NotLoaded)
+    }
+}
+
+/// A question only the outside can answer: are there newer keys?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyQuestion {
+    /// Whose keys.
+    pub provider: ProviderId,
+    /// The key the token names, if it names one.
+    pub kid: Option<String>,
+    /// Why the keys at hand do not do.
+    pub why: KeyDoubt,
+}
+
+/// Why the gate asks for keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyDoubt {
+    /// The signature does not hold under the key of that name: it may have been replaced.
+    BadSignature,
+    /// No key set has been had yet.
+    NotLoaded,
+    /// The set has no key of that name.
+    UnknownKid,
+}
+
+/// The answer to a [`KeyQuestion`].
+#[derive(Clone, Debug)]
+pub enum KeyAnswer {
+    /// A key set newer than the one the question came from.
+    Fresh(Arc<KeySet>),
+    /// The provider has nothing newer, or was asked a moment ago.
+    Unchanged,
+    /// No key set could be had at all.
+    Unavailable,
+}
+
+/// What is known for one request. Starts with snapshots, gains answers.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    keys: &'a KeyRing,
+    remembered: SmallVec<[Option<Arc<Caller>>; 2]>,
+    answers: Vec<(KeyQuestion, KeyAnswer)>,
+}
+
+impl<'a> Facts<'a> {
+    /// Knows `keys` and nothing else.
+    pub fn new(keys: &'a KeyRing) -> Self {
+        Self { keys, remembered: SmallVec::new(), answers: Vec::new() }
+    }
+
+    /// Adds who the next credential, in the order of the inquiry, was found to be before.
+    pub fn remember(&mut self, caller: Option<Arc<Caller>>) {
+        self.remembered.push(caller);
+    }
+
+    /// Adds the answer to a question. Later answers win.
+    pub fn learn(&mut self, question: KeyQuestion, answer: KeyAnswer) {
+        self.answers.push((question, answer));
+    }
+
+    /// Whether `question` has been answered.
+    pub fn answered(&self, question: &KeyQuestion) -> bool {
+        self.answers.iter().any(|(asked, _)| asked == question)
+    }
+
+    /// Whether `caller` is who the credential at `index` was found to be before.
+    pub fn knew(&self, index: usize, caller: &Arc<Caller>) -> bool {
+        self.remembered(index).is_some_and(|known| Arc::ptr_eq(known, caller))
+    }
+
+    pub(super) fn remembered(&self, index: usize) -> Option<&Arc<Caller>> {
+        self.remembered.get(index).and_then(Option::as_ref)
+    }
+
+    /// The newest key set of `provider` that is known.
+    pub(super) fn keys(&self, provider: ProviderId) -> Option<&Arc<KeySet>> {
+        let learnt = self.answers.iter().rev().find_map(|(question, answer)| match answer {
+            KeyAnswer::Fresh(set) if question.provider == provider => Some(set),
+            _ => None,
+        });
+        learnt.or_else(|| match self.keys.state(provider) {
+            KeyState::Loaded(set) => Some(set),
+            KeyState::NotLoaded => None,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! The gate decides: may this request pass, as whom, and what else is to be done with it?
+//!
+//! Pure: bytes, facts and a time in, a decision out. [`examine`] finds the route and what the request offers;
+//! [`judge`] turns that, with the facts, into a [`Decision`] or the one question that is still open.
+
+mod authenticate;
+mod authorize;
+mod caller;
+mod credential;
+mod decision;
+mod examine;
+mod facts;
+mod headers;
+mod narrate;
+mod navigation;
+mod policy;
+mod propagate;
+mod readings;
+mod request;
+mod route;
+mod target;
+
+pub use authorize::Rule;
+pub use caller::Caller;
+pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
+pub use decision::{
+    BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
+};
+pub use examine::{Examined, Inquiry, examine, judge};
+pub use facts::{Facts, KeyAnswer, KeyDoubt, KeyQuestion, KeyRing, KeyState, ProviderId};
+pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
+pub use narrate::{Told, narrate};
+pub use policy::{
+    Access, AssertionSpec, InboundCredential, LoginUrl, LoginUrlError, Policy, Preflight, Provider,
+    Route, Upgrades, UpstreamId,
+};
+pub use propagate::{ManagedNames, MethodRules};
+pub use request::{RequestView, Scheme};
+pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
+pub use target::Target;

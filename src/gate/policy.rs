@@ -1,0 +1,226 @@
+//! What the configuration says about requests, compiled: providers, routes and what they ask for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+use crate::gate::authorize::Rule;
+use crate::gate::credential::CredentialKinds;
+use crate::gate::facts::ProviderId;
+use crate::gate::headers::HeaderPlan;
+use crate::gate::propagate::ManagedNames;
+use crate::gate::route::{RouteId, RouteTable};
+use crate::identity::ClaimMap;
+use crate::token::Rules;
+
+/// All the gate goes by. Immutable; a reload makes another.
+#[derive(Debug)]
+pub struct Policy {
+    /// Counts reloads: what was decided under another policy is not remembered for this one.
+    pub generation: u64,
+    /// Host, path and method to route.
+    pub table: RouteTable,
+    /// The routes the table's ids name.
+    pub routes: Vec<Arc<Route>>,
+    /// The providers, in written order.
+    pub providers: Vec<Provider>,
+    /// Header names that only sidegate may set.
+    pub managed: ManagedNames,
+    /// Where sidegate's own endpoints live, such as `/.auth`: absolute, without a trailing slash.
+    pub prefix: String,
+    /// Tokens longer than this are refused unread.
+    pub max_token_bytes: usize,
+    /// How long a verified caller is remembered at most.
+    pub max_remembered: Duration,
+    /// How many distinct header plans the routes have; their ids are below it.
+    pub plans: u16,
+}
+
+impl Policy {
+    /// The provider of that id.
+    pub fn provider(&self, id: ProviderId) -> Option<&Provider> {
+        self.providers.get(usize::from(id.0))
+    }
+
+    /// The route of that id.
+    pub(super) fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
+        self.routes.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The part of `path` behind the prefix of sidegate's own endpoints.
+    pub fn own_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        let rest = path.strip_prefix(self.prefix.as_bytes())?;
+        (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
+    }
+}
+
+/// An issuer of tokens.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its name in configuration, logs and metrics.
+    pub name: Arc<str>,
+    /// Its issuer identifier; tokens name it in `iss`, octet for octet.
+    pub issuer: Arc<str>,
+    /// What its tokens must say.
+    pub rules: Rules,
+    /// Cookies that carry its tokens.
+    pub cookies: Vec<String>,
+    /// Headers beside `Authorization` that carry its tokens.
+    pub headers: Vec<HeaderName>,
+    /// Where people sign in.
+    pub login_url: Option<LoginUrl>,
+    /// Which claims carry what.
+    pub claims: ClaimMap,
+}
+
+/// Where a person signs in, with a place for the address to come back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginUrl {
+    before: String,
+    after: Option<String>,
+}
+
+/// Why a text is no login URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginUrlError {
+    /// `{return_to}` must stand in it once: twice is once too often.
+    #[error("has `{{return_to}}` more than once")]
+    SeveralPlaces,
+    /// Not in the query, where it would be a value.
+    #[error("has `{{return_to}}` outside the query")]
+    OutsideQuery,
+}
+
+impl LoginUrl {
+    /// Reads a URL with at most one `{return_to}`, which must stand in the query.
+    pub fn parse(text: &str) -> Result<Self, LoginUrlError> {
+        let Some((before, after)) = text.split_once("{return_to}") else {
+            return Ok(Self { before: text.to_owned(), after: None });
+        };
+        if after.contains("{return_to}") {
+            return Err(LoginUrlError::SeveralPlaces);
+        }
+        if !before.contains('?') || before.contains('#') {
+            return Err(LoginUrlError::OutsideQuery);
+        }
+        Ok(Self { before: before.to_owned(), after: Some(after.to_owned()) })
+    }
+
+    /// The URL with `address` in its place, percent-encoded as a query value; unchanged if it has no place.
+    pub fn with_return_to(&self, address: &str) -> String {
+        let Some(after) = &self.after else {
+            return self.before.clone();
+        };
+        let encoded =
+            percent_encoding::utf8_percent_encode(address, percent_encoding::NON_ALPHANUMERIC);
+        format!("{}{encoded}{after}", self.before)
+    }
+}
+
+/// Who may pass a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever; an identity goes along if there is one.
+    Optional,
+    /// Whoever; no identity work is done.
+    Public,
+    /// Only callers with an identity.
+    Required,
+}
+
+/// An upstream, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub u16);
+
+/// What becomes of the credential a request came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboundCredential {
+    /// It goes upstream as it came.
+    Keep,
+    /// It stays here.
+    Remove,
+}
+
+/// The signed assertion a route sends along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssertionSpec {
+    /// Its `aud`.
+    pub audience: String,
+    /// The header that carries it.
+    pub header: HeaderName,
+    /// How long it is good for.
+    pub lifetime: Duration,
+}
+
+/// Whether connections may leave HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upgrades {
+    /// Never.
+    Refuse,
+    /// To WebSocket. With a cookie as credential only from these origins; none named: only from the page's own.
+    WebSocket {
+        /// Serialised origins, in lower case.
+        origins: Vec<String>,
+    },
+}
+
+/// What becomes of CORS preflights, which never carry credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preflight {
+    /// Answered here.
+    Answer {
+        /// Serialised origins that may ask, in lower case.
+        origins: Vec<String>,
+        /// `Access-Control-Allow-Methods`.
+        methods: HeaderValue,
+        /// `Access-Control-Allow-Headers`.
+        headers: HeaderValue,
+        /// `Access-Control-Max-Age`.
+        max_age: Duration,
+        /// Whether `Access-Control-Allow-Credentials` is said.
+        credentials: bool,
+    },
+    /// Passed on without identity.
+    Forward,
+    /// Judged as any other request.
+    Refuse,
+}
+
+/// One route: who may pass, what goes along, where to.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its place among the policy's routes.
+    pub id: RouteId,
+    /// Its name in logs, metrics and assertions.
+    pub name: Arc<str>,
+    /// Who may pass.
+    pub access: Access,
+    /// What a caller must be or have.
+    pub rule: Rule,
+    /// The kinds of credential that count here.
+    pub accepts: CredentialKinds,
+    /// The providers that count here, in written order.
+    pub providers: SmallVec<[ProviderId; 4]>,
+    /// The identity headers that go upstream.
+    pub headers: Arc<HeaderPlan>,
+    /// The signed assertion that goes upstream.
+    pub assertion: Option<AssertionSpec>,
+    /// What becomes of `Authorization` and headers that carry tokens.
+    pub authorization: InboundCredential,
+    /// What becomes of SSO cookies.
+    pub sso_cookie: InboundCredential,
+    /// Where requests go.
+    pub upstream: UpstreamId,
+    /// Whether connections may leave HTTP.
+    pub upgrades: Upgrades,
+    /// What becomes of CORS preflights.
+    pub preflight: Preflight,
+    /// Where people sign in, if not where the provider says.
+    pub login_url: Option<LoginUrl>,
+    /// The longest request body, in bytes.
+    pub max_body_bytes: Option<u64>,
+    /// The longest a whole exchange may take.
+    pub timeout: Option<Duration>,
+}

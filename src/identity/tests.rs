@@ -1,0 +1,102 @@
+use serde_json::json;
+
+use std::time::Duration;
+
+use super::*;
+
+fn identity(claims: Value, map: &ClaimMap) -> Result<Identity, IdentityError> {
+    let Value::Object(claims) = claims else { panic!("claims are an object") };
+    Identity::new(
+        Arc::from("https://login.example"),
+        Claims::from(claims),
+        map,
+        Timestamp::from_secs(2_000),
+    )
+}
+
+fn path(text: &str) -> ClaimPath {
+    ClaimPath::parse(text).unwrap()
+}
+
+#[test]
+fn standard_claims_are_read_by_default() {
+    let found = identity(
+        json!({"sub": "u1", "email": "ada@x.test", "name": "Ada", "groups": ["a", "b"], "scope": "read write", "auth_time": 900, "amr": ["pwd"], "acr": "1"}),
+        &ClaimMap::default(),
+    )
+    .unwrap();
+    assert_eq!((found.user(), found.subject(), found.email()), ("u1", "u1", Some("ada@x.test")));
+    assert_eq!(found.groups(), ["a", "b"]);
+    assert_eq!(found.scopes(), ["read", "write"]);
+    assert_eq!(found.authenticated_at(), Some(Timestamp::from_secs(900)));
+    assert_eq!((found.methods(), found.context_class()), (vec!["pwd"], Some("1")));
+}
+
+#[test]
+fn a_namespaced_claim_is_one_exact_name() {
+    let map = ClaimMap { groups: path("https://app.example/roles"), ..ClaimMap::default() };
+    let found = identity(json!({"sub": "u", "https://app.example/roles": ["r"]}), &map).unwrap();
+    assert_eq!(found.groups(), ["r"]);
+}
+
+#[test]
+fn a_pointer_reaches_into_objects() {
+    let map = ClaimMap {
+        roles: path("/realm_access/roles"),
+        user: path("/a~1b/0"),
+        ..ClaimMap::default()
+    };
+    let found = identity(json!({"sub": "u", "realm_access": {"roles": ["r"]}, "a/b": ["x"]}), &map)
+        .unwrap();
+    assert_eq!((found.roles(), found.user()), (&["r".to_owned()][..], "x"));
+}
+
+#[test]
+fn without_a_user_there_is_no_identity() {
+    for claims in [json!({}), json!({"sub": ""}), json!({"sub": null}), json!({"sub": ["x"]})] {
+        assert_eq!(identity(claims, &ClaimMap::default()).unwrap_err(), IdentityError::NoUser);
+    }
+}
+
+#[test]
+fn a_mail_address_that_is_not_verified_is_not_trusted() {
+    for (verified, trusted) in [
+        (json!(false), false),
+        (json!("false"), false),
+        (json!(0), false),
+        (json!([]), false),
+        (json!(true), true),
+        (json!("true"), true),
+        (json!(null), true),
+    ] {
+        let found = identity(
+            json!({"sub": "u", "email": "a@x.test", "email_verified": verified}),
+            &ClaimMap::default(),
+        )
+        .unwrap();
+        assert_eq!(found.trusted_email().is_some(), trusted);
+    }
+}
+
+#[test]
+fn what_is_no_claim_path_says_so() {
+    for text in ["", "/", "/a~2b", "a\nb"] {
+        assert!(ClaimPath::parse(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn an_assertion_never_outlives_the_proof() {
+    let found = identity(json!({"sub": "u", "groups": []}), &ClaimMap::default()).unwrap();
+    let claims = assertion::claims(
+        &found,
+        "sidegate",
+        "app",
+        Timestamp::from_secs(1_990),
+        Duration::from_secs(60),
+    );
+    assert_eq!(
+        claims,
+        json!({"iss": "sidegate", "aud": "app", "sub": "u", "idp": "https://login.example", "iat": 1990, "nbf": 1990, "exp": 2000})
+    );
+}

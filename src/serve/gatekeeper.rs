@@ -1,0 +1,108 @@
+//! The gatekeeper's loop: the gate asks, the keeper of keys answers, until there is a decision.
+
+use std::sync::Arc;
+
+use crate::base::time::Timestamp;
+use crate::gate::{
+    self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
+};
+use crate::serve::callers::Memo;
+use crate::serve::runtime::Runtime;
+use crate::telemetry::metrics::CacheLookup;
+
+/// A decision and the route it was made for.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) decision: Decision,
+    pub(crate) route: Option<Arc<Route>>,
+}
+
+impl Verdict {
+    /// Refused before any route was found.
+    pub(crate) const fn refused(reason: Reason) -> Self {
+        Self { decision: Decision::Refuse(reason), route: None }
+    }
+}
+
+/// Runs the gate to a decision, fetching each fact it asks for.
+///
+/// A question asked twice, or one that cannot be answered, closes the gate.
+pub(crate) async fn decide(
+    runtime: &Runtime,
+    request: RequestView<'_>,
+    memo: &mut Memo,
+    now: Timestamp,
+) -> Verdict {
+    match gate::examine(&runtime.policy, request) {
+        Examined::Decided { decision, route } => Verdict { decision, route: route.cloned() },
+        Examined::Open(inquiry) => {
+            let decision = settle(runtime, &inquiry, memo, now).await;
+            Verdict { decision, route: Some(Arc::clone(inquiry.route())) }
+        }
+    }
+}
+
+async fn settle(
+    runtime: &Runtime,
+    inquiry: &Inquiry<'_>,
+    memo: &mut Memo,
+    now: Timestamp,
+) -> Decision {
+    let ring = runtime.keys.ring();
+    let mut facts = Facts::new(&ring);
+    for credential in inquiry.credentials() {
+        facts.remember(recall(runtime, credential, memo));
+    }
+    loop {
+        match gate::judge(inquiry, &facts, now) {
+            Step::Decided { decision, by } => {
+                if let (Some(index), Some(caller)) = (by, decision.caller()) {
+                    learn(runtime, inquiry, &facts, (index, caller), memo);
+                }
+                return decision;
+            }
+            Step::Missing(question) if facts.answered(&question) => {
+                return Decision::Unavailable(Reason::Unanswered);
+            }
+            Step::Missing(question) => {
+                let answer = runtime.keys.answer(&question).await;
+                facts.learn(question, answer);
+            }
+        }
+    }
+}
+
+fn recall(runtime: &Runtime, credential: &Credential<'_>, memo: &Memo) -> Option<Arc<Caller>> {
+    if let Some(caller) = memo.find(runtime.policy.generation, credential) {
+        runtime.metrics.cache_looked_up(CacheLookup::Memo);
+        return Some(Arc::clone(caller));
+    }
+    let found = runtime.callers.find(credential);
+    runtime.metrics.cache_looked_up(if found.is_some() {
+        CacheLookup::Hit
+    } else {
+        CacheLookup::Miss
+    });
+    found
+}
+
+/// Remembers the caller that was found, on this connection and on all others.
+fn learn(
+    runtime: &Runtime,
+    inquiry: &Inquiry<'_>,
+    facts: &Facts<'_>,
+    found: (usize, &Arc<Caller>),
+    memo: &mut Memo,
+) {
+    let (index, caller) = found;
+    let Some(credential) = inquiry.credentials().get(index) else {
+        return;
+    };
+    if !facts.knew(index, caller) {
+        runtime.callers.keep(credential, caller);
+    }
+    let generation = runtime.policy.generation;
+    if memo.find(generation, credential).is_none_or(|known| !Arc::ptr_eq(known, caller)) {
+        memo.keep(generation, credential, caller);
+    }
+}

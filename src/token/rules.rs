@@ -1,0 +1,166 @@
+//! What a provider's tokens must say to be accepted: type, issuer, audience, client and times.
+//!
+//! Everything a rule needs must be there and have its exact type; a claim in doubt refuses the token.
+
+use crate::base::time::Timestamp;
+use crate::token::algorithm::AlgorithmSet;
+use crate::token::claims::Claims;
+use crate::token::error::TokenError;
+use crate::token::header::Header;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The longest `sub`, in bytes. OpenID Connect stops at 255 characters; some issuers build longer ones.
+const MAX_SUBJECT_BYTES: usize = 1024;
+
+/// What is demanded of the tokens of one provider.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The one `iss`, compared byte for byte ([RFC 7519 §4.1.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.1)).
+    pub issuer: String,
+    /// The names we answer to: `aud` must have one of them. None accepted if this is empty.
+    pub audiences: Vec<String>,
+    /// The clients whose tokens are accepted, by `azp` and `client_id`: one of the two must be there, and
+    /// each that is there must be listed. `None` accepts every client.
+    pub clients: Option<Vec<String>>,
+    /// The algorithms pinned for the provider ([RFC 8725 §3.1](https://www.rfc-editor.org/rfc/rfc8725#section-3.1)).
+    pub algorithms: AlgorithmSet,
+    /// The accepted `typ` headers.
+    pub types: TypeRule,
+    /// How far the clocks may disagree.
+    pub leeway: Duration,
+}
+
+/// Which `typ` headers are accepted, so that a token of one kind never passes for another
+/// ([RFC 8725 §3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)).
+///
+/// Media types are compared without regard to case and to a leading `application/`
+/// ([RFC 7515 §4.1.9](https://www.rfc-editor.org/rfc/rfc7515#section-4.1.9)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeRule {
+    /// `at+jwt` alone ([RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4)).
+    AccessToken,
+    /// No `typ`, `JWT` or `at+jwt`: what most issuers write. Logout tokens, proofs and events stay out.
+    Any,
+    /// One of these.
+    Exactly(Vec<String>),
+}
+
+impl TypeRule {
+    fn accepts(&self, typ: Option<&str>) -> bool {
+        match (self, typ) {
+            (Self::Any, None) => true,
+            (_, None) => false,
+            (Self::Any, Some(typ)) => same_type(typ, "JWT") || same_type(typ, "at+jwt"),
+            (Self::AccessToken, Some(typ)) => same_type(typ, "at+jwt"),
+            (Self::Exactly(types), Some(typ)) => {
+                types.iter().any(|accepted| same_type(typ, accepted))
+            }
+        }
+    }
+}
+
+impl Rules {
+    /// The cheap checks that come before any signature: algorithm, type, issuer.
+    pub(super) fn check_origin(&self, header: &Header, claims: &Claims) -> Result<(), TokenError> {
+        if !self.algorithms.contains(header.algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed { found: header.algorithm });
+        }
+        if !self.types.accepts(header.typ.as_deref()) {
+            return Err(TokenError::WrongType);
+        }
+        let issuer = claims.string("iss")?.ok_or(TokenError::MissingClaim { name: "iss" })?;
+        if issuer == self.issuer { Ok(()) } else { Err(TokenError::WrongIssuer) }
+    }
+
+    /// The checks of what a signed token says; the moment it ends is the answer.
+    pub(super) fn check_claims(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Timestamp, TokenError> {
+        let expires = self.check_times(claims, now)?;
+        check_subject(claims)?;
+        self.check_audience(claims)?;
+        self.check_clients(claims)?;
+        Ok(expires)
+    }
+
+    /// A token is valid while `now < exp + leeway` and `now + leeway >= nbf`
+    /// ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)). Stricter than the RFC: `exp` is
+    /// required, and an `iat` in the future refuses.
+    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenError> {
+        let expires = claims.date("exp")?.ok_or(TokenError::MissingClaim { name: "exp" })?;
+        let latest = now + self.leeway;
+        if now >= expires + self.leeway {
+            return Err(TokenError::Expired);
+        }
+        if claims.date("nbf")?.is_some_and(|start| start > latest) {
+            return Err(TokenError::NotYetValid);
+        }
+        if claims.date("iat")?.is_some_and(|issued| issued > latest) {
+            return Err(TokenError::IssuedInFuture);
+        }
+        Ok(expires)
+    }
+
+    /// `aud` is a string or an array of strings, nothing else
+    /// ([RFC 7519 §4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
+    fn check_audience(&self, claims: &Claims) -> Result<(), TokenError> {
+        let found = match claims.get("aud") {
+            None => return Err(TokenError::MissingClaim { name: "aud" }),
+            Some(Value::Array(names)) => self.answers_to_any(names)?,
+            Some(name) => self.answers_to(name)?,
+        };
+        if found { Ok(()) } else { Err(TokenError::WrongAudience) }
+    }
+
+    /// Reads all of them: one that is no string refuses the token even beside ours.
+    fn answers_to_any(&self, names: &[Value]) -> Result<bool, TokenError> {
+        names.iter().try_fold(false, |found, name| Ok(self.answers_to(name)? || found))
+    }
+
+    fn answers_to(&self, name: &Value) -> Result<bool, TokenError> {
+        let name = name.as_str().ok_or(BAD_AUDIENCE)?;
+        Ok(self.audiences.iter().any(|ours| ours == name))
+    }
+
+    fn check_clients(&self, claims: &Claims) -> Result<(), TokenError> {
+        let Some(accepted) = &self.clients else { return Ok(()) };
+        let named = [claims.string("azp")?, claims.string("client_id")?];
+        let mut named = named.into_iter().flatten().peekable();
+        if named.peek().is_some() && named.all(|name| accepted.iter().any(|client| client == name))
+        {
+            Ok(())
+        } else {
+            Err(TokenError::WrongClient)
+        }
+    }
+}
+
+const BAD_AUDIENCE: TokenError =
+    TokenError::BadClaim { name: "aud", expected: "a string or an array of strings" };
+
+fn check_subject(claims: &Claims) -> Result<(), TokenError> {
+    let subject = claims.string("sub")?.ok_or(TokenError::MissingClaim { name: "sub" })?;
+    if (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) {
+        return Ok(());
+    }
+    Err(TokenError::BadClaim { name: "sub", expected: "1 to 1024 bytes long" })
+}
+
+fn same_type(found: &str, accepted: &str) -> bool {
+    short_type(found).eq_ignore_ascii_case(short_type(accepted))
+}
+
+/// The type without `application/`.
+fn short_type(name: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match name.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests;
