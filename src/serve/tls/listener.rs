@@ -103,6 +103,7 @@ impl ListenerTls {
     /// # Errors
     /// [`TlsError`] of the first file that is of no use.
     pub fn load(settings: &ListenerTlsSettings) -> Result<Self, TlsError> {
+        super::install_crypto();
         // Taken before the files are read: what changes meanwhile is read next time.
         let upkeep = Upkeep { stamps: settings.stamps(), told: Told::No };
         let current = ArcSwap::from_pointee(settings.load()?);
