@@ -18,7 +18,7 @@ use crate::telemetry::metrics::Metrics;
 type Missing = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
 
 /// The admin listener's app.
-pub struct Admin {
+pub(crate) struct Admin {
     metrics: Metrics,
     clock: Clock,
     missing: Missing,
@@ -34,7 +34,7 @@ struct Answer {
 impl Admin {
     /// Tells of `metrics`, and that the process is ready as long as nothing is `missing`: pairs of
     /// what it is and why, never a secret. A process that drains lacks something, too.
-    pub fn new(
+    pub(crate) fn new(
         metrics: Metrics,
         clock: Clock,
         missing: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static,

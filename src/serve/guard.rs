@@ -9,10 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
-use pingora::protocols::Stream;
+use pingora::apps::{
+    HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _,
+};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::protocols::l4::stream::Stream as Socket;
+use pingora::protocols::{ALPN, GetSocketDigest as _, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::time::{self, Instant};
 
@@ -23,7 +26,7 @@ use crate::telemetry::metrics::{ListenerMetrics, Refusal};
 mod admission;
 mod alongside;
 mod connection;
-mod watched;
+mod patient;
 
 pub use admission::Admission;
 pub use connection::ConnectionContext;
@@ -31,7 +34,7 @@ pub use connection::ConnectionContext;
 use admission::Permit;
 use alongside::{First, alongside};
 use connection::{Connection, Phase};
-use watched::Watched;
+use patient::{Arrival, Patient};
 
 /// How long an idle connection may still send a request after the drain began. Whoever sends
 /// requests back to back gets an answer that says `Connection: close` instead of a reset.
@@ -113,7 +116,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
     ) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(settings.idle);
-        options.keepalive_request_limit = settings.max_requests;
         let listener = Admission::new(settings.max_connections);
         let shared = Shared {
             app,
@@ -130,16 +132,20 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
 }
 
 impl<A> Shared<A> {
-    /// A place for the connection, in the process and in the listener.
-    fn admit(&self, stream: &Stream) -> Option<(Permit, Permit)> {
-        let process = self.process.admission.admit(client(stream))?;
-        Some((process, self.listener.admit(None)?))
+    fn admit(&self, socket: &Socket) -> Option<Place> {
+        let process = self.process.admission.admit(client(socket))?;
+        let listener = self.listener.admit(None)?;
+        self.metrics.opened();
+        let metrics = self.metrics.clone();
+        Some(Place { metrics, _permits: [process, listener], _live: self.process.drain.enter() })
     }
 
     /// The stream over which HTTP is spoken, or none if the handshake failed or took too long.
-    async fn secure(&self, stream: Stream) -> Option<Stream> {
-        let Some(tls) = &self.tls else { return Some(stream) };
-        let shaken = time::timeout(self.settings.handshake, tls.accept(stream)).await;
+    async fn secure(&self, socket: Socket) -> Option<Stream> {
+        let Some(tls) = &self.tls else { return Some(Box::new(socket)) };
+        // Boxed: a handshake needs a lot of memory, an idle connection should not keep it.
+        let handshake = Box::pin(tls.accept(socket));
+        let shaken = time::timeout(self.settings.handshake, handshake).await;
         if let Ok(Some(stream)) = shaken {
             return Some(stream);
         }
@@ -202,62 +208,107 @@ async fn drained(drain: &mut ShutdownWatch, connection: &Connection) {
     }
 }
 
-#[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Guard<A> {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let shared = &self.shared;
-        let Some(_permits) = shared.admit(&stream) else {
-            shared.metrics.refused(Refusal::Cap);
-            return None;
-        };
-        let _open = Open::new(shared);
-        let stream = shared.secure(stream).await?;
-        let connection = Arc::new(Connection::new(shared.epoch));
-        let stream: Stream = Box::new(Watched::new(stream, Arc::clone(&connection)));
-        let http =
-            Arc::new(Http { shared: Arc::clone(shared), connection: Arc::clone(&connection) });
-        let served = ServerApp::process_new(&http, stream, shutdown);
-        if let First::Second(ended) = alongside(served, shared.watch(&connection)).await {
-            shared.count(ended);
+impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
+    /// Serves `socket` in a task of its own, unless there are too many already.
+    pub(super) fn serve(&self, socket: Socket) {
+        let shared = Arc::clone(&self.shared);
+        match shared.admit(&socket) {
+            None => shared.metrics.refused(Refusal::Cap),
+            Some(place) => {
+                tokio::spawn(async move {
+                    shared.serve(socket).await;
+                    drop(place);
+                });
+            }
         }
-        None
     }
 
-    /// Leaves idle connections the time to send one more request. The app's own clean-up is not
-    /// called: pingora's proxy would drop requests whose header is half read.
-    async fn cleanup(&self) {
+    /// Leaves connections that are idle when the drain begins the time to send one more request.
+    pub(super) async fn linger(&self) {
         time::sleep(LINGER).await;
     }
 }
 
-/// One connection's app: tells the connection's state what the real one is doing.
-struct Http<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
+    async fn serve(self: Arc<Self>, socket: Socket) {
+        let Some(stream) = self.secure(socket).await else { return };
+        let connection = Arc::new(Connection::new(self.epoch));
+        let speaks_http2 = stream.selected_alpn_proto() == Some(ALPN::H2);
+        let stream = Box::new(Patient::new(stream));
+        let served = async {
+            if speaks_http2 {
+                self.serve_http2(stream, &connection).await;
+            } else {
+                self.serve_http1(stream, &connection).await;
+            }
+        };
+        if let First::Second(ended) = alongside(served, self.watch(&connection)).await {
+            self.count(ended);
+        }
+    }
+
+    /// One request after the other. What pingora does for an app, but that nothing is allocated
+    /// for a request before its first bytes are here.
+    async fn serve_http1(&self, mut stream: Box<Patient>, connection: &Arc<Connection>) {
+        let shutdown = self.process.drain.watch();
+        let mut kept = None;
+        while stream.arrival().await == Arrival::Bytes {
+            connection.header_begun();
+            let session = self.session(stream, kept, connection, &shutdown);
+            let reusable = self.app.process_new_http(session, &shutdown).await;
+            let Some((next, settings)) = reusable.map(ReusedHttpStream::consume) else { return };
+            // It is the stream that the session was made of.
+            let Ok(next) = next.into_any().downcast() else { return };
+            (stream, kept) = (next, settings);
+            connection.idle();
+        }
+    }
+
+    fn session(
+        &self,
+        stream: Box<Patient>,
+        kept: Option<HttpPersistentSettings>,
+        connection: &Arc<Connection>,
+        shutdown: &ShutdownWatch,
+    ) -> ServerSession {
+        let mut session = ServerSession::new_http1(stream);
+        match kept {
+            Some(settings) => settings.apply_to_session(&mut session),
+            None => session.set_keepalive_reuses_remaining(self.settings.max_requests),
+        }
+        // Anything but `None` keeps the connection; for how long is the timer's to say.
+        let keepalive =
+            if *shutdown.borrow() { None } else { Some(self.settings.idle.as_secs().max(1)) };
+        session.set_keepalive(keepalive);
+        let context = ConnectionContext::new(Arc::clone(connection));
+        session.set_connection_user_context(Some(Box::new(context)));
+        session
+    }
+
+    async fn serve_http2(self: &Arc<Self>, stream: Stream, connection: &Arc<Connection>) {
+        // Until the first stream is opened, the deadline of a header holds.
+        connection.header_begun();
+        let app = Arc::new(Http2 { shared: Arc::clone(self), connection: Arc::clone(connection) });
+        app.process_new(stream, &self.process.drain.watch()).await;
+    }
+}
+
+/// The app of one HTTP/2 connection: counts its streams.
+struct Http2<A> {
     shared: Arc<Shared<A>>,
     connection: Arc<Connection>,
 }
 
 #[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let app = &self.shared.app;
-        if session.is_http2() {
-            let _stream = self.connection.stream();
-            let _live = self.shared.process.drain.enter();
-            return app.process_new_http(session, shutdown).await;
-        }
-        let context = ConnectionContext::new(Arc::clone(&self.connection));
-        session.set_connection_user_context(Some(Box::new(context)));
-        let reusable = app.process_new_http(session, shutdown).await;
-        self.connection.idle();
-        reusable
+        let _stream = self.connection.stream();
+        let _live = self.shared.process.drain.enter();
+        self.shared.app.process_new_http(session, shutdown).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -269,28 +320,22 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http<A> {
     }
 }
 
-/// A connection that is counted as open until it is dropped.
-struct Open {
+/// A connection's place among those that are open, until it is dropped.
+struct Place {
     metrics: ListenerMetrics,
+    _permits: [Permit; 2],
     _live: Live,
 }
 
-impl Open {
-    fn new<A>(shared: &Shared<A>) -> Self {
-        shared.metrics.opened();
-        Self { metrics: shared.metrics.clone(), _live: shared.process.drain.enter() }
-    }
-}
-
-impl Drop for Open {
+impl Drop for Place {
     fn drop(&mut self) {
         self.metrics.closed();
     }
 }
 
 /// The address that counts for the cap per client; a unix socket has none.
-fn client(stream: &Stream) -> Option<IpAddr> {
-    let digest = stream.get_socket_digest()?;
+fn client(socket: &Socket) -> Option<IpAddr> {
+    let digest = socket.get_socket_digest()?;
     digest.peer_addr()?.as_inet().map(|address| address.ip())
 }
 

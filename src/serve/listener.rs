@@ -1,34 +1,34 @@
 //! Listening sockets: bound before anything else starts, so that errors are real and early.
 //!
-//! A bound socket is handed to a pingora `Service` with a [`Guard`] before its app. TLS is the
-//! guard's, not the service's: pingora would wait 60 s for a handshake and count nobody meanwhile.
+//! Accepts connections and hands each to a [`Guard`], which does the rest. pingora's own accept
+//! loop is not used: it keeps 20 KiB per connection, waits 60 s for a handshake while counting
+//! nobody, and resets the connections that wait in the queue when it ends.
 
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::server::Fds;
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
+use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
+use pingora::protocols::l4::stream::Stream as Socket;
+use pingora::protocols::{GetSocketDigest as _, SocketDigest};
+use tokio::time;
 
 use crate::serve::drain::Drain;
 use crate::serve::guard::Guard;
 
-/// Bytes of read buffer per connection; pingora's own 64 KiB would be most of an idle connection.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+/// How long to look for connections in a queue that may be empty.
+const QUEUE_CHECK: Duration = Duration::from_millis(1);
 
-/// Bytes of write buffer per connection: pingora's default, one segment.
-const WRITE_BUFFER_BYTES: usize = 1460;
+/// How long to wait for the process to get what it is short of.
+const SHORTAGE: Duration = Duration::from_secs(1);
 
 /// Owner and group may connect to a unix socket.
 const SOCKET_MODE: u32 = 0o660;
@@ -96,7 +96,13 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct BoundListener {
     address: ListenAddress,
-    socket: OwnedFd,
+    socket: BoundSocket,
+}
+
+#[derive(Debug)]
+enum BoundSocket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 impl ListenAddress {
@@ -147,18 +153,21 @@ impl FromStr for ListenAddress {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<BoundListener> {
-    // The standard library sets SO_REUSEADDR; pingora sets the backlog when it takes over.
+    // The standard library sets SO_REUSEADDR, and the longest queue that the system allows.
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = ListenAddress::Tcp(listener.local_addr()?);
-    Ok(BoundListener { address, socket: listener.into() })
+    Ok(BoundListener { address, socket: BoundSocket::Tcp(listener) })
 }
 
 fn bind_unix(path: &Path) -> io::Result<BoundListener> {
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
     listener.set_nonblocking(true)?;
-    Ok(BoundListener { address: ListenAddress::Unix(path.into()), socket: listener.into() })
+    Ok(BoundListener {
+        address: ListenAddress::Unix(path.into()),
+        socket: BoundSocket::Unix(listener),
+    })
 }
 
 /// Removes a socket file that a dead process left behind. One that answers stays: binding will
@@ -191,42 +200,91 @@ impl BoundListener {
     where
         A: HttpServerApp + Send + Sync + 'static,
     {
-        let key = self.key();
-        let mut service = Service::new(key.clone(), guard);
-        service.add_listener(self.endpoint(&key));
-        let path = self.path();
-        let mut fds = Fds::new();
-        fds.add(key, self.socket.into_raw_fd());
-        service.start_service(Some(Arc::new(Mutex::new(fds))), drain.watch(), 1).await;
-        if let Some(path) = path {
+        let address = self.address;
+        match Acceptor::new(self.socket) {
+            Ok(acceptor) => acceptor.run(&guard, drain).await,
+            Err(error) => tracing::error!(%address, %error, "cannot accept connections"),
+        }
+        if let ListenAddress::Unix(path) = &address {
             // Whoever comes next may have replaced or removed it already.
             let _ = fs::remove_file(path);
         }
+        guard.linger().await;
     }
+}
 
-    /// The key of the socket in pingora's table; for a unix socket, its path.
-    fn key(&self) -> String {
-        match &self.address {
-            ListenAddress::Tcp(address) => address.to_string(),
-            ListenAddress::Unix(path) => path.to_string_lossy().into_owned(),
-        }
-    }
+/// A listening socket inside a runtime.
+enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
 
-    fn path(&self) -> Option<PathBuf> {
-        match &self.address {
-            ListenAddress::Tcp(_) => None,
-            ListenAddress::Unix(path) => Some(path.clone()),
-        }
-    }
-
-    fn endpoint(&self, key: &str) -> ListenerConfig {
-        let endpoint = match &self.address {
-            ListenAddress::Tcp(_) => ListenerConfig::tcp(key),
-            ListenAddress::Unix(_) => {
-                ListenerConfig::uds(key).permissions(Permissions::from_mode(SOCKET_MODE))
+impl Acceptor {
+    fn new(socket: BoundSocket) -> io::Result<Self> {
+        match socket {
+            BoundSocket::Tcp(listener) => {
+                tokio::net::TcpListener::from_std(listener).map(Self::Tcp)
             }
-        };
-        endpoint.l4_buffer(L4BufferSettings::new(READ_BUFFER_BYTES, WRITE_BUFFER_BYTES))
+            BoundSocket::Unix(listener) => {
+                tokio::net::UnixListener::from_std(listener).map(Self::Unix)
+            }
+        }
+    }
+
+    /// Accepts until the drain begins, and then those that wait in the queue: they connected
+    /// while we still listened.
+    async fn run<A: HttpServerApp + Send + Sync + 'static>(self, guard: &Guard<A>, drain: &Drain) {
+        let mut drain = drain.watch();
+        loop {
+            tokio::select! {
+                biased;
+                _ = drain.wait_for(|begun| *begun) => break,
+                socket = self.next() => guard.serve(socket),
+            }
+        }
+        while let Ok(Ok(socket)) = time::timeout(QUEUE_CHECK, self.accept()).await {
+            guard.serve(socket);
+        }
+    }
+
+    async fn next(&self) -> Socket {
+        loop {
+            match self.accept().await {
+                Ok(socket) => return socket,
+                Err(error) => pause(&error).await,
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(with_peer(stream.into(), Some(peer.into())))
+            }
+            // Clients of a unix socket rarely have a name.
+            Self::Unix(listener) => Ok(with_peer(listener.accept().await?.0.into(), None)),
+        }
+    }
+}
+
+/// `socket`, with the address of its `peer` known: nobody has to ask the system again.
+fn with_peer(mut socket: Socket, peer: Option<PeerAddress>) -> Socket {
+    let digest = SocketDigest::from_raw_fd(socket.as_raw_fd());
+    // It is new, so there is no other address yet.
+    let _ = digest.peer_addr.set(peer);
+    socket.set_socket_digest(digest);
+    socket
+}
+
+/// After an `accept` that failed. If the process is short of something, as file descriptors, the
+/// next one would fail at once; if it was the client's fault, the next one need not wait.
+async fn pause(error: &io::Error) {
+    let short = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    if error.raw_os_error().is_some_and(|code| short.contains(&code)) {
+        tracing::error!(%error, "cannot accept connections for a second");
+        time::sleep(SHORTAGE).await;
     }
 }
 

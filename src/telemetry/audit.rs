@@ -20,7 +20,7 @@ pub enum RequestLog {
     All,
     /// None.
     None,
-    /// Those that were not let through.
+    /// Those that were neither let through nor answered as they wished.
     Refused,
 }
 
@@ -30,7 +30,7 @@ impl RequestLog {
         match self {
             Self::All => true,
             Self::None => false,
-            Self::Refused => outcome != Outcome::Allow,
+            Self::Refused => !matches!(outcome, Outcome::Allow | Outcome::Own | Outcome::Preflight),
         }
     }
 }

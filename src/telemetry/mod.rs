@@ -24,7 +24,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// Every door, in the order of [`Door::index`].
+    /// Every door, in the order of their declaration.
     pub const ALL: [Self; 3] = [Self::Proxy, Self::ForwardAuth, Self::ExtAuthz];
 
     /// The name in metrics and logs.
@@ -63,7 +63,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Every outcome, in the order of [`Outcome::index`].
+    /// Every outcome, in the order of their declaration.
     pub const ALL: [Self; 8] = [
         Self::Allow,
         Self::Challenge,

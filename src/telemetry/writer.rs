@@ -45,6 +45,8 @@ enum Phase {
     /// Nothing to do; must be woken.
     #[default]
     Asleep,
+    /// Was woken.
+    Awake,
     /// Will look at the buffer by itself, soon.
     Gathering,
     /// Busy with the output.
@@ -81,8 +83,9 @@ impl LineWriter {
             return self.shared.dropped.inc();
         }
         state.pending.extend_from_slice(line);
-        if state.phase == Phase::Asleep {
-            state.phase = Phase::Gathering;
+        let half_full = state.pending.len() > self.shared.max_bytes / 2;
+        if state.phase == Phase::Asleep || (state.phase == Phase::Gathering && half_full) {
+            state.phase = Phase::Awake;
             drop(state);
             self.shared.wake.notify_one();
         }

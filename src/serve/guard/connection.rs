@@ -1,7 +1,6 @@
 //! What one connection is waiting for, and since when.
 //!
-//! Written by the stream (bytes arrived), the app (header complete) and the guard (next request);
-//! read by the guard's timer. Pure bookkeeping on one atomic.
+//! Written by the app (header complete) and the guard (everything else); read by the guard's timer. Pure bookkeeping on one atomic.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -63,11 +62,9 @@ impl Connection {
         (phase, self.epoch + Duration::from_millis(state >> PHASE_BITS))
     }
 
-    /// Bytes arrived: if none were expected but those of a new request, its header has begun.
-    pub(super) fn bytes_arrived(&self) {
-        if matches!(self.waits_for().0, Phase::First | Phase::Idle) {
-            self.enter(Phase::Header);
-        }
+    /// The first bytes of a request are here.
+    pub(super) fn header_begun(&self) {
+        self.enter(Phase::Header);
     }
 
     /// From now on it waits for the next request.
@@ -145,21 +142,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn bytes_begin_a_header_only_where_one_is_expected() {
+    async fn it_knows_what_it_waits_for_and_since_when() {
         let connection = Connection::new(Instant::now());
+        assert_eq!(connection.waits_for(), (Phase::First, connection.epoch));
         tokio::time::advance(Duration::from_secs(5)).await;
-        connection.bytes_arrived();
-        let begun = connection.waits_for();
-        assert_eq!(begun, (Phase::Header, connection.epoch + Duration::from_secs(5)));
-        tokio::time::advance(Duration::from_secs(5)).await;
-        connection.bytes_arrived();
-        assert_eq!(connection.waits_for(), begun);
+        connection.header_begun();
+        assert_eq!(
+            connection.waits_for(),
+            (Phase::Header, connection.epoch + Duration::from_secs(5))
+        );
         connection.busy();
-        connection.bytes_arrived();
         assert_eq!(connection.waits_for().0, Phase::Busy);
+        tokio::time::advance(Duration::from_secs(5)).await;
         connection.idle();
-        connection.bytes_arrived();
-        assert_eq!(connection.waits_for().0, Phase::Header);
+        assert_eq!(
+            connection.waits_for(),
+            (Phase::Idle, connection.epoch + Duration::from_secs(10))
+        );
     }
 
     #[tokio::test]

@@ -309,6 +309,26 @@ async fn requests_back_to_back_end_with_an_answer_and_not_with_a_reset() {
 }
 
 #[tokio::test]
+async fn connections_that_wait_in_the_queue_when_the_drain_begins_are_served() {
+    let bound: BoundListener = "127.0.0.1:0".parse::<ListenAddress>().unwrap().bind().unwrap();
+    let ListenAddress::Tcp(address) = *bound.address() else { panic!("not tcp") };
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(Client(TcpStream::connect(address).await.unwrap()));
+    }
+    let process = Process { admission: Admission::new(100), drain: Drain::new() };
+    let metrics = Metrics::new().listener("edge");
+    let guard = Guard::new(Arc::new(App::default()), quick(), None, &process, metrics);
+    process.drain.begin();
+    let drain = process.drain.clone();
+    tokio::spawn(async move { bound.serve(guard, &drain).await });
+    for client in &mut clients {
+        let answer = client.ask(GET).await.to_lowercase();
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn open_connections_are_told_and_closed_ones_are_not() {
     let running = Running::start(quick());
     let mut client = running.connect().await;

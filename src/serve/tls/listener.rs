@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::protocols::Stream;
-use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::l4::stream::Stream as Socket;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
@@ -103,6 +103,7 @@ impl ListenerTls {
     /// # Errors
     /// [`TlsError`] of the first file that is of no use.
     pub fn load(settings: &ListenerTlsSettings) -> Result<Self, TlsError> {
+        super::install_crypto();
         // Taken before the files are read: what changes meanwhile is read next time.
         let upkeep = Upkeep { stamps: settings.stamps(), told: Told::No };
         let current = ArcSwap::from_pointee(settings.load()?);
@@ -153,11 +154,9 @@ impl ListenerTls {
     }
 
     /// The handshake. None when it fails: what clients get wrong is counted, not logged.
-    pub(crate) async fn accept(&self, stream: Stream) -> Option<Stream> {
-        // pingora's service hands over the bare socket, as no TLS is configured there.
-        let socket = stream.into_any().downcast::<L4Stream>().ok()?;
+    pub(crate) async fn accept(&self, socket: Socket) -> Option<Stream> {
         let current = self.current.load_full();
-        let stream = current.acceptor.tls_handshake(*socket).await;
+        let stream = current.acceptor.tls_handshake(socket).await;
         stream.ok().map(|stream| Box::new(stream) as Stream)
     }
 }

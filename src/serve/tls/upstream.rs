@@ -34,6 +34,7 @@ impl UpstreamTls {
     /// # Errors
     /// [`TlsError`] of the first file that is of no use, or of the server name.
     pub fn load(settings: &UpstreamTlsSettings) -> Result<Self, TlsError> {
+        super::install_crypto();
         if ServerName::try_from(settings.server_name.as_str()).is_err() {
             return Err(TlsError::BadServerName { found: settings.server_name.clone() });
         }

@@ -92,6 +92,7 @@ fn moments_are_right_at_the_edges_of_years_and_leap_days() {
 fn the_setting_says_who_gets_a_line() {
     assert!(RequestLog::All.wants(Outcome::Allow));
     assert!(!RequestLog::Refused.wants(Outcome::Allow));
+    assert!(!RequestLog::Refused.wants(Outcome::Preflight));
     assert!(RequestLog::Refused.wants(Outcome::Forbid));
     assert!(!RequestLog::None.wants(Outcome::Forbid));
 }

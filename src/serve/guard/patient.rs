@@ -1,0 +1,216 @@
+//! A stream that waits for its next request without holding memory for it.
+//!
+//! pingora waits inside the app, with a buffer for the header and all the app's state allocated:
+//! some 20 KiB for every idle connection. Here the wait comes first, into a buffer that all
+//! connections of a thread share. Writes gather in a buffer of one segment, so that the header
+//! and a short body leave together.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Buf as _, Bytes};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    Stream, TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+
+/// What pingora reads a header into at first.
+const READ_BYTES: usize = 4096;
+
+/// One segment.
+const WRITE_BYTES: usize = 1460;
+
+thread_local! {
+    static SCRATCH: RefCell<[u8; READ_BYTES]> = const { RefCell::new([0; READ_BYTES]) };
+}
+
+/// See the module's text.
+pub(super) struct Patient {
+    stream: BufWriter<Stream>,
+    arrived: Bytes,
+}
+
+/// How a wait for bytes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// There are some: the next read gets them.
+    Bytes,
+    /// There will be none.
+    End,
+}
+
+impl Patient {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream: BufWriter::with_capacity(WRITE_BYTES, stream), arrived: Bytes::new() }
+    }
+
+    /// Waits for the next bytes.
+    pub(super) async fn arrival(&mut self) -> Arrival {
+        poll_fn(|cx| self.poll_arrival(cx)).await
+    }
+
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Arrival> {
+        let stream = Pin::new(self.stream.get_mut());
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            let read = ready!(stream.poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Arrival::End);
+            }
+            self.arrived = Bytes::copy_from_slice(buffer.filled());
+            Poll::Ready(Arrival::Bytes)
+        })
+    }
+}
+
+impl fmt::Debug for Patient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stream.get_ref().fmt(f)
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.arrived.is_empty() {
+            return Pin::new(self.stream.get_mut()).poll_read(cx, buffer);
+        }
+        let count = self.arrived.len().min(buffer.remaining());
+        buffer.put_slice(&self.arrived[..count]);
+        self.arrived.advance(count);
+        if self.arrived.is_empty() {
+            self.arrived = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Patient {
+    async fn shutdown(&mut self) {
+        self.stream.get_mut().shutdown().await;
+    }
+}
+
+/// Not supported: only clear-text HTTP/2 would need it, and that is off.
+impl Peek for Patient {}
+
+impl UniqueID for Patient {
+    fn id(&self) -> UniqueIDType {
+        self.stream.get_ref().id()
+    }
+}
+
+impl Ssl for Patient {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.stream.get_ref().get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.stream.get_ref().get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.stream.get_ref().selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Patient {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.stream.get_ref().get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.stream.get_ref().get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.stream.get_ref().get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for Patient {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.stream.get_ref().get_proxy_digest()
+    }
+
+    fn set_proxy_digest(&mut self, digest: ProxyDigest) {
+        self.stream.get_mut().set_proxy_digest(digest);
+    }
+}
+
+impl GetSocketDigest for Patient {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.stream.get_ref().get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.stream.get_mut().set_socket_digest(digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_arrived_during_the_wait_is_read_first_and_once() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut stream = Patient::new(Box::new(near));
+        far.write_all(b"first").await.unwrap();
+        assert_eq!(stream.arrival().await, Arrival::Bytes);
+        far.write_all(b" second").await.unwrap();
+        let mut start = [0; 3];
+        stream.read_exact(&mut start).await.unwrap();
+        drop(far);
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert_eq!((&start, rest.as_str()), (b"fir", "st second"));
+        assert_eq!(stream.arrival().await, Arrival::End);
+    }
+}
