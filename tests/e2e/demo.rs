@@ -50,16 +50,16 @@ async fn a_browser_signs_in_and_the_app_knows_who_it_is() {
     let Some(browser) = Browser::start().await else { return };
     let demo = Demo::start().await;
     browser.open(&format!("{}/hello?x=1", demo.app)).await;
-    assert!(browser.current_url().await.starts_with(&format!("{}/signin?", demo.login)));
+    browser.reaches(|url| url.starts_with(&format!("{}/signin?", demo.login))).await;
     browser.screenshot("demo-sign-in").await;
     demo.sign_in(&browser, "ada").await;
-    assert_eq!(browser.current_url().await, format!("{}/hello?x=1", demo.app));
-    assert_eq!(browser.text("h1").await, "Hello, ada");
+    browser.reaches(|url| url == format!("{}/hello?x=1", demo.app)).await;
+    browser.shows("h1", "Hello, ada").await;
     let identity = browser.text(".ours").await;
     assert!(identity.contains("ada@example.com") && identity.contains("admin,staff"), "{identity}");
     browser.screenshot("demo-signed-in").await;
     browser.open(&format!("{}/admin", demo.app)).await;
-    assert_eq!(browser.text("h1").await, "Hello, ada");
+    browser.shows("h1", "Hello, ada").await;
     browser.resize(500, 900).await;
     assert!(!browser.scrolls_sideways().await);
     browser.screenshot("demo-narrow").await;
@@ -71,11 +71,11 @@ async fn whoever_is_not_in_the_group_gets_a_helpful_refusal() {
     let demo = Demo::start().await;
     browser.open(&format!("{}/admin", demo.app)).await;
     demo.sign_in(&browser, "bob").await;
-    assert_eq!(browser.current_url().await, format!("{}/admin", demo.app));
+    browser.reaches(|url| url == format!("{}/admin", demo.app)).await;
     browser.screenshot("demo-forbidden").await;
     assert!(!browser.text("h1").await.starts_with("Hello"));
     browser.open(&format!("{}/", demo.app)).await;
-    assert_eq!(browser.text("h1").await, "Hello, bob");
+    browser.shows("h1", "Hello, bob").await;
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_wrong_password_says_so_and_the_way_back_is_kept() {
     assert!(browser.text("[role=alert]").await.contains("not right"));
     browser.screenshot("demo-wrong-password").await;
     demo.sign_in(&browser, "ada").await;
-    assert_eq!(browser.current_url().await, format!("{}/", demo.app));
+    browser.reaches(|url| url == format!("{}/", demo.app)).await;
 }
 
 #[tokio::test]
@@ -100,9 +100,9 @@ async fn signing_out_closes_the_app_again_but_not_its_public_page() {
     browser.click("nav .out").await;
     browser.screenshot("demo-sign-out").await;
     browser.click("button[type=submit]").await;
-    assert_eq!(browser.text("h1").await, "You are signed out");
+    browser.shows("h1", "You are signed out").await;
     browser.open(&format!("{}/public", demo.app)).await;
-    assert_eq!(browser.text("h1").await, "Hello, stranger");
+    browser.shows("h1", "Hello, stranger").await;
     browser.screenshot("demo-public").await;
     browser.open(&demo.app).await;
     assert_eq!(browser.title().await, "Sign in · Sidegate demo");

@@ -8,11 +8,12 @@ use crate::support::oidc_provider::{AUDIENCE, OidcProvider};
 use crate::support::process::Sidegate;
 use crate::support::upstream::Upstream;
 
-/// The smallest useful file for an app that needs tokens checked.
+/// The smallest useful file for an app that needs tokens checked, with the admin listener out of other tests' way.
 fn configuration(provider: &OidcProvider, upstream: &str) -> String {
     let issuer = &provider.issuer;
     format!(
-        "listen: 127.0.0.1:0\nupstream: {upstream}\nprovider:\n  issuer: {issuer}\n  audience: {AUDIENCE}\n"
+        "listen: 127.0.0.1:0\nadmin: {{ address: 127.0.0.1:0 }}\nupstream: {upstream}\n\
+         provider:\n  issuer: {issuer}\n  audience: {AUDIENCE}\n"
     )
 }
 
@@ -136,9 +137,7 @@ async fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
 #[tokio::test]
 async fn the_admin_listener_is_apart_and_it_ends_well_when_asked_to() {
     let Some(provider) = OidcProvider::start().await else { return };
-    let configuration =
-        configuration(&provider, "http://127.0.0.1:9") + "admin: { address: 127.0.0.1:0 }\n";
-    let sidegate = Sidegate::run(&configuration);
+    let sidegate = Sidegate::run(&configuration(&provider, "http://127.0.0.1:9"));
     let (admin, app) = (sidegate.listener("admin").await, sidegate.address().await);
     assert_eq!(status(client().get(format!("http://{admin}/livez"))).await, StatusCode::OK);
     assert_eq!(status(client().get(format!("http://{app}/livez"))).await, StatusCode::UNAUTHORIZED);

@@ -3,8 +3,10 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,6 +20,9 @@ use tokio::time::timeout;
 /// How long anything may take to say or do what is waited for. Generous, for a busy machine; a passing test never waits it out.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Standard output and standard error.
+const STREAMS: usize = 2;
+
 /// A running program. Killed when dropped.
 pub(crate) struct Program {
     name: String,
@@ -29,6 +34,8 @@ pub(crate) struct Program {
 #[derive(Default)]
 struct Output {
     lines: Mutex<Vec<String>>,
+    /// How many of the two streams have ended.
+    ended: AtomicUsize,
     grown: Notify,
 }
 
@@ -53,15 +60,20 @@ impl Program {
     pub(crate) async fn wait_for<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
         let search = async {
             loop {
-                let grown = self.output.grown.notified();
+                let mut grown = pin!(self.output.grown.notified());
+                grown.as_mut().enable();
+                let ended = self.output.ended.load(Ordering::Acquire) == STREAMS;
                 if let Some(found) = self.output.lines.lock().iter().find_map(|line| find(line)) {
-                    return found;
+                    return Some(found);
+                }
+                if ended {
+                    return None;
                 }
                 grown.await;
             }
         };
-        let found = timeout(PATIENCE, search).await;
-        found.unwrap_or_else(|_| {
+        let found = timeout(PATIENCE, search).await.ok().flatten();
+        found.unwrap_or_else(|| {
             panic!("{} did not write what was waited for, but:\n{}", self.name, self.output())
         })
     }
@@ -100,6 +112,8 @@ async fn collect(stream: impl AsyncRead + Unpin, output: Arc<Output>) {
         output.lines.lock().push(line);
         output.grown.notify_waiters();
     }
+    output.ended.fetch_add(1, Ordering::AcqRel);
+    output.grown.notify_waiters();
 }
 
 /// The real `sidegate` program.

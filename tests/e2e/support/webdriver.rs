@@ -10,6 +10,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::{Duration, sleep};
 
 use super::http::client;
 use super::peer::find;
@@ -30,6 +31,13 @@ const FLAGS: [&str; 9] = [
 
 /// The key of an element's reference ([WebDriver §11](https://www.w3.org/TR/webdriver2/#elements)).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How long the driver itself looks for an element that is not there yet, in milliseconds.
+const IMPLICIT_WAIT_MS: u64 = 20_000;
+
+/// How often, and how far apart, the page is looked at for something awaited.
+const LOOKS: usize = 400;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A browser with one window. Closed when dropped.
 pub(crate) struct Browser {
@@ -52,80 +60,112 @@ impl Browser {
         let (driver, profile, client) =
             (SocketAddr::from(([127, 0, 0, 1], port)), tempfile::tempdir().unwrap(), client());
         let body = capabilities(&binary, profile.path());
-        let created = send(&client, Method::POST, format!("http://{driver}/session"), body).await;
+        let created =
+            send(&client, Method::POST, format!("http://{driver}/session"), body).await.unwrap();
         let session = created["sessionId"].as_str().unwrap().to_owned();
         Some(Self { driver, session, client, _program: program, _profile: profile })
     }
 
     /// Opens `url` and waits until it has loaded.
     pub(crate) async fn open(&self, url: &str) {
-        self.post("url", json!({ "url": url })).await;
+        self.post("url", json!({ "url": url })).await.unwrap();
     }
 
     /// The address of the page, as the address bar would have it.
     pub(crate) async fn current_url(&self) -> String {
-        self.read("url").await
+        self.read("url").await.unwrap()
     }
 
     /// The title of the page.
     pub(crate) async fn title(&self) -> String {
-        self.read("title").await
+        self.read("title").await.unwrap()
     }
 
     /// The text of the first element that `selector` matches.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        let element = self.find(selector).await;
-        self.read(&format!("element/{element}/text")).await
+        self.try_text(selector).await.unwrap()
     }
 
-    /// Clicks the first element that `selector` matches, and waits until what that opens has loaded.
+    /// Waits until the address of the page satisfies `wanted`: a click returns before a redirect has been followed.
+    pub(crate) async fn reaches(&self, wanted: impl Fn(&str) -> bool) {
+        let mut url = String::new();
+        for _ in 0..LOOKS {
+            url = self.current_url().await;
+            if wanted(&url) {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+        panic!("the browser is still at {url}");
+    }
+
+    /// Waits until the first element that `selector` matches has the text `wanted`.
+    pub(crate) async fn shows(&self, selector: &str, wanted: &str) {
+        let mut text = Ok(String::new());
+        for _ in 0..LOOKS {
+            text = self.try_text(selector).await;
+            if text.as_deref() == Ok(wanted) {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+        panic!("expected {wanted:?} in {selector}, found {text:?}");
+    }
+
+    /// Clicks the first element that `selector` matches.
     pub(crate) async fn click(&self, selector: &str) {
-        let element = self.find(selector).await;
-        self.post(&format!("element/{element}/click"), json!({})).await;
+        let element = self.find(selector).await.unwrap();
+        self.post(&format!("element/{element}/click"), json!({})).await.unwrap();
     }
 
     /// Types `text` into the first element that `selector` matches.
     pub(crate) async fn fill_in(&self, selector: &str, text: &str) {
-        let element = self.find(selector).await;
-        self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
+        let element = self.find(selector).await.unwrap();
+        self.post(&format!("element/{element}/value"), json!({ "text": text })).await.unwrap();
     }
 
-    /// The width and the height of the window, in CSS pixels.
+    /// Sets the width and the height of the window, in CSS pixels.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
-        self.post("window/rect", json!({ "width": width, "height": height })).await;
+        self.post("window/rect", json!({ "width": width, "height": height })).await.unwrap();
     }
 
     /// Whether any part of the page sticks out sideways.
     pub(crate) async fn scrolls_sideways(&self) -> bool {
         let script =
             "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-        let answer = self.post("execute/sync", json!({ "script": script, "args": [] })).await;
+        let answer =
+            self.post("execute/sync", json!({ "script": script, "args": [] })).await.unwrap();
         answer.as_bool().unwrap()
     }
 
     /// Keeps a picture of the window as `tests/artifacts/NAME.png`.
     pub(crate) async fn screenshot(&self, name: &str) {
-        let picture = STANDARD.decode(self.read("screenshot").await).unwrap();
+        let picture = STANDARD.decode(self.read("screenshot").await.unwrap()).unwrap();
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/artifacts");
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join(format!("{name}.png")), picture).unwrap();
     }
 
-    async fn find(&self, selector: &str) -> String {
-        let found =
-            self.post("element", json!({ "using": "css selector", "value": selector })).await;
-        found[ELEMENT].as_str().unwrap().to_owned()
+    async fn try_text(&self, selector: &str) -> Result<String, String> {
+        let element = self.find(selector).await?;
+        self.read(&format!("element/{element}/text")).await
     }
 
-    async fn read(&self, command: &str) -> String {
-        let value = send(&self.client, Method::GET, self.at(command), Value::Null).await;
-        value
+    async fn find(&self, selector: &str) -> Result<String, String> {
+        let found =
+            self.post("element", json!({ "using": "css selector", "value": selector })).await?;
+        Ok(found[ELEMENT].as_str().unwrap().to_owned())
+    }
+
+    async fn read(&self, command: &str) -> Result<String, String> {
+        let value = send(&self.client, Method::GET, self.at(command), Value::Null).await?;
+        Ok(value
             .as_str()
             .unwrap_or_else(|| panic!("expected text for {command}, found {value}"))
-            .to_owned()
+            .to_owned())
     }
 
-    async fn post(&self, command: &str, body: Value) -> Value {
+    async fn post(&self, command: &str, body: Value) -> Result<Value, String> {
         send(&self.client, Method::POST, self.at(command), body).await
     }
 
@@ -145,8 +185,8 @@ impl Drop for Browser {
     }
 }
 
-/// Sends one command and returns its `value`; a refused command fails the test with the driver's words.
-async fn send(client: &Client, method: Method, url: String, body: Value) -> Value {
+/// Sends one command and returns its `value`, or the driver's words on why not.
+async fn send(client: &Client, method: Method, url: String, body: Value) -> Result<Value, String> {
     let mut request = client.request(method, &url);
     if !body.is_null() {
         request = request.header("content-type", "application/json").body(body.to_string());
@@ -154,8 +194,10 @@ async fn send(client: &Client, method: Method, url: String, body: Value) -> Valu
     let response = request.send().await.unwrap();
     let refused = !response.status().is_success();
     let mut answer = super::http::json(response).await;
-    assert!(!refused, "{url} with {body}: {}", answer["value"]["message"]);
-    answer["value"].take()
+    if refused {
+        return Err(format!("{url} with {body}: {}", answer["value"]["message"]));
+    }
+    Ok(answer["value"].take())
 }
 
 fn capabilities(binary: &Path, profile: &Path) -> Value {
@@ -163,7 +205,8 @@ fn capabilities(binary: &Path, profile: &Path) -> Value {
     let arguments: Vec<&str> =
         FLAGS.into_iter().chain([profile.as_str(), "--window-size=1100,1000"]).collect();
     let options = json!({ "binary": PathBuf::from(binary), "args": arguments });
-    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } })
+    let timeouts = json!({ "implicit": IMPLICIT_WAIT_MS });
+    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options, "timeouts": timeouts } } })
 }
 
 /// The port in the line with which the driver says that it has started.
