@@ -122,3 +122,15 @@ fn header_presets_are_documented() {
     }
     findings.expect_none();
 }
+
+/// Whoever meets a reason finds what to do about it.
+#[test]
+fn every_reason_has_its_place_in_troubleshooting() {
+    let (document, mut findings) = (File::read("docs/troubleshooting.md"), Findings::default());
+    for reason in Reason::ALL {
+        if !document.text.contains(&format!("**`{}`**", reason.label())) {
+            findings.add(&document.path, &format!("says nothing about `{}`", reason.label()));
+        }
+    }
+    findings.expect_none();
+}
