@@ -23,9 +23,17 @@ fn targets_of_make_exist() {
     let mut findings = Findings::default();
     for file in files::documents() {
         for (number, line) in shell_lines(&file) {
-            let Some(target) = line.strip_prefix("make ").and_then(|rest| rest.split_whitespace().next()) else { continue };
+            let Some(target) =
+                line.strip_prefix("make ").and_then(|rest| rest.split_whitespace().next())
+            else {
+                continue;
+            };
             if !makefile.lines().any(|rule| rule.starts_with(&format!("{target}:"))) {
-                findings.add_at(&file.path, number, &format!("the Makefile has no target `{target}`"));
+                findings.add_at(
+                    &file.path,
+                    number,
+                    &format!("the Makefile has no target `{target}`"),
+                );
             }
         }
     }
@@ -34,7 +42,8 @@ fn targets_of_make_exist() {
 
 /// What a command line runs `sidegate` with, if it does: also behind variables, a path, and before a pipe.
 fn arguments(line: &str) -> Option<Vec<&str>> {
-    let mut words = line.split_whitespace().skip_while(|word| word.contains('=') && !word.starts_with('-'));
+    let mut words =
+        line.split_whitespace().skip_while(|word| word.contains('=') && !word.starts_with('-'));
     let program = words.next()?;
     if program.rsplit('/').next() != Some("sidegate") {
         return None;
@@ -57,7 +66,11 @@ fn commands_of_sidegate_exist() {
             let options = options.iter().filter(|option| option.starts_with('-'));
             for option in options.map(|option| option.split('=').next().unwrap_or(option)) {
                 if !help.split([' ', ',', '\n', '=']).any(|word| word == option) {
-                    findings.add_at(&file.path, number, &format!("`{command}` has no option `{option}`"));
+                    findings.add_at(
+                        &file.path,
+                        number,
+                        &format!("`{command}` has no option `{option}`"),
+                    );
                 }
             }
         }
@@ -70,7 +83,8 @@ fn help(command: &str) -> String {
     if command.starts_with('-') {
         return format!("{command} ");
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_sidegate")).args([command, "--help"]).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_sidegate")).args([command, "--help"]).output().unwrap();
     if output.status.success() { String::from_utf8(output.stdout).unwrap() } else { String::new() }
 }
 

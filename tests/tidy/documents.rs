@@ -24,9 +24,14 @@ fn links_lead_somewhere() {
 }
 
 fn follow(from: &File, link: &str) -> Result<(), &'static str> {
-    let (path, section) = link.split_once('#').map_or((link, None), |(path, section)| (path, Some(section)));
+    let (path, section) =
+        link.split_once('#').map_or((link, None), |(path, section)| (path, Some(section)));
     let folder = from.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let target = if path.is_empty() { files::root().join(&from.path) } else { files::root().join(folder).join(path) };
+    let target = if path.is_empty() {
+        files::root().join(&from.path)
+    } else {
+        files::root().join(folder).join(path)
+    };
     if !target.exists() {
         return Err("there is no such file");
     }
@@ -38,7 +43,10 @@ fn follow(from: &File, link: &str) -> Result<(), &'static str> {
 
 /// The anchors that code hosts give to headings: lower case, spaces to dashes, other signs dropped.
 fn headings(text: &str) -> BTreeSet<String> {
-    let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let titles = text
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim());
     let letter = |c: char| match c {
         ' ' => Some('-'),
         c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c.to_ascii_lowercase()),
@@ -57,8 +65,12 @@ fn files_that_documents_name_exist() {
     let mut findings = Findings::default();
     for file in files::documents() {
         for (index, line) in file.text.lines().enumerate() {
-            let ours = |word: &&str| ["src/", "tests/", "docs/", "benches/"].iter().any(|top| word.starts_with(top));
-            for path in quoted(line).filter(ours).filter(|path| !path.contains(['*', ' ', '<', '{'])) {
+            let ours = |word: &&str| {
+                ["src/", "tests/", "docs/", "benches/"].iter().any(|top| word.starts_with(top))
+            };
+            for path in
+                quoted(line).filter(ours).filter(|path| !path.contains(['*', ' ', '<', '{']))
+            {
                 if !files::root().join(path).exists() {
                     findings.add_at(&file.path, index + 1, &format!("there is no {path}"));
                 }
@@ -98,5 +110,7 @@ fn architecture_fits_on_three_pages() {
 #[test]
 fn anchors_are_made_as_code_hosts_do() {
     let anchors = headings("# A title\n## Ambiguous targets: one reading, or none\ntext");
-    assert!(anchors.contains("ambiguous-targets-one-reading-or-none") && anchors.contains("a-title"));
+    assert!(
+        anchors.contains("ambiguous-targets-one-reading-or-none") && anchors.contains("a-title")
+    );
 }

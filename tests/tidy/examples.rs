@@ -13,11 +13,15 @@ use std::process::Command;
 const NEEDED: &[([&str; 2], &str)] = &[
     (["listen:", "listeners:"], "listen: 127.0.0.1:8080\n"),
     (["upstream:", "upstreams:"], "upstream: http://127.0.0.1:3000\n"),
-    (["provider:", "providers:"], "provider: { issuer: 'https://login.example.com', audience: web, cookie: sso }\n"),
+    (
+        ["provider:", "providers:"],
+        "provider: { issuer: 'https://login.example.com', audience: web, cookie: sso }\n",
+    ),
 ];
 
 /// Folders that documents use, made anew below a temporary one.
-const FOLDERS: &[&str] = &["/etc/sidegate/", "/run/secrets/", "/run/sidegate/", "/var/lib/sidegate/"];
+const FOLDERS: &[&str] =
+    &["/etc/sidegate/", "/run/secrets/", "/run/sidegate/", "/var/lib/sidegate/"];
 
 #[test]
 fn configurations_in_documents_load() {
@@ -32,7 +36,10 @@ fn configurations_in_documents_load() {
             }
         }
     }
-    assert!(count >= 10, "only {count} configurations were found: the form of the blocks has changed");
+    assert!(
+        count >= 10,
+        "only {count} configurations were found: the form of the blocks has changed"
+    );
     findings.expect_none();
 }
 
@@ -69,7 +76,11 @@ fn check(folder: &Path, block: &str) -> Result<(), String> {
         .env("CLIENT_SECRET", "a-secret-of-the-test")
         .output()
         .unwrap();
-    if checked.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&checked.stderr).into_owned()) }
+    if checked.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&checked.stderr).into_owned())
+    }
 }
 
 /// Makes every file that a block may name: certificates, keys, secrets.
@@ -78,7 +89,8 @@ fn furnish(top: &Path) {
         fs::create_dir_all(top.join(&folder[1..])).unwrap();
     }
     let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["app.example.com".to_owned(), "*.example.com".to_owned()]).unwrap();
+        generate_simple_self_signed(["app.example.com".to_owned(), "*.example.com".to_owned()])
+            .unwrap();
     let write = |path: &str, text: &str| fs::write(top.join(path), text).unwrap();
     for name in ["app", "wildcard", "tls", "client"] {
         write(&format!("etc/sidegate/{name}.crt"), &cert.pem());

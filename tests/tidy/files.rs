@@ -51,7 +51,8 @@ pub(crate) fn below(folder: &str, extension: &str) -> Vec<File> {
     let mut paths = Vec::new();
     walk(&root().join(folder), &mut paths);
     paths.sort();
-    let wanted = paths.iter().filter(|path| path.extension().is_some_and(|found| found == extension));
+    let wanted =
+        paths.iter().filter(|path| path.extension().is_some_and(|found| found == extension));
     wanted.map(|path| File::read(&relative(path))).collect()
 }
 
@@ -63,8 +64,10 @@ pub(crate) fn rust() -> Vec<File> {
 /// All our documents.
 pub(crate) fn documents() -> Vec<File> {
     let tops = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
-    let mut tops: Vec<String> =
-        tops.filter(|path| path.extension().is_some_and(|found| found == "md")).map(|path| relative(&path)).collect();
+    let mut tops: Vec<String> = tops
+        .filter(|path| path.extension().is_some_and(|found| found == "md"))
+        .map(|path| relative(&path))
+        .collect();
     tops.sort();
     tops.iter().map(|path| File::read(path)).chain(below("docs", "md")).collect()
 }
@@ -73,7 +76,9 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     // A folder that is not there has no files: benches may be missing.
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.unwrap().path()) {
-        let is_foreign = ["target", "node_modules", "corpus", "artifacts"].iter().any(|name| path.ends_with(name));
+        let is_foreign = ["target", "node_modules", "corpus", "artifacts"]
+            .iter()
+            .any(|name| path.ends_with(name));
         if path.is_dir() && !is_foreign {
             walk(&path, found);
         } else if path.is_file() {

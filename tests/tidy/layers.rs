@@ -84,7 +84,11 @@ fn modules_depend_downwards() {
         for (number, line) in file.code() {
             for target in named_modules(line).into_iter().filter(|target| *target != module) {
                 if rank(target) >= rank(module) {
-                    findings.add_at(&file.path, number, &format!("`{module}` may not name `{target}`"));
+                    findings.add_at(
+                        &file.path,
+                        number,
+                        &format!("`{module}` may not name `{target}`"),
+                    );
                 }
             }
         }
@@ -100,7 +104,11 @@ fn only_the_command_line_names_the_configuration() {
         let may = ["config", "cli", "main", "lib"].contains(&file.module().unwrap());
         for (number, line) in file.code().filter(|_| !may) {
             if named_modules(line).contains(&"config") {
-                findings.add_at(&file.path, number, "take typed settings instead of naming `config`");
+                findings.add_at(
+                    &file.path,
+                    number,
+                    "take typed settings instead of naming `config`",
+                );
             }
         }
     }
@@ -110,7 +118,8 @@ fn only_the_command_line_names_the_configuration() {
 /// The modules behind each `crate::` in `line`.
 fn named_modules(line: &str) -> Vec<&str> {
     let targets = line.split("crate::").skip(1);
-    let word = |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let word =
+        |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     targets.map(|rest| &rest[..word(rest)]).filter(|target| !target.is_empty()).collect()
 }
 
@@ -121,7 +130,11 @@ fn every_use_of_our_own_names_one_module() {
     for file in files::rust() {
         for (number, line) in file.code() {
             if line.contains(concat!("crate", "::{")) {
-                findings.add_at(&file.path, number, "write one `use crate::module` line per module");
+                findings.add_at(
+                    &file.path,
+                    number,
+                    "write one `use crate::module` line per module",
+                );
             }
         }
     }
@@ -139,7 +152,11 @@ fn no_module_climbs_out_of_itself() {
                 depth += 1;
             }
             if depth > 0 && line.contains(&"super::".repeat(depth)) {
-                findings.add_at(&file.path, number, "`super` leads out of the module: write `crate::`");
+                findings.add_at(
+                    &file.path,
+                    number,
+                    "`super` leads out of the module: write `crate::`",
+                );
             }
         }
     }
@@ -160,7 +177,11 @@ fn the_core_is_pure() {
     for file in sources().iter().filter(pure) {
         for (number, line) in file.code() {
             for word in IMPURE.iter().filter(|word| has_word(line, word)) {
-                findings.add_at(&file.path, number, &format!("`{word}` has no place in the pure core"));
+                findings.add_at(
+                    &file.path,
+                    number,
+                    &format!("`{word}` has no place in the pure core"),
+                );
             }
         }
     }
@@ -177,7 +198,11 @@ fn libraries_are_named_where_they_belong() {
             }
             for (number, line) in file.code().filter(|(_, line)| has_word(line, library)) {
                 let belongs = places.join(", ");
-                findings.add_at(&file.path, number, &format!("`{library}` belongs in {belongs}: {line}"));
+                findings.add_at(
+                    &file.path,
+                    number,
+                    &format!("`{library}` belongs in {belongs}: {line}"),
+                );
             }
         }
     }
@@ -204,5 +229,8 @@ fn words_are_found_whole() {
     assert!(!has_word("is_async(x)", "async"));
     assert!(!has_word("Instantly", "Instant"));
     assert_eq!(named_modules("use crate::gate::{A, B}; crate::token::C"), ["gate", "token"]);
-    assert_eq!((depth("src/gate/mod.rs"), depth("src/token/jwk/tests.rs"), depth("src/lib.rs")), (1, 3, 0));
+    assert_eq!(
+        (depth("src/gate/mod.rs"), depth("src/token/jwk/tests.rs"), depth("src/lib.rs")),
+        (1, 3, 0)
+    );
 }

@@ -18,7 +18,10 @@ fn every_source_file_says_what_it_is_for() {
     let mut findings = Findings::default();
     for file in files::rust().iter().filter(|file| !file.is_sibling_of_tests()) {
         if !file.text.starts_with("//! ") {
-            findings.add(&file.path, "opens without a `//!` paragraph that says what it is for and what not");
+            findings.add(
+                &file.path,
+                "opens without a `//!` paragraph that says what it is for and what not",
+            );
         }
     }
     findings.expect_none();
@@ -54,7 +57,10 @@ fn files_stay_readable_in_one_sitting() {
         eprintln!("{}: {} lines", file.path, file.lines());
         let excused = LONG_FOR_A_REASON.iter().any(|(path, _)| *path == file.path);
         if file.lines() > TOO_LONG && !excused {
-            findings.add(&file.path, &format!("has {} lines, more than {TOO_LONG}: split it", file.lines()));
+            findings.add(
+                &file.path,
+                &format!("has {} lines, more than {TOO_LONG}: split it", file.lines()),
+            );
         }
     }
     for (path, reason) in LONG_FOR_A_REASON {

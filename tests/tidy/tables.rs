@@ -19,7 +19,8 @@ fn plain(cell: &str) -> String {
 /// Compares what a document says with what the code says, both as lines.
 fn compare(document: &str, said: &[String], meant: &[String]) {
     let mut findings = Findings::default();
-    let (said_set, meant_set): (BTreeSet<_>, BTreeSet<_>) = (said.iter().collect(), meant.iter().collect());
+    let (said_set, meant_set): (BTreeSet<_>, BTreeSet<_>) =
+        (said.iter().collect(), meant.iter().collect());
     for line in meant_set.difference(&said_set) {
         findings.add(document, &format!("has no row that says: {line}"));
     }
@@ -39,7 +40,9 @@ fn reasons_are_documented_word_for_word() {
     let rows = rows(&document);
     let rows = rows.iter().filter(|row| row.len() == 4);
     let said: Vec<String> = rows.map(|row| format!("{}: {}", row[0], row[2])).collect();
-    let text = |reason: &Reason| if reason.public_text().is_empty() { "–" } else { reason.public_text() };
+    let text = |reason: &Reason| {
+        if reason.public_text().is_empty() { "–" } else { reason.public_text() }
+    };
     let meant: Vec<String> =
         Reason::ALL.iter().map(|reason| format!("{}: {}", reason.label(), text(reason))).collect();
     compare(&document.path, &said, &meant);
@@ -56,7 +59,8 @@ fn statuses_of_reasons_are_documented() {
         let reason = Reason::ALL.iter().find(|reason| format!("{reason:?}") == variant).unwrap();
         let row = rows.iter().find(|row| row[0] == reason.label());
         if row.is_none_or(|row| row[1] != status.as_str()) {
-            findings.add(&document.path, &format!("`{}` is answered with {status}", reason.label()));
+            findings
+                .add(&document.path, &format!("`{}` is answered with {status}", reason.label()));
         }
     }
     findings.expect_none();
@@ -65,15 +69,18 @@ fn statuses_of_reasons_are_documented() {
 /// `Reason` variants and statuses of the match in `serve::reply`.
 fn chosen_statuses() -> Vec<(String, StatusCode)> {
     let source = File::read("src/serve/reply.rs").text;
-    let body = source.split("fn status(reason: Reason)").nth(1).unwrap().split("_ =>").next().unwrap();
+    let body =
+        source.split("fn status(reason: Reason)").nth(1).unwrap().split("_ =>").next().unwrap();
     let arms = body.split("Reason::").skip(1).collect::<Vec<_>>().join("Reason::");
     let mut chosen = Vec::new();
     let mut open: Vec<&str> = Vec::new();
     for part in arms.split("Reason::") {
-        let (variant, rest) = part.split_at(part.find(|c: char| !c.is_alphanumeric()).unwrap_or(part.len()));
+        let (variant, rest) =
+            part.split_at(part.find(|c: char| !c.is_alphanumeric()).unwrap_or(part.len()));
         open.push(variant);
         if let Some(name) = rest.split("StatusCode::").nth(1) {
-            let name = &name[..name.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(name.len())];
+            let name = &name
+                [..name.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(name.len())];
             chosen.extend(open.drain(..).map(|variant| (variant.to_owned(), status(name))));
         }
     }
@@ -93,8 +100,10 @@ fn status(constant: &str) -> StatusCode {
 #[test]
 fn metrics_are_documented_word_for_word() {
     let document = File::read("docs/metrics.md");
-    let said: Vec<String> = rows(&document).iter().map(|row| row.join(" | ").replace('`', "")).collect();
-    let labels = |labels: &[&str]| if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+    let said: Vec<String> =
+        rows(&document).iter().map(|row| row.join(" | ").replace('`', "")).collect();
+    let labels =
+        |labels: &[&str]| if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
     let kind = |kind: Kind| match kind {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
@@ -113,10 +122,14 @@ fn header_presets_are_documented() {
     let (document, mut findings) = (File::read("docs/configuration.md"), Findings::default());
     let rows = rows(&document);
     for preset in Preset::ALL {
-        let row = rows.iter().find(|row| row[0] == preset.name()).map(|row| row.join(" ").to_ascii_lowercase());
+        let row = rows
+            .iter()
+            .find(|row| row[0] == preset.name())
+            .map(|row| row.join(" ").to_ascii_lowercase());
         for (header, _) in preset.fields() {
             if row.as_ref().is_none_or(|row| !row.contains(&format!("{header}`"))) {
-                findings.add(&document.path, &format!("preset `{}` has no `{header}`", preset.name()));
+                findings
+                    .add(&document.path, &format!("preset `{}` has no `{header}`", preset.name()));
             }
         }
     }
