@@ -196,13 +196,10 @@ fn libraries_are_named_where_they_belong() {
             if places.iter().any(|place| file.path.starts_with(place)) {
                 continue;
             }
-            for (number, line) in file.code().filter(|(_, line)| has_word(line, library)) {
-                let belongs = places.join(", ");
-                findings.add_at(
-                    &file.path,
-                    number,
-                    &format!("`{library}` belongs in {belongs}: {line}"),
-                );
+            let path = format!("{library}::");
+            for (number, line) in file.code().filter(|(_, line)| has_word(line, &path)) {
+                let what = format!("`{library}` belongs in {}: {line}", places.join(", "));
+                findings.add_at(&file.path, number, &what);
             }
         }
     }
@@ -216,7 +213,7 @@ fn has_word(line: &str, word: &str) -> bool {
         let before = line[..start].chars().next_back();
         let after = line[start + word.len()..].chars().next();
         let starts_plain = !word.starts_with(is_part) || !before.is_some_and(is_part);
-        let ends_open = word.ends_with("Tcp") || word.ends_with("Udp");
+        let ends_open = ["::", "Tcp", "Udp"].iter().any(|end| word.ends_with(end));
         starts_plain && (ends_open || !after.is_some_and(is_part))
     })
 }
@@ -226,6 +223,8 @@ fn words_are_found_whole() {
     assert!(has_word("let x = y.await;", ".await"));
     assert!(has_word("use std::net::TcpStream;", "std::net::Tcp"));
     assert!(has_word("async fn x()", "async"));
+    assert!(has_word("use regex::bytes::Regex;", "regex::"));
+    assert!(!has_word("let regex = 1;", "regex::"));
     assert!(!has_word("is_async(x)", "async"));
     assert!(!has_word("Instantly", "Instant"));
     assert_eq!(named_modules("use crate::gate::{A, B}; crate::token::C"), ["gate", "token"]);

@@ -127,10 +127,24 @@ fn header_presets_are_documented() {
             .find(|row| row[0] == preset.name())
             .map(|row| row.join(" ").to_ascii_lowercase());
         for (header, _) in preset.fields() {
-            if row.as_ref().is_none_or(|row| !row.contains(&format!("{header}`"))) {
+            let named =
+                |row: &String| row.split(['`', ' ', ',']).any(|word| word == header.as_str());
+            if !row.as_ref().is_some_and(named) {
                 findings
                     .add(&document.path, &format!("preset `{}` has no `{header}`", preset.name()));
             }
+        }
+    }
+    findings.expect_none();
+}
+
+/// Whoever meets a reason finds what to do about it.
+#[test]
+fn every_reason_has_its_place_in_troubleshooting() {
+    let (document, mut findings) = (File::read("docs/troubleshooting.md"), Findings::default());
+    for reason in Reason::ALL {
+        if !document.text.contains(&format!("**`{}`**", reason.label())) {
+            findings.add(&document.path, &format!("says nothing about `{}`", reason.label()));
         }
     }
     findings.expect_none();
