@@ -5,5 +5,8 @@ pub(crate) mod nginx;
 pub(crate) mod oidc_provider;
 pub(crate) mod peer;
 pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod site;
+pub(crate) mod tokens;
 pub(crate) mod upstream;
 pub(crate) mod webdriver;
