@@ -4,7 +4,10 @@
 //! be fetched is fetched (`remote`); what happened is told (`telemetry`). ARCHITECTURE.md has the map and the layering rule.
 
 pub mod base;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod gate;
 pub mod identity;
 pub mod remote;

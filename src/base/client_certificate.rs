@@ -83,7 +83,8 @@ mod tests {
         for name in ["a\0.example.com", "a\n", "\u{85}", "\u{7f}"] {
             assert_eq!(with_dns(name), Err(ControlCharacters), "{name:?}");
         }
-        let subject = ClientCertificate::new([7; 32], "CN=a\0b".into(), AlternativeNames::default());
+        let subject =
+            ClientCertificate::new([7; 32], "CN=a\0b".into(), AlternativeNames::default());
         assert_eq!(subject, Err(ControlCharacters));
     }
 }

@@ -20,14 +20,20 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let service = loaded.settings.service;
     let path = arguments.config.path.display();
     let (routes, providers) = (service.policy.routes.len(), service.policy.providers.len());
-    print(&format!("{path}: fine; {routes} routes, {providers} providers, {} upstreams\n", service.upstreams.len()))?;
+    print(&format!(
+        "{path}: fine; {routes} routes, {providers} providers, {} upstreams\n",
+        service.upstreams.len()
+    ))?;
     if arguments.online {
         online(service.keys, &service.outbound)?;
     }
     Ok(())
 }
 
-fn online(keys: Vec<crate::remote::jwks::ProviderKeys>, outbound: &crate::remote::http::ClientSettings) -> Result<(), Failure> {
+fn online(
+    keys: Vec<crate::remote::jwks::ProviderKeys>,
+    outbound: &crate::remote::http::ClientSettings,
+) -> Result<(), Failure> {
     let count = keys.len();
     let (ring, notes) = run::runtime(1)?.block_on(fetch(keys, outbound))?;
     notes.iter().try_for_each(|note| print(&format!("keys of {note}\n")))?;

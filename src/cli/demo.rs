@@ -38,17 +38,21 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let ip = arguments.address.ip();
     if !ip.is_loopback() {
-        return Err(anyhow!("{ip} is no loopback address: the demo's passwords are public, it stays on this machine").into());
+        return Err(anyhow!(
+            "{ip} is no loopback address: the demo's passwords are public, it stays on this machine"
+        )
+        .into());
     }
     let login = bind(arguments.login_address.unwrap_or(SocketAddr::new(ip, 0)))?;
     let echo = bind(SocketAddr::new(ip, 0))?;
-    let planned = Addresses { app: arguments.address, login: login.local_addr()?, echo: echo.local_addr()? };
+    let planned =
+        Addresses { app: arguments.address, login: login.local_addr()?, echo: echo.local_addr()? };
     let text = configuration(&planned, ip);
     if arguments.print_config {
         return Ok(print(&text)?);
     }
-    let loaded = config::parse(&text, Path::new("demo.yaml")).map_err(Failure::Configuration)?;
-    let (metrics, clock) = (Metrics::new(), Clock::system());
+    let loaded = config::load_text("the demo's configuration", &text, Path::new("."), |_| None)
+        .map_err(Failure::Configuration)?;
     let bound = Bound::listen(&loaded.settings.process)
         .context("choose another address with --address 127.0.0.1:0")?;
     let app = match bound.addresses().first() {
@@ -62,7 +66,10 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
 /// The demo's own part of the configuration is the addresses' business; here it is made quiet.
 fn configuration(addresses: &Addresses, ip: IpAddr) -> String {
     let admin = SocketAddr::new(ip, 0);
-    format!("{}admin: {{ address: '{admin}' }}\nlog: {{ requests: none }}\n", addresses.configuration())
+    format!(
+        "{}admin: {{ address: '{admin}' }}\nlog: {{ requests: none }}\n",
+        addresses.configuration()
+    )
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -81,7 +88,8 @@ async fn show(
     let sites = [site(service, login, &stopped), site(EchoApp::new(&addresses), echo, &stopped)];
     let metrics = Metrics::new();
     let lines = LineWriter::start(io::sink(), LOG_BUFFER_BYTES, &metrics)?;
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let server = Server::start(settings, bound, clock, metrics, lines)?;
     print(&introduction(&addresses))?;
     tokio::select! {
@@ -94,6 +102,10 @@ async fn show(
     Ok(())
 }
 
-fn site(site: impl Site, listener: TcpListener, stop: &watch::Receiver<bool>) -> tokio::task::JoinHandle<io::Result<()>> {
+fn site(
+    site: impl Site,
+    listener: TcpListener,
+    stop: &watch::Receiver<bool>,
+) -> tokio::task::JoinHandle<io::Result<()>> {
     tokio::spawn(serve(site, listener, stop.clone()))
 }

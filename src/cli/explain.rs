@@ -56,7 +56,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn describe(arguments: &Arguments) -> anyhow::Result<Described> {
-    let uri = Uri::from_str(&arguments.url).with_context(|| format!("`{}` is no URL", arguments.url))?;
+    let uri =
+        Uri::from_str(&arguments.url).with_context(|| format!("`{}` is no URL", arguments.url))?;
     let scheme = match uri.scheme_str() {
         Some("http") => Scheme::Http,
         Some("https") => Scheme::Https,
@@ -66,19 +67,26 @@ fn describe(arguments: &Arguments) -> anyhow::Result<Described> {
     // What stands behind the host in the very characters given: a URL library would tidy the path up.
     let rest = arguments.url.split_once("://").map_or("", |(_, rest)| rest);
     let target = rest.find(['/', '?']).map_or("/", |start| &rest[start..]).to_owned();
-    let method = Method::from_str(&arguments.method).with_context(|| format!("`{}` is no method", arguments.method))?;
+    let method = Method::from_str(&arguments.method)
+        .with_context(|| format!("`{}` is no method", arguments.method))?;
     Ok(Described { method, scheme, authority, target, headers: headers(arguments)? })
 }
 
 fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     if arguments.browser {
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"),
+        );
         headers.insert("sec-fetch-mode", HeaderValue::from_static("navigate"));
     }
     for line in &arguments.header {
-        let (name, value) = line.split_once(':').ok_or_else(|| anyhow!("`{line}` is no header: expected \"Name: value\""))?;
-        let name = HeaderName::from_str(name.trim()).with_context(|| format!("`{name}` is no header name"))?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| anyhow!("`{line}` is no header: expected \"Name: value\""))?;
+        let name = HeaderName::from_str(name.trim())
+            .with_context(|| format!("`{name}` is no header name"))?;
         headers.append(name, HeaderValue::from_str(value.trim())?);
     }
     if let Some(token) = &arguments.token {
@@ -92,14 +100,25 @@ fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
 
 async fn explain(settings: ServiceSettings, described: &Described) -> anyhow::Result<String> {
     let Described { method, scheme, authority, target, headers } = described;
-    let authority = Authority::parse(authority).ok_or_else(|| anyhow!("`{authority}` is no host"))?;
-    let target = Target::parse(target).map_err(|reason| anyhow!("the target would be refused: {}", reason.label()))?;
+    let authority =
+        Authority::parse(authority).ok_or_else(|| anyhow!("`{authority}` is no host"))?;
+    let target = Target::parse(target)
+        .map_err(|reason| anyhow!("the target would be refused: {}", reason.label()))?;
     let (keys, notes) = fetch(settings.keys, &settings.outbound).await?;
     let facts = Facts::new(&keys);
-    let request = RequestView { method, scheme: *scheme, authority: &authority, target, headers, client: None, certificate: None };
+    let request = RequestView {
+        method,
+        scheme: *scheme,
+        authority: &authority,
+        target,
+        headers,
+        client: None,
+        certificate: None,
+    };
     let (steps, decision) = narrate(&settings.policy, request, &facts, Clock::system().now());
     let removed = settings.policy.managed.found_in(headers);
-    let mut lines: Vec<String> = notes.into_iter().map(|note| format!("{:<11} {note}", "keys")).collect();
+    let mut lines: Vec<String> =
+        notes.into_iter().map(|note| format!("{:<11} {note}", "keys")).collect();
     lines.extend(steps.iter().map(ToString::to_string));
     lines.extend(removed.iter().map(|name| format!("{:<11} {name}", "removed")));
     lines.extend(decision.iter().flat_map(consequences));
@@ -111,11 +130,15 @@ fn consequences(decision: &Decision) -> Vec<String> {
     let line = |subject: &str, text: String| format!("{subject:<11} {text}");
     match decision {
         Decision::Allow(permit) => {
-            let set = |(name, value): &(HeaderName, HeaderValue)| line("set", format!("{name}: {}", value.to_str().unwrap_or("")));
+            let set = |(name, value): &(HeaderName, HeaderValue)| {
+                line("set", format!("{name}: {}", value.to_str().unwrap_or("")))
+            };
             permit.identity_headers().iter().map(set).collect()
         }
         Decision::SignIn(sign_in) => vec![line("location", sign_in.location.clone())],
-        Decision::Challenge(challenge) => challenge.login_url.iter().map(|url| line("login_url", url.clone())).collect(),
+        Decision::Challenge(challenge) => {
+            challenge.login_url.iter().map(|url| line("login_url", url.clone())).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(short, long = "config", value_name = "FILE", default_value = "config.yaml")]
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "config.yaml")]
     path: PathBuf,
 }
 

@@ -1,6 +1,7 @@
 //! `sidegate run`: reads the configuration, serves until told to stop, and reads it again when told to, or when it changed.
 
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = arguments.config.load()?;
     let metrics = Metrics::new();
     let bound = Bound::listen(&loaded.settings.process)?;
-    let lines = LineWriter::start(io::stdout(), LOG_BUFFER_BYTES, &metrics).context("cannot start the log")?;
+    let lines = LineWriter::start(io::stdout(), LOG_BUFFER_BYTES, &metrics)
+        .context("cannot start the log")?;
     log::install(loaded.settings.process.log_level, lines.clone())?;
     log::watch_panics(&metrics);
     let workers = runtime(loaded.settings.process.threads)?;
@@ -51,15 +53,26 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The one runtime that everything runs on.
 pub(crate) fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("sidegate").enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("sidegate")
+        .enable_all()
+        .build()
 }
 
-async fn serve(path: PathBuf, loaded: Loaded, bound: Bound, metrics: Metrics, lines: LineWriter) -> Result<(), Failure> {
+async fn serve(
+    path: PathBuf,
+    loaded: Loaded,
+    bound: Bound,
+    metrics: Metrics,
+    lines: LineWriter,
+) -> Result<(), Failure> {
     let Loaded { settings, files, .. } = loaded;
     let process = settings.process.clone();
     let mut signals = Signals::new()?;
     let server = Server::start(settings, bound, Clock::system(), metrics.clone(), lines)?;
-    let mut reloader = Reloader { path, process, metrics, watch: Watch::new(files) };
+    let watch = Watch::new(iter::once(path.clone()).chain(files));
+    let mut reloader = Reloader { path, process, metrics, watch };
     loop {
         match signals.next(WATCH_INTERVAL).await {
             Event::Stop => break,
@@ -139,10 +152,12 @@ impl Reloader {
         if !loaded.warnings.is_empty() {
             warn!(warnings = %loaded.warnings, "configuration has warnings");
         }
-        self.watch = Watch::new(loaded.files);
+        self.watch = Watch::new(iter::once(self.path.clone()).chain(loaded.files));
         if loaded.settings.process != self.process {
             return Err("listeners, admin, threads, log level or connection limits differ: these need a restart".to_owned());
         }
-        server.reload(loaded.settings.service).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+        server
+            .reload(loaded.settings.service)
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 }

@@ -5,6 +5,5 @@ use crate::cli::output::print;
 use crate::config;
 
 pub(crate) fn main() -> Result<(), Failure> {
-    let schema = serde_json::to_string_pretty(&config::schema())?;
-    Ok(print(&format!("{schema}\n"))?)
+    Ok(print(&format!("{}\n", config::schema().trim_end()))?)
 }

@@ -89,8 +89,10 @@ impl<S: Site> HttpServerApp for Server<S> {
 impl<S: Site> Server<S> {
     /// Nothing if the connection breaks before the request is complete.
     async fn answer(&self, session: &mut ServerSession) -> Option<Answer> {
-        let Some(body) = read_body(session).await? else {
-            return Some(Answer::Whole(too_large()));
+        let body = match read_body(session).await {
+            Ok(body) => body,
+            Err(Unread::Broken) => return None,
+            Err(Unread::TooLarge) => return Some(Answer::Whole(too_large())),
         };
         let head = session.req_header();
         let mut request = Request::new(body);
@@ -101,20 +103,21 @@ impl<S: Site> Server<S> {
     }
 }
 
-/// The body; `Some(None)` if it is longer than we read, `None` if the connection broke.
-#[expect(
-    clippy::option_option,
-    reason = "a broken connection and a body too long are different answers"
-)]
-async fn read_body(session: &mut ServerSession) -> Option<Option<Vec<u8>>> {
+/// Why a body was not read.
+enum Unread {
+    Broken,
+    TooLarge,
+}
+
+async fn read_body(session: &mut ServerSession) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
-    while let Some(chunk) = session.read_request_body().await.ok()? {
+    while let Some(chunk) = session.read_request_body().await.map_err(|_| Unread::Broken)? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Some(None);
+            return Err(Unread::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    Some(Some(body))
+    Ok(body)
 }
 
 fn too_large() -> Response<Vec<u8>> {

@@ -222,7 +222,8 @@ impl Inquiry<'_> {
 
     /// Nobody could be identified; `failure` says why, if something was offered.
     fn turn_away(&self, failure: Option<Reason>) -> Decision {
-        let guest = self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
+        let guest =
+            self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
         if guest {
             return Decision::Allow(Permit::anonymous(Arc::clone(self.route)));
         }

@@ -203,7 +203,8 @@ impl HostRoutes {
             self.patterns.iter().map(|(pattern, _)| pattern.as_str()).collect();
         if !patterns.is_empty() {
             let count = patterns.len();
-            let set = compile(&patterns).map_err(|why| PathPatternError::TooLarge { count, why })?;
+            let set =
+                compile(&patterns).map_err(|why| PathPatternError::TooLarge { count, why })?;
             self.set = Some(set);
         }
         Ok(())

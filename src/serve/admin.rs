@@ -3,15 +3,16 @@
 //! Answers GET and HEAD on three paths. Never on a port that serves data; who may reach it is the
 //! operator's to limit.
 
-use crate::clock::Clock;
-use crate::serve::guard::ConnectionContext;
-use crate::telemetry::metrics::Metrics;
 use async_trait::async_trait;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::serve::guard::ConnectionContext;
+use crate::telemetry::metrics::Metrics;
 
 /// Tells what the process lacks to do its work, and why: empty when it is ready.
 type Missing = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
@@ -42,19 +43,18 @@ impl Admin {
     }
 
     fn answer(&self, method: &Method, path: &str) -> Answer {
-        if *method != Method::GET && *method != Method::HEAD {
-            return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        }
         match path {
+            _ if *method != Method::GET && *method != Method::HEAD => Answer::not_found(),
             "/livez" => Answer::text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(),
-            _ => Answer::text(StatusCode::NOT_FOUND, "not found; there is /livez, /readyz, /metrics\n"),
+            _ => Answer::not_found(),
         }
     }
 
     fn readiness(&self) -> Answer {
-        let missing: Map<_, _> = (self.missing)().into_iter().map(|(what, why)| (what, Value::String(why))).collect();
+        let missing: Map<_, _> =
+            (self.missing)().into_iter().map(|(what, why)| (what, Value::String(why))).collect();
         let (status, ready) = match missing.is_empty() {
             true => (StatusCode::OK, true),
             false => (StatusCode::SERVICE_UNAVAILABLE, false),
@@ -74,6 +74,10 @@ impl Answer {
         Self { status, kind: "text/plain; charset=utf-8", body: body.into() }
     }
 
+    fn not_found() -> Self {
+        Self::text(StatusCode::NOT_FOUND, "not found; there is GET /livez, /readyz, /metrics\n")
+    }
+
     fn into_response(self, method: &Method) -> Response<Vec<u8>> {
         let length = self.body.len();
         let body = if *method == Method::HEAD { Vec::new() } else { self.body.into_bytes() };
@@ -91,7 +95,9 @@ impl Answer {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let context = session.take_connection_user_context();
-        if let Some(context) = context.and_then(|context| context.downcast::<ConnectionContext>().ok()) {
+        if let Some(context) =
+            context.and_then(|context| context.downcast::<ConnectionContext>().ok())
+        {
             context.header_complete();
         }
         let request = session.req_header();
@@ -105,7 +111,8 @@ mod tests {
     use crate::base::time::Timestamp;
 
     fn admin(missing: &[(&str, &str)]) -> Admin {
-        let missing: Vec<_> = missing.iter().map(|(what, why)| ((*what).into(), (*why).into())).collect();
+        let missing: Vec<_> =
+            missing.iter().map(|(what, why)| ((*what).into(), (*why).into())).collect();
         Admin::new(Metrics::new(), Clock::fixed(Timestamp::from_secs(1)), move || missing.clone())
     }
 
@@ -124,7 +131,10 @@ mod tests {
         let admin = admin(&[("keys of main", "connection refused")]);
         let (status, body) = get(&admin, "/readyz");
         assert_eq!(status, 503);
-        assert_eq!(body, "{\"missing\":{\"keys of main\":\"connection refused\"},\"ready\":false}\n");
+        assert_eq!(
+            body,
+            "{\"missing\":{\"keys of main\":\"connection refused\"},\"ready\":false}\n"
+        );
         assert_eq!(get(&admin, "/livez").0, 200);
     }
 
@@ -134,7 +144,7 @@ mod tests {
         assert!(get(&admin, "/metrics").1.contains("sidegate_build_info"));
         assert_eq!(get(&admin, "/metrics/x").0, 404);
         assert_eq!(get(&admin, "/").0, 404);
-        assert_eq!(admin.answer(&Method::POST, "/livez").status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(admin.answer(&Method::POST, "/livez").status, StatusCode::NOT_FOUND);
     }
 
     #[test]

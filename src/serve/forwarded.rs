@@ -149,7 +149,11 @@ pub(crate) fn forwarded_for(
 
 /// `Forwarded` for the upstream ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)), where a trusted proxy speaks it: what
 /// it sent, and the peer behind it.
-pub(crate) fn forwarded(peer: Option<IpAddr>, origin: &Origin, headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn forwarded(
+    peer: Option<IpAddr>,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Option<HeaderValue> {
     if !origin.trusted || !headers.contains_key(&FORWARDED) {
         return None;
     }

@@ -4,19 +4,21 @@
 //! connections, and a fixed 60 s for a handshake. Here each connection has one timer that knows
 //! what the connection is waiting for. What a request means is not looked at.
 
-use crate::serve::drain::{Drain, Live};
-use crate::serve::tls::ListenerTls;
-use crate::telemetry::metrics::{ListenerMetrics, Refusal};
-use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
-use pingora::protocols::Stream;
-use pingora::server::ShutdownWatch;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::server::ShutdownWatch;
 use tokio::time::{self, Instant};
+
+use crate::serve::drain::{Drain, Live};
+use crate::serve::tls::ListenerTls;
+use crate::telemetry::metrics::{ListenerMetrics, Refusal};
 
 mod admission;
 mod alongside;
@@ -202,7 +204,11 @@ async fn drained(drain: &mut ShutdownWatch, connection: &Connection) {
 
 #[async_trait]
 impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Guard<A> {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
         let shared = &self.shared;
         let Some(_permits) = shared.admit(&stream) else {
             shared.metrics.refused(Refusal::Cap);
@@ -212,7 +218,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Guard<A> {
         let stream = shared.secure(stream).await?;
         let connection = Arc::new(Connection::new(shared.epoch));
         let stream: Stream = Box::new(Watched::new(stream, Arc::clone(&connection)));
-        let http = Arc::new(Http { shared: Arc::clone(shared), connection: Arc::clone(&connection) });
+        let http =
+            Arc::new(Http { shared: Arc::clone(shared), connection: Arc::clone(&connection) });
         let served = ServerApp::process_new(&http, stream, shutdown);
         if let First::Second(ended) = alongside(served, shared.watch(&connection)).await {
             shared.count(ended);

@@ -3,14 +3,6 @@
 //! A bound socket is handed to a pingora `Service` with a [`Guard`] before its app. TLS is the
 //! guard's, not the service's: pingora would wait 60 s for a handshake and count nobody meanwhile.
 
-use crate::serve::drain::Drain;
-use crate::serve::guard::Guard;
-use parking_lot::Mutex;
-use pingora::apps::HttpServerApp;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::server::Fds;
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
@@ -21,6 +13,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pingora::apps::HttpServerApp;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::Fds;
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+
+use crate::serve::drain::Drain;
+use crate::serve::guard::Guard;
 
 /// Bytes of read buffer per connection; pingora's own 64 KiB would be most of an idle connection.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
@@ -42,7 +44,9 @@ pub enum ListenAddress {
 
 /// Neither an address with a port nor `unix:` and a path.
 #[derive(Debug, thiserror::Error)]
-#[error("{found:?} is not an address to listen on; expected 127.0.0.1:8080, [::]:8080 or unix:/path")]
+#[error(
+    "{found:?} is not an address to listen on; expected 127.0.0.1:8080, [::]:8080 or unix:/path"
+)]
 pub struct NotAnAddress {
     found: String,
 }
@@ -57,7 +61,9 @@ pub enum BindError {
         path: PathBuf,
     },
     /// Another process listens there.
-    #[error("{address} is already in use; stop the process that listens there or choose another address")]
+    #[error(
+        "{address} is already in use; stop the process that listens there or choose another address"
+    )]
     InUse {
         /// What was asked for.
         address: ListenAddress,
@@ -69,7 +75,9 @@ pub enum BindError {
         address: ListenAddress,
     },
     /// The process may not.
-    #[error("no permission to listen on {address}; ports below 1024 need the capability CAP_NET_BIND_SERVICE, sockets a writable directory")]
+    #[error(
+        "no permission to listen on {address}; ports below 1024 need the capability CAP_NET_BIND_SERVICE, sockets a writable directory"
+    )]
     NotPermitted {
         /// What was asked for.
         address: ListenAddress,

@@ -3,12 +3,14 @@
 //! The line has no credential, no cookie, no claim but the subject, and no query string: whoever
 //! fills it in cannot put one there. Whatever bytes a client sent, it is one line of JSON.
 
-use super::writer::LineWriter;
-use super::{Door, Outcome};
-use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::writer::LineWriter;
+use super::{Door, Outcome};
 
 /// Which requests get a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,8 +171,8 @@ pub struct RequestLine<'a> {
     /// The status that the client got; absent if it left first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Who called.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Who called: the provider's word, so treated like other text from outside.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "subject")]
     pub subject: Option<&'a str>,
     /// The provider's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,6 +214,10 @@ impl RequestLine<'_> {
 
 fn door<S: serde::Serializer>(door: &Door, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(door.label())
+}
+
+fn subject<S: serde::Serializer>(subject: &Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
+    subject.map(Text::from).serialize(serializer)
 }
 
 fn outcome<S: serde::Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {

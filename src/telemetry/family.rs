@@ -4,12 +4,14 @@
 //! `("ab", "c")` and `("a", "bc")` share one counter. Names from the configuration are labels
 //! here, so children are kept under the values themselves. Which labels exist is not decided here.
 
-use super::catalogue::{Kind, MetricDoc};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
 use parking_lot::RwLock;
 use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+
+use super::catalogue::{Kind, MetricDoc};
 
 /// Children of type `M` under their label values; clones share them.
 pub(super) struct Family<M> {

@@ -3,14 +3,16 @@
 //! Libraries that log what clients send them are silenced, or garbage from outside would fill the
 //! disk; what matters of it is counted in metrics. One line per request is [`super::audit`]'s.
 
-use super::metrics::Metrics;
-use super::writer::LineWriter;
 use std::panic;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use super::metrics::Metrics;
+use super::writer::LineWriter;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

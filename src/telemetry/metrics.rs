@@ -4,19 +4,21 @@
 //! [`UpstreamMetrics`]) are made when a configuration is loaded; counting through them is a few
 //! nanoseconds. Which events there are is decided by the callers.
 
-use super::catalogue::{self, CATALOGUE};
-use super::family::Family;
-use super::process::{self, Process};
-use super::{Door, Outcome};
-use crate::base::time::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use prometheus::core::Metric;
 use prometheus::{
     Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry, TextEncoder,
 };
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+
+use super::catalogue::{self, CATALOGUE};
+use super::family::Family;
+use super::process::{self, Process};
+use super::{Door, Outcome};
+use crate::base::time::Timestamp;
 
 pub use super::catalogue::{Kind, MetricDoc};
 
@@ -302,8 +304,8 @@ impl ProcessMetrics {
 }
 
 fn build_info(registry: &Registry) {
-    let rustc = option_env!("SIDEGATE_RUSTC").unwrap_or("unknown");
-    gauges(registry, "sidegate_build_info").child(&[env!("CARGO_PKG_VERSION"), rustc]).set(1);
+    let labels = [env!("CARGO_PKG_VERSION"), env!("SIDEGATE_RUSTC")];
+    gauges(registry, "sidegate_build_info").child(&labels).set(1);
 }
 
 fn counters(registry: &Registry, name: &str) -> Family<IntCounter> {

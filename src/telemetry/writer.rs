@@ -4,13 +4,15 @@
 //! one and writes it whole. When the output is not read and the buffer is full, lines are dropped
 //! and counted. What a line says is not known here.
 
-use super::metrics::Metrics;
-use parking_lot::{Condvar, Mutex};
-use prometheus::IntCounter;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use prometheus::IntCounter;
+
+use super::metrics::Metrics;
 
 /// How long the thread lets lines gather after it wrote some. While it waits, whoever appends
 /// need not wake it: waking costs a system call, more than the line itself.

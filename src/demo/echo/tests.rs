@@ -36,7 +36,7 @@ fn page_greets_a_stranger_without_a_name() {
 #[test]
 fn values_cannot_become_markup() {
     let page = answer(
-        "/?x='\"",
+        "/?x='",
         &[("x-forwarded-user", "<script>alert(1)</script>"), ("x-test", "\"'><img src=x>")],
     );
     assert!(!page.contains("<script"), "{page}");

@@ -4,11 +4,13 @@
 //! fires once in seconds while the main one is woken several times per request, so it has a
 //! waker of its own and is polled only when that one was called.
 
-use parking_lot::Mutex;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+
+use parking_lot::Mutex;
+use tokio::task::unconstrained;
 
 /// Which of the two ended first.
 pub(super) enum First<M, S> {
@@ -17,8 +19,12 @@ pub(super) enum First<M, S> {
 }
 
 /// Runs `main`, with `second` beside it, until one of them ends; the other is dropped.
-pub(super) async fn alongside<M, S>(main: impl Future<Output = M>, second: impl Future<Output = S>) -> First<M, S> {
-    let (mut main, mut second) = (pin!(main), pin!(second));
+pub(super) async fn alongside<M, S>(
+    main: impl Future<Output = M>,
+    second: impl Future<Output = S>,
+) -> First<M, S> {
+    // Tokio makes timers wait when a task has done much in one go; ours must not starve on that.
+    let (mut main, mut second) = (pin!(main), pin!(unconstrained(second)));
     let bell = Arc::new(Bell { rung: AtomicBool::new(true), task: Mutex::new(None) });
     let own_waker = Waker::from(Arc::clone(&bell));
     std::future::poll_fn(move |context| {
@@ -26,10 +32,10 @@ pub(super) async fn alongside<M, S>(main: impl Future<Output = M>, second: impl 
             return Poll::Ready(First::Main(ended));
         }
         bell.call(context.waker());
-        while bell.rung.swap(false, Ordering::AcqRel) {
-            if let Poll::Ready(ended) = second.as_mut().poll(&mut Context::from_waker(&own_waker)) {
-                return Poll::Ready(First::Second(ended));
-            }
+        if bell.rung.swap(false, Ordering::AcqRel)
+            && let Poll::Ready(ended) = second.as_mut().poll(&mut Context::from_waker(&own_waker))
+        {
+            return Poll::Ready(First::Second(ended));
         }
         Poll::Pending
     })
@@ -77,6 +83,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_second_ends_a_main_that_never_does() {
         let ended = alongside(pending::<()>(), sleep(Duration::from_secs(3))).await;
+        assert!(matches!(ended, First::Second(())));
+    }
+
+    #[tokio::test]
+    async fn a_main_that_never_rests_does_not_keep_the_second_from_ending() {
+        let main = async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        };
+        let ended: First<(), ()> = alongside(main, sleep(Duration::from_millis(20))).await;
         assert!(matches!(ended, First::Second(())));
     }
 

@@ -3,11 +3,12 @@
 //! Written by the stream (bytes arrived), the app (header complete) and the guard (next request);
 //! read by the guard's timer. Pure bookkeeping on one atomic.
 
-use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// What a connection is waiting for.
@@ -74,9 +75,9 @@ impl Connection {
         self.enter(Phase::Idle);
     }
 
-    /// A header is complete.
+    /// A header is complete. Since when is nobody's question, so no clock is read.
     pub(super) fn busy(&self) {
-        self.enter(Phase::Busy);
+        self.state.store(Phase::Busy as u64, Ordering::Relaxed);
     }
 
     /// A stream of HTTP/2 was opened; it counts until what is returned is dropped.

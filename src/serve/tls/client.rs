@@ -1,13 +1,15 @@
 //! The client's certificate: read once, after the handshake, and kept with the connection.
 
-use crate::base::client_certificate::{AlternativeNames, ClientCertificate};
+use std::any::Any;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use pingora::listeners::TlsAccept;
 use pingora::protocols::tls::{SslDigest, TlsRef};
-use std::any::Any;
-use std::sync::Arc;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::base::client_certificate::{AlternativeNames, ClientCertificate};
 
 /// The client certificate of the connection that `digest` describes, if it presented one whose
 /// names can be trusted to be what they look like.
@@ -20,7 +22,10 @@ pub(super) struct ReadCertificate;
 
 #[async_trait]
 impl TlsAccept for ReadCertificate {
-    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
+    async fn handshake_complete_callback(
+        &self,
+        tls: &TlsRef,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
         let certificate = facts(tls.peer_certificate_der()?)?;
         Some(Arc::new(certificate))
     }

@@ -3,16 +3,18 @@
 //! Every error names the file and what is wrong with it. What is done with the contents is not
 //! decided here.
 
-use crate::base::time::Timestamp;
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::base::time::Timestamp;
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +84,9 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// The name to check an upstream's certificate against is missing: without it pingora checks nothing.
-    #[error("server name {found:?} is neither a DNS name nor an IP address; the upstream's certificate is checked against it")]
+    #[error(
+        "server name {found:?} is neither a DNS name nor an IP address; the upstream's certificate is checked against it"
+    )]
     BadServerName {
         /// What was found.
         found: String,
@@ -103,8 +107,11 @@ impl CertificateFiles {
     pub(super) fn load(&self) -> Result<Presentable, TlsError> {
         let chain = certificates(&self.certificate)?;
         let leaf = parse(&chain[0], &self.certificate)?;
-        let (names, not_before, not_after) =
-            (server_names(&leaf), moment(leaf.validity.not_before), moment(leaf.validity.not_after));
+        let (names, not_before, not_after) = (
+            server_names(&leaf),
+            moment(leaf.validity.not_before),
+            moment(leaf.validity.not_after),
+        );
         let key = Arc::new(self.pair(chain)?);
         Ok(Presentable { key, names, not_before, not_after })
     }
@@ -149,9 +156,12 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Unreadable { path: path.into(), source })
 }
 
-fn parse<'a>(certificate: &'a CertificateDer<'_>, path: &Path) -> Result<X509Certificate<'a>, TlsError> {
+fn parse<'a>(
+    certificate: &'a CertificateDer<'_>,
+    path: &Path,
+) -> Result<X509Certificate<'a>, TlsError> {
     match X509Certificate::from_der(certificate) {
-        Ok((rest, parsed)) if rest.is_empty() => Ok(parsed),
+        Ok(([], parsed)) => Ok(parsed),
         _ => Err(TlsError::BadCertificate { path: path.into() }),
     }
 }

@@ -1,11 +1,9 @@
 //! TLS of one listener: its certificates, who must present one, and their replacement on the fly.
 
-use super::client::ReadCertificate;
-use super::files::{self, CertificateFiles, Presentable, Stamp, TlsError};
-use super::names::Names;
-use super::provider;
-use crate::base::time::Timestamp;
-use crate::telemetry::metrics::{Metrics, Reload};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora::listeners::tls::{Acceptor, TlsSettings};
@@ -15,9 +13,13 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, SupportedProtocolVersion};
-use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use super::client::ReadCertificate;
+use super::files::{self, CertificateFiles, Presentable, Stamp, TlsError};
+use super::names::Names;
+use super::provider;
+use crate::base::time::Timestamp;
+use crate::telemetry::metrics::{Metrics, Reload};
 
 /// The lowest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,7 +137,11 @@ impl ListenerTls {
             }
             Err(error) => {
                 metrics.certificates_reloaded(Reload::Failed);
-                tracing::error!(listener, error = &error as &dyn Error, "certificates not reloaded; keeping the old ones");
+                tracing::error!(
+                    listener,
+                    error = &error as &dyn Error,
+                    "certificates not reloaded; keeping the old ones"
+                );
                 Told::Yes
             }
         }
@@ -167,7 +173,8 @@ impl ListenerTlsSettings {
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {
-        let certificates: Result<Vec<_>, _> = self.certificates.iter().map(CertificateFiles::load).collect();
+        let certificates: Result<Vec<_>, _> =
+            self.certificates.iter().map(CertificateFiles::load).collect();
         let certificates = certificates?;
         let (first, others) = certificates.split_first().ok_or(TlsError::NoneConfigured)?;
         let names = Arc::new(Names::new(first, others));

@@ -1,10 +1,12 @@
 //! Which certificate answers to which server name. Pure look-up.
 
-use super::files::Presentable;
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::files::Presentable;
 
 /// Certificates by the names they are for.
 #[derive(Debug)]
@@ -18,11 +20,8 @@ pub(super) struct Names {
 impl Names {
     /// The table of `first` and `others`; of two certificates for one name the earlier one wins.
     pub(super) fn new(first: &Presentable, others: &[Presentable]) -> Self {
-        let mut names = Self {
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
-            first: Arc::clone(&first.key),
-        };
+        let mut names =
+            Self { exact: HashMap::new(), wildcard: HashMap::new(), first: Arc::clone(&first.key) };
         for certificate in std::iter::once(first).chain(others) {
             certificate.names.iter().for_each(|name| names.add(name, &certificate.key));
         }

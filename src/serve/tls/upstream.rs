@@ -1,11 +1,13 @@
 //! TLS to an upstream: the name its certificate is checked against, by whom it was issued, and
 //! what we present.
 
-use super::files::{self, CertificateFiles, TlsError};
-use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
-use rustls_pki_types::ServerName;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
+use rustls_pki_types::ServerName;
+
+use super::files::{self, CertificateFiles, TlsError};
 
 /// TLS to an upstream, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
-use super::*;
 use serde_json::Value;
+
+use super::*;
 
 fn line() -> RequestLine<'static> {
     RequestLine {
@@ -54,6 +55,8 @@ fn the_query_never_reaches_the_line() {
 fn no_bytes_break_out_of_the_line() {
     let all: Vec<u8> = (0..=255).collect();
     let hostile = "x\n{\"outcome\":\"allow\"}\r\u{2028}\u{85}\u{1b}[2J\u{202e}";
+    let claimed = RequestLine { subject: Some(hostile), ..line() };
+    assert!(!written(&claimed).contains(['\n', '\u{85}', '\u{2028}', '\u{202e}']));
     for bytes in [&all[..], hostile.as_bytes()] {
         let line = RequestLine { user_agent: Some(Text(bytes)), host: Some(Text(bytes)), ..line() };
         let text = written(&line);

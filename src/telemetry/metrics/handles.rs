@@ -2,12 +2,14 @@
 //!
 //! Made when a configuration is loaded, cheap to clone, shared by all handles of the same name.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use prometheus::{IntCounter, IntGauge};
+
 use crate::base::time::Timestamp;
 use crate::telemetry::family::Family;
 use crate::telemetry::{Door, Outcome};
-use prometheus::{IntCounter, IntGauge};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// "Not yet", where a moment is expected.
 pub(super) const NEVER: u64 = u64::MAX;

@@ -18,8 +18,8 @@ fn decisions_are_counted_by_door_route_outcome_and_reason() {
     assert_eq!(
         lines(&metrics, "sidegate_decisions_total"),
         [
-            r#"sidegate_decisions_total{door="forward_auth",outcome="challenge",reason="token_expired",route="app"} 1"#,
-            r#"sidegate_decisions_total{door="proxy",outcome="allow",reason="token",route="app"} 3"#,
+            r#"sidegate_decisions_total{door="forward_auth",route="app",outcome="challenge",reason="token_expired"} 1"#,
+            r#"sidegate_decisions_total{door="proxy",route="app",outcome="allow",reason="token"} 3"#,
         ]
     );
     let timed = lines(&metrics, r#"sidegate_decision_duration_seconds_count{door="proxy"}"#);
@@ -48,8 +48,9 @@ fn handles_of_the_same_name_share_their_counters() {
     let metrics = Metrics::new();
     metrics.upstream("app").answered(204);
     metrics.upstream("app").answered(299);
-    let counted = lines(&metrics, r#"sidegate_upstream_responses_total{class="2xx""#);
-    assert_eq!(counted, [r#"sidegate_upstream_responses_total{class="2xx",upstream="app"} 2"#]);
+    let counted =
+        lines(&metrics, r#"sidegate_upstream_responses_total{upstream="app",class="2xx""#);
+    assert_eq!(counted, [r#"sidegate_upstream_responses_total{upstream="app",class="2xx"} 2"#]);
 }
 
 #[test]
@@ -59,8 +60,8 @@ fn odd_statuses_and_failures_count_as_errors() {
     upstream.answered(999);
     upstream.failed(UpstreamError::Timeout);
     let text = metrics.render(NOW);
-    assert!(text.contains(r#"sidegate_upstream_responses_total{class="error",upstream="app"} 2"#));
-    assert!(text.contains(r#"sidegate_upstream_errors_total{kind="timeout",upstream="app"} 1"#));
+    assert!(text.contains(r#"sidegate_upstream_responses_total{upstream="app",class="error"} 2"#));
+    assert!(text.contains(r#"sidegate_upstream_errors_total{upstream="app",kind="timeout"} 1"#));
 }
 
 #[test]

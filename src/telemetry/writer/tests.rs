@@ -1,6 +1,7 @@
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
 use super::*;
 use crate::base::time::Timestamp;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
