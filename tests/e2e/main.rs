@@ -5,7 +5,15 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod credentials;
 mod demo;
+mod forwarded;
+mod framing;
+mod identity_headers;
+mod logs;
+mod paths;
 mod peers;
 mod proxy;
+mod redirects;
 mod support;
+mod upgrades;
