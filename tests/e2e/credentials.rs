@@ -216,20 +216,20 @@ async fn a_bad_bearer_token_never_falls_back_to_a_good_cookie() {
 /// CVE-2020-25017: which of two would count is nobody's guess.
 #[tokio::test]
 async fn two_explicit_credentials_are_refused_whatever_they_are() {
-    let rest = "
-providers:
-  - { name: second, type: jwt, issuer: https://second.test, audience: web, headers: [X-Second-Token], jwks: JWKS }
-";
     let (ada, bob) = (Issuer::new(), Issuer::new());
     let upstream = Upstream::start().await;
+    let provider = |name: &str, issuer: &str, keys: &Issuer| {
+        let jwks = keys.jwks();
+        format!(
+            "  - {{ name: {name}, type: jwt, issuer: '{issuer}', audience: web, headers: [X-{name}-Token], jwks: {jwks} }}\n"
+        )
+    };
     let configuration = format!(
-        "listen: 127.0.0.1:0\nadmin: none\nupstream: {}\nprovider: {{ name: first, type: jwt, issuer: {ISSUER}, audience: web, \
-         headers: [X-First-Token], jwks: {} }}\n",
+        "listen: 127.0.0.1:0\nadmin: none\nupstream: {}\nproviders:\n{}{}",
         upstream.url(),
-        ada.jwks()
+        provider("First", ISSUER, &ada),
+        provider("Second", "https://second.test", &bob)
     );
-    let second = rest.replace("JWKS", &bob.jwks().to_string());
-    let configuration = configuration.replace("provider: {", "providers:\n  - {") + &second.replace("\nproviders:\n", "");
     let sidegate = Sidegate::run(&configuration);
     let address = sidegate.address().await;
     let (first, second) = (ada.token("ada"), bob.token_with("bob", |claims| claims["iss"] = "https://second.test".into()));
@@ -295,7 +295,6 @@ async fn cookies_are_read_exactly() {
     assert_eq!(arrived.values("cookie"), [format!("a=1; sso={ada}")]);
 }
 
-/// A cookie of eight thousand pairs is read to its end, or refused, at once.
 #[tokio::test]
 async fn credentials_count_only_where_they_belong() {
     let routes = "

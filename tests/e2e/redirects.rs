@@ -1,12 +1,13 @@
 //! Who is sent to the login service, with which address to come back to; and the form of every answer of our own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 use url::Url;
 
+use crate::support::process::Sidegate;
 use crate::support::raw::{Answer, Request, ask, get, request};
 use crate::support::site::{PUBLIC_AND_REST, Site};
-use crate::support::tokens::ISSUER;
+use crate::support::tokens::{ISSUER, Issuer};
 
 const HOSTS: &str = "
 routes:
@@ -109,10 +110,6 @@ async fn a_foreign_host_is_never_the_way_back() {
     assert_eq!(sent_to(&site.ask(get("/x").navigation().host("APP.test:8080")).await).1, "http://APP.test:8080/x");
 }
 
-fn dead_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 fn assert_form(answer: &Answer, what: &str) {
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer:?}");
     assert_eq!(answer.values("server"), [""; 0], "{what}");
@@ -147,19 +144,19 @@ async fn every_answer_of_our_own_has_the_same_form() {
         assert_eq!(answer.status, status, "{what}");
         assert_form(&answer, &what);
     }
-    let down = "upstreams: [{ name: dead, servers: ADDRESS }]\nroutes: [{ name: all, match: { paths: /* }, access: public, upstream: dead }]";
-    let dead = dead_url_configuration(down);
-    let sidegate = crate::support::process::Sidegate::run(&dead);
-    let answer = get("/x").send(sidegate.address().await).await;
+    let down = Sidegate::run(&before_nobody());
+    let answer = get("/x").send(down.address().await).await;
     assert_eq!(answer.status, 502);
     assert_form(&answer, "an upstream that is down");
 }
 
-fn dead_url_configuration(rest: &str) -> String {
-    let rest = rest.replace("ADDRESS", &format!("http://{}", dead_address()));
+/// A configuration whose upstream does not listen.
+fn before_nobody() -> String {
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     format!(
-        "listen: 127.0.0.1:0\nadmin: none\nprovider: {{ type: jwt, issuer: {ISSUER}, audience: web, jwks: {} }}\n{rest}\n",
-        crate::support::tokens::Issuer::new().jwks()
+        "listen: 127.0.0.1:0\nadmin: none\nupstream: http://{dead}\nprovider: {{ type: jwt, issuer: '{ISSUER}', audience: web, \
+         jwks: {} }}\nroutes: [{{ name: all, match: {{ paths: '/*' }}, access: public }}]\n",
+        Issuer::new().jwks()
     )
 }
 
