@@ -45,18 +45,7 @@ impl Inputs {
 
     /// The bytes of a file, and whether everybody on the machine can read them.
     pub(crate) fn read(&mut self, written: &Path) -> io::Result<FileText> {
-        let path = self.watch(written);
-        let file = fs::File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 1 MiB"));
-        }
-        Ok(FileText { bytes: Hidden::new(bytes), public: is_public(&metadata) })
+        read(&self.watch(written))
     }
 
     /// The environment variable `name`.
@@ -68,6 +57,21 @@ impl Inputs {
     pub(crate) fn into_files(self) -> Vec<PathBuf> {
         self.files.into_iter().collect()
     }
+}
+
+/// What is in the file at `path`. Devices and pipes, which may never end, are refused.
+pub(crate) fn read(path: &Path) -> io::Result<FileText> {
+    let file = fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 1 MiB"));
+    }
+    Ok(FileText { bytes: Hidden::new(bytes), public: is_public(&metadata) })
 }
 
 /// What is in a file.

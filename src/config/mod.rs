@@ -22,6 +22,7 @@ use crate::config::file::File;
 use crate::config::inputs::Inputs;
 use crate::config::problem::Report;
 use crate::serve::settings::Settings;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -46,7 +47,7 @@ pub struct Loaded {
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let name = path.display().to_string();
     let refuse = |problem| Problems::new(&name, vec![problem]);
-    let bytes = fs::read(path).map_err(|error| {
+    let bytes = read(path).map_err(|error| {
         let message = format!("cannot read the file: {}", inputs::reason(&error));
         refuse(Problem::of_file(
             message,
@@ -54,8 +55,15 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         ))
     })?;
     let text = String::from_utf8(bytes).map_err(|error| refuse(not_text(&error)))?;
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
     compile_text(&name, &text, Inputs::new(directory, |name| env::var(name).ok()))
+}
+
+/// The bytes of the file, which may be a pipe; one byte more than is accepted says that there is more.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Loads the configuration in `text`, which messages call `name`. Relative paths begin at `directory`; variables come from

@@ -98,13 +98,13 @@ fn from_environment(
     found
 }
 
-/// The 32 bytes of a key as `sidegate keys` prints it: base64url, base64 or hexadecimal.
+/// The 32 bytes of a key as `sidegate keys session` prints it: base64url, base64 or hexadecimal.
 pub(crate) fn key(
     text: &Hidden<String>,
     path: &KeyPath,
     report: &mut Report,
 ) -> Option<Hidden<[u8; KEY_BYTES]>> {
-    let remedy = "make one with `sidegate keys`";
+    let remedy = "make one with `sidegate keys session`";
     let Some(bytes) = decode(text.expose()) else {
         report.refuse(path, "is no key: it is neither base64 nor hexadecimal", remedy);
         return None;

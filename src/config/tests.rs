@@ -2,6 +2,7 @@
 
 mod bad;
 mod good;
+mod guide;
 mod reference;
 
 use super::*;
@@ -18,7 +19,7 @@ fn world() -> TempDir {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     };
-    for name in ["tls", "other", "ca"] {
+    for name in ["tls", "other", "ca", "app", "wildcard", "client"] {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![format!("{name}.example.com")])
             .unwrap()
@@ -29,6 +30,10 @@ fn world() -> TempDir {
     }
     let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     put("etc/sidegate/keys.json", key);
+    for name in ["clients", "internal-ca"] {
+        let from = directory.path().join("etc/sidegate/ca.crt");
+        put(&format!("etc/sidegate/{name}.pem"), &fs::read_to_string(from).unwrap());
+    }
     put("run/secrets/client_secret", "s3cret\n");
     put("run/secrets/session_key", "q0Zr1m7x5vPjWn8yTt2kLd4uHc6eXb9aGfOs3iUzR1w\n");
     put(
@@ -39,6 +44,36 @@ fn world() -> TempDir {
     directory
 }
 
+/// The short and the long form exclude each other.
+const FORMS: [(&str, &str); 3] =
+    [("listen", "listeners"), ("upstream", "upstreams"), ("provider", "providers")];
+
+const SMALL: &str = "
+listen: 127.0.0.1:8080
+upstream: http://127.0.0.1:3000
+provider:
+  issuer: https://login.example.com
+  audience: web
+  cookie: sso
+  login_url: https://login.example.com/signin?rd={return_to}
+";
+
+/// The small configuration with the keys of `block` in place of its own.
+fn small_with(block: &str) -> String {
+    let mut file: serde_yaml::Mapping = serde_yaml::from_str(SMALL).unwrap();
+    let block: serde_yaml::Mapping = serde_yaml::from_str(block).unwrap();
+    for (key, value) in block {
+        for (short, long) in FORMS {
+            if key == short || key == long {
+                file.remove(short);
+                file.remove(long);
+            }
+        }
+        file.insert(key, value);
+    }
+    serde_yaml::to_string(&file).unwrap()
+}
+
 /// Loads `text` with the absolute paths of the examples moved into `world`.
 fn load_in(world: &TempDir, text: &str) -> Result<Loaded, Problems> {
     let at = world.path().display().to_string();
@@ -46,6 +81,10 @@ fn load_in(world: &TempDir, text: &str) -> Result<Loaded, Problems> {
         .into_iter()
         .fold(text.to_owned(), |text, path| text.replace(path, &format!("{at}{path}")));
     let pem = crate::token::SigningKey::generate().unwrap().to_pem().unwrap().expose().clone();
-    let environment = move |name: &str| (name == "OLD_ASSERTION_KEY").then(|| pem.clone());
+    let environment = move |name: &str| match name {
+        "CLIENT_SECRET" => Some("s3cret".to_owned()),
+        "OLD_ASSERTION_KEY" => Some(pem.clone()),
+        _ => None,
+    };
     load_text("config.yaml", &text, world.path(), environment)
 }

@@ -44,9 +44,7 @@ pub(crate) fn parse(text: &str) -> Result<Document, Vec<Problem>> {
 /// Refuses what no parser needs to see: too much of it, and characters that no editor shows.
 fn check_text(text: &str) -> Result<(), Problem> {
     if text.len() > MAX_BYTES {
-        let found = text.len();
-        let message =
-            format!("the file has {found} bytes, more than the {MAX_BYTES} that are read");
+        let message = format!("the file has more than the {MAX_BYTES} bytes that are read");
         return Err(Problem::of_file(message, "split what is generated from what is configured"));
     }
     for (index, line) in text.split('\n').enumerate() {
@@ -75,7 +73,7 @@ fn check_line(line: &str, number: usize) -> Result<(), Problem> {
 /// Control characters, and line ends that only some readers take for one.
 fn is_odd(c: char) -> bool {
     (c.is_control() && c != '\t')
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn disputed(error: &serde_yaml::Error) -> Problem {

@@ -2,7 +2,7 @@
 
 use crate::config::compile::times;
 use crate::config::file::{KeyRefresh, Provider, ProviderType};
-use crate::config::inputs::{Inputs, reason};
+use crate::config::inputs::{Inputs, read, reason};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
@@ -132,7 +132,7 @@ fn file_source(
 ) -> Option<KeySourceSettings> {
     // Not watched as a part of the configuration: the keeper of keys reads it again by itself.
     let file = inputs.resolve(file);
-    let bytes = fs::read(&file).map_err(|error| {
+    let bytes = read(&file).map_err(|error| {
         let message = format!("cannot read {}: {}", file.display(), reason(&error));
         report.refuse(
             path,
@@ -140,7 +140,7 @@ fn file_source(
             "put the provider's key set there, readable for the user that sidegate runs as",
         );
     });
-    check_set(&bytes.ok()?, path, report)?;
+    check_set(bytes.ok()?.bytes.expose(), path, report)?;
     Some(KeySourceSettings::File(file))
 }
 
@@ -227,7 +227,7 @@ fn disk_copy(
         return None;
     }
     let file = inputs.resolve(file);
-    let directory = file.parent().unwrap_or(Path::new("/"));
+    let directory = file.parent().unwrap_or_else(|| Path::new("/"));
     let Some(metadata) = fs::metadata(directory).ok().filter(fs::Metadata::is_dir) else {
         let message = format!("there is no directory {}", directory.display());
         report.refuse(path, message, "make it, writable for the user that sidegate runs as");

@@ -139,6 +139,10 @@ fn explain_path(text: &str, error: &PathPatternError) -> (String, String) {
                 "write it without `//`, `/./`, `/../`, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX",
             ),
         ),
+        PathPatternError::TooLarge { why, .. } => (
+            format!("`{text}` is too large a regular expression: {why}"),
+            String::from("write several smaller ones, or /path/*"),
+        ),
         PathPatternError::Unknown(_) => {
             (format!("`{text}` is no path pattern"), remedy_for_path(text))
         }

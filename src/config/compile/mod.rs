@@ -13,6 +13,7 @@ mod preflight;
 mod process;
 mod providers;
 mod require;
+mod route;
 mod routes;
 mod times;
 mod tls;
@@ -20,7 +21,7 @@ mod upstreams;
 mod words;
 
 use crate::config::compile::identity::{Signer, Wishes};
-use crate::config::compile::routes::Surroundings;
+use crate::config::compile::route::Surroundings;
 use crate::config::compile::upstreams::UpstreamTimes;
 use crate::config::file::{Access, File};
 use crate::config::inputs::Inputs;

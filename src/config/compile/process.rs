@@ -149,6 +149,9 @@ pub(super) fn egress(written: &Egress, inputs: &mut Inputs, report: &mut Report)
     let files = written.ca.iter().flat_map(|list| &list.0);
     let roots = files.map(|file| inputs.watch(file)).collect();
     let settings = ClientSettings { roots, ..ClientSettings::default() };
+    if settings.roots.is_empty() {
+        return settings;
+    }
     if let Err(error) = Client::new(&settings) {
         let message = match error.source() {
             Some(source) => format!("{error}: {source}"),
@@ -180,7 +183,7 @@ pub(super) fn assertion(
             }
             Ok(key) => keys.push(key),
             Err(error) => {
-                report.refuse(&path, error.to_string(), "make one with `sidegate keys --assertion`")
+                report.refuse(&path, error.to_string(), "make one with `sidegate keys assertion`")
             }
         }
     }
@@ -195,7 +198,7 @@ pub(super) fn session(written: Option<&Session>, inputs: &mut Inputs, report: &m
         report.refuse(
             &path,
             "is an empty list",
-            "make a key with `sidegate keys` and name its file",
+            "make a key with `sidegate keys session` and name its file",
         );
     }
     let mut keys: Vec<Hidden<[u8; 32]>> = Vec::new();

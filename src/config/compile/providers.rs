@@ -37,26 +37,40 @@ pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report)
     let written = written(file, report);
     let several = written.len() > 1;
     let mut names: BTreeSet<String> = BTreeSet::new();
-    let mut issuers: BTreeSet<String> = BTreeSet::new();
-    let mut compiled = Vec::new();
+    let mut compiled: Vec<Compiled> = Vec::new();
     for (path, written) in &written {
         let Some(name) = name(written, several, path, report) else { continue };
-        if !issuers.insert(written.issuer.clone()) {
-            let message = format!("another provider has the issuer `{}` already", written.issuer);
-            report.refuse(
-                &path.key("issuer"),
-                message,
-                "make one provider of the two, with all its audiences",
-            );
-        }
         if !names.insert(name.clone()) {
             let message = format!("there are two providers `{name}`");
             report.refuse(&path.key("name"), message, "give each a name of its own");
         }
         let both = one(written, &name, path, inputs, report);
+        if let Some((provider, _)) = &both {
+            check_rivals(provider, &compiled, path, report);
+        }
         compiled.push(Compiled { name, compiled: both });
     }
     compiled
+}
+
+/// One issuer may be written once for each audience; two with the same audience would both answer for its tokens.
+fn check_rivals(provider: &Provider, others: &[Compiled], path: &KeyPath, report: &mut Report) {
+    let others = others.iter().filter_map(|other| other.compiled.as_ref());
+    for (other, _) in others.filter(|(other, _)| other.issuer == provider.issuer) {
+        let shared =
+            provider.rules.audiences.iter().find(|one| other.rules.audiences.contains(one));
+        if let Some(shared) = shared {
+            let message = format!(
+                "the provider `{}` has this issuer and the audience `{shared}` too",
+                other.name
+            );
+            report.refuse(
+                &path.key("issuer"),
+                message,
+                "make one provider of the two, or give each audiences of its own",
+            );
+        }
+    }
 }
 
 /// The long form, or the short one as the long one would have it.

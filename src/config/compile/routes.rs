@@ -1,40 +1,22 @@
 //! `routes`: which requests need whom, and where they go.
 
-use crate::config::compile::identity::{Plans, Signer, Wishes};
+use crate::base::host::HostPattern;
+use crate::config::compile::identity::Plans;
 use crate::config::compile::matching::Matching;
-use crate::config::compile::{preflight, providers, require, times, words};
-use crate::config::file::{Access as Written, CredentialWord, List, Route as WrittenRoute};
+use crate::config::compile::route::{Builder, Surroundings};
+use crate::config::file::Route as Written;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::config::units::{Size, Span};
-use crate::gate::{
-    Access, AssertionSpec, CredentialKind, CredentialKinds, HeaderSource, ManagedNames, Match,
-    MethodRules, Provider, ProviderId, Route, RouteId, RouteTable, UpstreamId,
-};
+use crate::gate::{Access, ManagedNames, Match, MethodRules, Route, RouteId, RouteTable};
 use http::Method;
-use http::header::HeaderName;
-use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// What routes refer to.
-pub(super) struct Surroundings<'a> {
-    pub(super) upstreams: &'a [String],
-    pub(super) provider_names: &'a [String],
-    /// None where one of them did not compile.
-    pub(super) providers: Option<&'a [Provider]>,
-    pub(super) prefix: &'a str,
-    pub(super) identity: &'a Wishes,
-    pub(super) signer: &'a Signer,
-    pub(super) max_body: Option<Size>,
-    pub(super) timeout: Option<Duration>,
-}
-
-impl Surroundings<'_> {
-    fn provider(&self, id: ProviderId) -> Option<&Provider> {
-        self.providers?.get(usize::from(id.0))
-    }
+/// Where a route is written, and a host that it is for.
+#[derive(Debug)]
+struct Place {
+    path: KeyPath,
+    host: String,
 }
 
 /// The routes, compiled.
@@ -44,18 +26,18 @@ pub(super) struct Compiled {
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) plans: Plans,
     methods: MethodRules,
-    paths: Vec<KeyPath>,
+    places: Vec<Place>,
     names: BTreeSet<String>,
 }
 
 /// Compiles `written`; none written is one for everything.
 pub(super) fn compile(
-    written: Option<&[WrittenRoute]>,
+    written: Option<&[Written]>,
     around: &Surroundings<'_>,
     report: &mut Report,
 ) -> Compiled {
     let list = KeyPath::root().key("routes");
-    let everything = [WrittenRoute::default()];
+    let everything = [Written::default()];
     if written.is_some_and(<[_]>::is_empty) {
         report.refuse(
             &list,
@@ -69,7 +51,13 @@ pub(super) fn compile(
         compiled.check_name(route, &path, report);
         compiled.add(route, path, around, report);
     }
-    compiled.table.seal();
+    if let Err(error) = compiled.table.seal() {
+        report.refuse(
+            &list,
+            error.to_string(),
+            "write fewer or simpler ones: /path and /path/* cost nothing",
+        );
+    }
     compiled.check_sign_in(around, report);
     compiled
 }
@@ -81,7 +69,7 @@ impl Compiled {
             routes: Vec::new(),
             plans: Plans::default(),
             methods: MethodRules::None,
-            paths: Vec::new(),
+            places: Vec::new(),
             names: BTreeSet::new(),
         }
     }
@@ -97,35 +85,36 @@ impl Compiled {
 
     fn add(
         &mut self,
-        written: &WrittenRoute,
+        written: &Written,
         path: KeyPath,
         around: &Surroundings<'_>,
         report: &mut Report,
     ) {
         let matching = Matching::read(&written.r#match, around.prefix, &path.key("match"), report);
-        // A list longer than the ids can count does not fit into the file's bounds.
+        // More routes than ids can count do not fit into a file.
         let id = RouteId(u32::try_from(self.routes.len()).unwrap_or(u32::MAX));
         let builder = Builder { written, path: &path, around };
-        let Some(route) = builder.route(id, &matching, &mut self.plans, report) else { return };
+        let Some(route) = builder.route(id, &mut self.plans, report) else { return };
         if !matching.methods.is_empty() {
             self.methods = MethodRules::Some;
         }
         let inserted = self.table.insert(id, &matching.hosts, &matching.paths, &matching.methods);
         if let Err(conflict) = inserted {
-            let other = usize::try_from(conflict.0.0).ok().and_then(|index| self.paths.get(index));
-            let other = other.map(ToString::to_string).unwrap_or_default();
+            let other = self.place(conflict.0).map(|place| place.path.to_string());
+            let other = other.unwrap_or_default();
             let message = format!("matches requests that {other} matches in just the same way");
-            report.refuse(
-                &path.key("match"),
-                message,
-                "make one of them more specific, or remove it",
-            );
+            let remedy = "make one of them more specific, or remove it";
+            report.refuse(&path.key("match"), message, remedy);
         }
         self.routes.push(Arc::new(route));
-        self.paths.push(path);
+        self.places.push(Place { host: some_host(&matching.hosts), path });
     }
 
-    fn check_name(&mut self, route: &WrittenRoute, path: &KeyPath, report: &mut Report) {
+    fn place(&self, id: RouteId) -> Option<&Place> {
+        self.places.get(usize::try_from(id.0).ok()?)
+    }
+
+    fn check_name(&mut self, route: &Written, path: &KeyPath, report: &mut Report) {
         let Some(name) = &route.name else { return };
         if !self.names.insert(name.clone()) {
             let message = format!("there are two routes `{name}`");
@@ -135,260 +124,38 @@ impl Compiled {
 
     /// A login page on the same host that itself needs an identity would send people around for ever.
     fn check_sign_in(&self, around: &Surroundings<'_>, report: &mut Report) {
-        for (route, path) in self.routes.iter().zip(&self.paths) {
-            let own = route.login_url.iter();
-            let theirs =
-                route.providers.iter().filter_map(|id| around.provider(*id)?.login_url.as_ref());
-            let Some(page) = own.chain(theirs).next().map(|url| url.with_return_to("/")) else {
-                continue;
-            };
-            if route.access == Access::Required && self.needs_identity(&page) {
-                let page = page.split('?').next().unwrap_or_default();
-                let message =
-                    format!("the login page {page} needs an identity itself: nobody could sign in");
-                report.refuse(
-                    path,
-                    message,
-                    format!("add a route with paths: [{page}] and access: public"),
-                );
-            }
+        let required = |(route, _): &(&Arc<Route>, &Place)| route.access == Access::Required;
+        for (route, place) in self.routes.iter().zip(&self.places).filter(required) {
+            let Some(page) = login_page(route, around) else { continue };
+            let Some(message) = self.trouble_with(&page, &place.host) else { continue };
+            let remedy = format!("add a route with paths: [{page}] and access: public");
+            report.refuse(&place.path, format!("the login page {page} {message}"), remedy);
         }
     }
 
-    /// Whether `page`, if it is a path, is on a route that needs an identity, whatever the host.
-    fn needs_identity(&self, page: &str) -> bool {
-        let Some(path) = page.starts_with('/').then(|| page.split('?').next()).flatten() else {
-            return false;
+    fn trouble_with(&self, page: &str, host: &str) -> Option<&'static str> {
+        let Match::Route(id) = self.table.find(host, page.as_bytes(), &Method::GET) else {
+            return Some("is on no route: nobody could sign in");
         };
-        let Match::Route(id) = self.table.find("", path.as_bytes(), &Method::GET) else {
-            return false;
-        };
-        let route = usize::try_from(id.0).ok().and_then(|index| self.routes.get(index));
-        route.is_some_and(|route| route.access == Access::Required)
+        let route = self.routes.get(usize::try_from(id.0).ok()?)?;
+        let needs_identity = route.access == Access::Required;
+        needs_identity.then_some("needs an identity itself: nobody could sign in")
     }
 }
 
-/// One route on its way.
-struct Builder<'a> {
-    written: &'a WrittenRoute,
-    path: &'a KeyPath,
-    around: &'a Surroundings<'a>,
+/// The path of the login page that callers of `route` are sent to, if it is on the same host.
+fn login_page(route: &Route, around: &Surroundings<'_>) -> Option<String> {
+    let theirs = route.providers.iter().filter_map(|id| around.provider(*id)?.login_url.as_ref());
+    let page = route.login_url.iter().chain(theirs).next()?.with_return_to("/");
+    let path = page.split(['?', '#']).next()?;
+    path.starts_with('/').then(|| path.to_owned())
 }
 
-impl Builder<'_> {
-    fn route(
-        &self,
-        id: RouteId,
-        matching: &Matching,
-        plans: &mut Plans,
-        report: &mut Report,
-    ) -> Option<Route> {
-        let Self { written, path, around } = self;
-        self.check_access(report);
-        let name = self.name(report);
-        let wishes = match &written.identity {
-            Some(identity) => Wishes::read(identity, &path.key("identity"), report),
-            None => Wishes::default(),
-        };
-        self.check_wishes(&wishes, report);
-        let wishes = wishes.over(around.identity);
-        let rule = require::compile(written.require.as_ref(), &path.key("require"), report);
-        let providers = self.providers(report);
-        let accepts = self.accepts(&providers, report);
-        let upstream = self.upstream(report);
-        let upgrades = preflight::upgrades(written, path, report);
-        let preflight =
-            preflight::preflight(written.preflight.as_ref(), &path.key("preflight"), report);
-        let login_url = written.login_url.as_ref();
-        let login_url =
-            login_url.map(|text| providers::login_url(text, &path.key("login_url"), report));
-        let timeout = self.timeout(report);
-        let name: Arc<str> = Arc::from(name.unwrap_or_else(|| derived_name(written)));
-        let identified = written.access != Written::Public;
-        let fields = if identified { wishes.fields() } else { Vec::new() };
-        let assertion = wishes.assertion(&name, around.signer).filter(|_| identified);
-        self.check_assertion(assertion.as_ref(), &fields, report);
-        if matching.paths.is_empty() {
-            return None;
-        }
-        Some(Route {
-            id,
-            name,
-            access: access(written.access),
-            rule,
-            accepts,
-            providers,
-            headers: plans.with(fields)?,
-            assertion,
-            authorization: wishes.authorization(),
-            sso_cookie: wishes.cookie(),
-            upstream: upstream?,
-            upgrades,
-            preflight: preflight?,
-            login_url: login_url.flatten(),
-            max_body_bytes: written.limits.body.or(around.max_body).map(|size| size.0),
-            timeout: timeout.or(around.timeout),
-        })
+/// A host that one of `patterns` matches; for every host, one that no other pattern names.
+fn some_host(patterns: &[HostPattern]) -> String {
+    match patterns.first() {
+        Some(HostPattern::Exact(name)) => name.clone(),
+        Some(HostPattern::Wildcard(suffix)) => format!("any.{suffix}"),
+        Some(HostPattern::Any) | None => String::new(),
     }
-
-    fn name(&self, report: &mut Report) -> Option<String> {
-        let name = self.written.name.as_ref()?;
-        words::label(name, &self.path.key("name"), report)
-    }
-
-    /// Whatever is written must count: a demand that nobody looks at is worse than none.
-    fn check_access(&self, report: &mut Report) {
-        let written = self.written;
-        let refuse = |key: &str, report: &mut Report| {
-            let word = if written.access == Written::Public { "public" } else { "optional" };
-            let message = format!("needs an identity, but access is `{word}`");
-            report.refuse(
-                &self.path.key(key),
-                message,
-                format!("write access: required, or remove `{key}`"),
-            );
-        };
-        if written.access != Written::Required && written.require.is_some() {
-            refuse("require", report);
-        }
-        if written.access != Written::Public {
-            return;
-        }
-        for (key, is_written) in [
-            ("accepts", written.accepts.is_some()),
-            ("providers", written.providers.is_some()),
-            ("login_url", written.login_url.is_some()),
-        ] {
-            if is_written {
-                refuse(key, report);
-            }
-        }
-    }
-
-    fn check_wishes(&self, wishes: &Wishes, report: &mut Report) {
-        if self.written.access == Written::Public && wishes.needs_identity() {
-            let message = "needs an identity, but access is `public`";
-            report.refuse(
-                &self.path.key("identity"),
-                message,
-                "write access: optional, or remove it",
-            );
-        }
-    }
-
-    fn check_assertion(
-        &self,
-        assertion: Option<&AssertionSpec>,
-        fields: &[(HeaderName, HeaderSource)],
-        report: &mut Report,
-    ) {
-        let Some(assertion) = assertion else { return };
-        if fields.iter().any(|(name, _)| words::folded(name) == words::folded(&assertion.header)) {
-            let message = format!("`{}` carries a claim and the assertion", assertion.header);
-            report.refuse(
-                &self.path.key("identity"),
-                message,
-                "give the assertion another `header`",
-            );
-        }
-    }
-
-    fn providers(&self, report: &mut Report) -> SmallVec<[ProviderId; 4]> {
-        let known = self.around.provider_names;
-        let id = |index: usize| u16::try_from(index).ok().map(ProviderId);
-        let Some(list) = &self.written.providers else {
-            let all = if self.written.access == Written::Public { 0 } else { known.len() };
-            return (0..all).filter_map(id).collect();
-        };
-        let mut found = SmallVec::new();
-        for (index, name) in list.0.iter().enumerate() {
-            let path = self.path.key("providers").index(index);
-            let Some(provider) = words::find("provider", name, known, &path, report).and_then(id)
-            else {
-                continue;
-            };
-            if found.contains(&provider) {
-                report.refuse(&path, format!("`{name}` is listed twice"), "keep one of the two");
-            }
-            found.push(provider);
-        }
-        found
-    }
-
-    /// The kinds of credential that count; each must be one that some provider of the route takes.
-    fn accepts(&self, providers: &[ProviderId], report: &mut Report) -> CredentialKinds {
-        let Some(List(words)) = &self.written.accepts else { return CredentialKinds::ALL };
-        for (index, word) in words.iter().enumerate() {
-            let kind = kind(*word);
-            let takes = |id: &ProviderId| {
-                self.around.provider(*id).is_none_or(|provider| provider.kinds().contains(kind))
-            };
-            if !providers.iter().any(takes) {
-                let message = format!("no provider of this route takes a {}", kind.label());
-                let remedy =
-                    format!("name the {} in the provider, or remove it here", kind.label());
-                report.refuse(&self.path.key("accepts").index(index), message, remedy);
-            }
-        }
-        words.iter().map(|word| kind(*word)).collect()
-    }
-
-    fn upstream(&self, report: &mut Report) -> Option<UpstreamId> {
-        let known = self.around.upstreams;
-        let index = match (&self.written.upstream, known) {
-            (Some(name), known) => {
-                words::find("upstream", name, known, &self.path.key("upstream"), report)?
-            }
-            (None, [_]) => 0,
-            (None, []) => return None,
-            (None, known) => {
-                let known = known.join(", ");
-                let (message, remedy) = if self.path.is_root() {
-                    (
-                        "there are several upstreams and no routes",
-                        String::from("add `routes:` that say what goes where"),
-                    )
-                } else {
-                    (
-                        "does not say to which upstream",
-                        format!("add `upstream:` with one of: {known}"),
-                    )
-                };
-                report.refuse(self.path, message, remedy);
-                return None;
-            }
-        };
-        u16::try_from(index).ok().map(UpstreamId)
-    }
-
-    fn timeout(&self, report: &mut Report) -> Option<Duration> {
-        let span: Span = self.written.timeouts.request?;
-        times::deadline(span, &self.path.key("timeouts").key("request"), report)
-    }
-}
-
-const fn access(written: Written) -> Access {
-    match written {
-        Written::Optional => Access::Optional,
-        Written::Public => Access::Public,
-        Written::Required => Access::Required,
-    }
-}
-
-const fn kind(word: CredentialWord) -> CredentialKind {
-    match word {
-        CredentialWord::Bearer => CredentialKind::Bearer,
-        CredentialWord::Cookie => CredentialKind::Cookie,
-        CredentialWord::Header => CredentialKind::Header,
-    }
-}
-
-/// What a route is called that has no name: its methods, its first host and its first path.
-fn derived_name(route: &WrittenRoute) -> String {
-    let first =
-        |list: &Option<List<String>>| list.as_ref().and_then(|list| list.0.first().cloned());
-    let methods = route.r#match.methods.as_ref().map(|methods| format!("{} ", methods.0.join(",")));
-    let host = first(&route.r#match.hosts).unwrap_or_default();
-    let path = first(&route.r#match.paths).unwrap_or_else(|| String::from("/*"));
-    format!("{}{host}{path}", methods.unwrap_or_default())
 }

@@ -64,8 +64,8 @@ pub(crate) struct AssertionSpec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Assertion {
-    /// Private P-256 keys as PKCS#8 PEM, made by `sidegate keys --assertion`. The first signs; all are published. Left out: one is
-    /// made at each start, so that several replicas would sign with different keys.
+    /// Private P-256 keys as PKCS#8 PEM, made by `sidegate keys assertion`. The first signs; all are published. Left out: one is
+    /// made at start and replaced every day, so that several replicas would sign with different keys.
     #[schemars(extend("examples" = [[{"file": "/run/secrets/assertion.pem"}]]))]
     pub(crate) keys: Option<Vec<Secret>>,
     /// Its `iss`.

@@ -199,7 +199,7 @@ pub(crate) struct Egress {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Session {
-    /// The keys that seal session cookies, 32 bytes each as `sidegate keys` prints them. The first seals; all open, so
+    /// The keys that seal session cookies, 32 bytes each as `sidegate keys session` prints them. The first seals; all open, so
     /// that a key can be replaced without signing anybody out.
     #[schemars(length(min = 1), extend("examples" = [[{"file": "/run/secrets/session_key"}]]))]
     pub(crate) keys: Vec<Secret>,

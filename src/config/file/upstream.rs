@@ -35,9 +35,8 @@ pub(crate) struct Upstream {
     pub(crate) host: String,
     /// Other times than `timeouts` has.
     pub(crate) timeouts: Option<UpstreamTimeouts>,
-    /// How often a request is tried again on another connection when the first could not be made, or when a
-    /// kept connection turned out closed. A request that may have reached the upstream is repeated only if it is
-    /// idempotent and nothing was answered yet.
+    /// How often a request is tried again, on the next server, when no connection could be made. What may have been sent is
+    /// repeated only if its method is safe and nothing was answered yet.
     #[serde(default = "default_retries")]
     #[schemars(range(max = 10))]
     pub(crate) retries: u8,

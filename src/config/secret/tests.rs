@@ -104,7 +104,7 @@ fn key_of(text: &str) -> Result<[u8; 32], String> {
 
 #[test]
 fn a_key_is_read_in_each_of_its_spellings() {
-    let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i * 7 + 130 & 0xff).unwrap());
+    let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from((i * 7 + 130) & 0xff).unwrap());
     let hexadecimal: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     let base64 = base64::engine::general_purpose::STANDARD.encode(bytes);
     let base64url = URL_SAFE_NO_PAD.encode(bytes);

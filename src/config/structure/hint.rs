@@ -93,7 +93,8 @@ pub(super) fn conversion(schema: &Map<String, Value>, expected: &str, value: &Va
 /// Whether the expected words have one that is spelt like `value`: it only lacks its quotes.
 fn is_among(value: &Value, expected: &str) -> bool {
     let words = expected.strip_prefix("one of: ").unwrap_or_default();
-    words.split(", ").any(|word| word == value.to_string())
+    let value = value.to_string();
+    words.split(", ").any(|word| word == value)
 }
 
 fn truth(text: &str) -> String {

@@ -38,16 +38,6 @@ fn every_good_example_loads() {
     assert!(count >= 3);
 }
 
-const SMALL: &str = "
-listen: 127.0.0.1:8080
-upstream: http://127.0.0.1:3000
-provider:
-  issuer: https://login.example.com
-  audience: web
-  cookie: sso
-  login_url: https://login.example.com/signin?rd={return_to}
-";
-
 #[test]
 fn the_smallest_file_asks_everybody_for_an_identity() {
     let Settings { process, service } = good(SMALL);
@@ -160,6 +150,28 @@ fn limits_of_a_route_come_before_those_of_all() {
         (routes[1].max_body_bytes, routes[1].timeout),
         (Some(1 << 20), Some(Duration::from_secs(60)))
     );
+}
+
+#[test]
+fn one_issuer_may_be_written_once_for_each_audience() {
+    let providers = "providers:\n  - { name: a, issuer: https://l.example, audience: web }\n  \
+                     - { name: b, issuer: https://l.example, audience: api }\n";
+    assert_eq!(good(&small_with(providers)).service.policy.providers.len(), 2);
+}
+
+#[test]
+fn without_anybody_who_needs_an_identity_there_needs_no_provider() {
+    let text = "listen: 127.0.0.1:1\nupstream: http://127.0.0.1:2\nroutes: [{ access: public }]\n";
+    assert!(good(text).service.policy.providers.is_empty());
+}
+
+#[test]
+fn a_login_page_of_the_same_host_is_looked_for_on_that_host() {
+    let text = small_with(
+        "provider: { issuer: https://l.example, audience: web, login_url: '/in?rd={return_to}' }\nroutes:\n  \
+         - match: { hosts: [a.example] }\n  - match: { hosts: [a.example], paths: [/in] }\n    access: public\n",
+    );
+    assert_eq!(good(&text).service.policy.routes.len(), 2);
 }
 
 #[test]

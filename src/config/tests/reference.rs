@@ -27,32 +27,11 @@ fn alternatives() -> Vec<String> {
     blocks
 }
 
-/// The short and the long form exclude each other.
-const FORMS: [(&str, &str); 3] =
-    [("listen", "listeners"), ("upstream", "upstreams"), ("provider", "providers")];
-
-/// A small configuration with the keys of `block` in place of its own.
-fn with(block: &str) -> String {
-    let small = "{listen: 127.0.0.1:8080, upstream: http://127.0.0.1:3000, provider: {issuer: https://l.example, audience: a}}";
-    let mut file: serde_yaml::Mapping = serde_yaml::from_str(small).unwrap();
-    let block: serde_yaml::Mapping = serde_yaml::from_str(block).unwrap();
-    for (key, value) in block {
-        for (short, long) in FORMS {
-            if key == short || key == long {
-                file.remove(short);
-                file.remove(long);
-            }
-        }
-        file.insert(key, value);
-    }
-    serde_yaml::to_string(&file).unwrap()
-}
-
 #[test]
 fn the_reference_loads_without_a_warning() {
     let loaded = load_text("config.yaml", REFERENCE, Path::new("/"), |_| None).unwrap();
     assert_eq!(loaded.warnings.to_string(), "");
-    assert_eq!(loaded.files, [PathBuf::new(); 0]);
+    assert!(loaded.files.is_empty());
 }
 
 #[test]
@@ -61,7 +40,7 @@ fn every_alternative_of_the_reference_loads() {
     let blocks = alternatives();
     assert!(blocks.len() > 5);
     for block in blocks {
-        if let Err(problems) = load_in(&world, &with(&block)) {
+        if let Err(problems) = load_in(&world, &small_with(&block)) {
             panic!("{block}\n\n{problems}");
         }
     }
