@@ -1,4 +1,5 @@
-//! A stream that tells its connection when bytes arrive. Everything else it passes on.
+//! A stream that tells its connection when bytes arrive. Everything else it passes on, but for one header line: pingora answers
+//! what it cannot read by itself, before any of our phases, and names itself as the server.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::{Buf, Bytes};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsRef};
 use pingora::protocols::{
@@ -22,12 +24,42 @@ use super::connection::Connection;
 pub(super) struct Watched {
     stream: Stream,
     connection: Arc<Connection>,
+    /// What is still to be written in place of an answer, and how long that answer is.
+    instead: Option<(Bytes, usize)>,
 }
 
 impl Watched {
     pub(super) const fn new(stream: Stream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection }
+        Self { stream, connection, instead: None }
     }
+
+    /// Writes what stands in for an answer of `length` bytes; then all of that answer counts as written.
+    fn poll_instead(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut answer: Bytes,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        while !answer.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &answer) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => answer.advance(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.instead = Some((answer, length));
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+/// `answer` without the line in which pingora names itself, if it has that line.
+fn nameless(answer: &[u8]) -> Option<Bytes> {
+    const NAME: &[u8] = b"\r\nServer: Pingora\r\n";
+    let start = answer.windows(NAME.len()).position(|window| window == NAME)?;
+    Some(Bytes::from([&answer[..start], &answer[start + NAME.len() - 2..]].concat()))
 }
 
 impl fmt::Debug for Watched {
@@ -57,6 +89,14 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some((answer, length)) = self.instead.take() {
+            return self.poll_instead(cx, answer, length);
+        }
+        if self.connection.awaits_header()
+            && let Some(answer) = nameless(bytes)
+        {
+            return self.poll_instead(cx, answer, bytes.len());
+        }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -73,6 +113,10 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.awaits_header() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |slice| slice));
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
