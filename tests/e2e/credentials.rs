@@ -1,161 +1,27 @@
 //! Bearer tokens and cookies that must not count, and what is said about those that do not: nothing but that they do not.
 
-use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::support::forgeries::{forgeries, misfits, rubbish};
 use crate::support::oidc_provider::{AUDIENCE, OidcProvider};
 use crate::support::process::Sidegate;
 use crate::support::raw::{Answer, Request, get};
 use crate::support::site::{PUBLIC_AND_REST, Site};
-use crate::support::tokens::{ISSUER, Issuer, claims, part};
+use crate::support::tokens::{ISSUER, Issuer, part};
 use crate::support::upstream::Upstream;
 
 /// All that a client can see of a refusal, but for what differs between any two answers.
 fn visible(answer: &Answer) -> (u16, Vec<String>, Value) {
-    let own = |line: &&str| !line.to_lowercase().starts_with("x-request-id:") && !line.to_lowercase().starts_with("date:");
+    let own = |line: &&str| {
+        !line.to_lowercase().starts_with("x-request-id:")
+            && !line.to_lowercase().starts_with("date:")
+    };
     let head = answer.head.lines().filter(own).map(str::to_owned).collect();
     let mut body = answer.json();
     body.as_object_mut().unwrap().remove("request_id");
     (answer.status, head, body)
-}
-
-fn sign_hmac(algorithm: hmac::Algorithm, name: &str, secret: &[u8], issuer: &Issuer) -> String {
-    let header = json!({ "alg": name, "kid": issuer.jwk()["kid"], "typ": "JWT" });
-    let signed = format!("{}.{}", part(&header), part(&claims("ada")));
-    let signature = hmac::sign(&hmac::Key::new(algorithm, secret), signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-/// The uncompressed point of the public key.
-fn point(jwk: &Value) -> Vec<u8> {
-    let half = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-    [vec![4], half("x"), half("y")].concat()
-}
-
-/// Tokens whose signature is none, or made with what everybody knows.
-fn forgeries(issuer: &Issuer) -> Vec<(String, String)> {
-    let good = issuer.token("ada");
-    let (signed, signature) = good.rsplit_once('.').unwrap();
-    let mut all = Vec::new();
-    let mut forge = |name: &str, token: String| all.push((name.to_owned(), token));
-    for name in ["none", "None", "NONE", "nOnE", "", "none ", "ES256 "] {
-        let header = json!({ "alg": name, "kid": issuer.jwk()["kid"] });
-        let unsigned = format!("{}.{}.", part(&header), part(&claims("ada")));
-        forge(&format!("alg {name:?}, no signature"), unsigned.clone());
-        forge(&format!("alg {name:?}, foreign signature"), format!("{unsigned}{signature}"));
-    }
-    let secrets = [
-        ("the key", issuer.jwk().to_string().into_bytes()),
-        ("the key set", issuer.jwks().to_string().into_bytes()),
-        ("the point", point(issuer.jwk())),
-        ("nothing", Vec::new()),
-        ("the key's name", issuer.jwk()["kid"].as_str().unwrap().as_bytes().to_vec()),
-    ];
-    for (what, secret) in &secrets {
-        forge(&format!("HS256 with {what}"), sign_hmac(hmac::HMAC_SHA256, "HS256", secret, issuer));
-        forge(&format!("HS512 with {what}"), sign_hmac(hmac::HMAC_SHA512, "HS512", secret, issuer));
-        forge(&format!("ES256 made by HMAC with {what}"), sign_hmac(hmac::HMAC_SHA512, "ES256", secret, issuer));
-    }
-    let thief = Issuer::new();
-    let with = |name: &str, value: Value| {
-        let mut header = thief.header();
-        header["kid"] = issuer.jwk()["kid"].clone();
-        header[name] = value;
-        thief.sign(&header, &claims("ada"))
-    };
-    forge("its own key", with("jwk", thief.jwk().clone()));
-    forge("the address of its own key", with("jku", "https://evil.test/jwks".into()));
-    forge("the address of its own certificate", with("x5u", "https://evil.test/x".into()));
-    forge("its own certificate", with("x5c", json!(["MIIB"])));
-    forge("another's signature", with("x", 1.into()));
-    forge("no signature", format!("{signed}."));
-    forge("no third part", signed.to_owned());
-    forge("a signature of zeros", format!("{signed}.{}", URL_SAFE_NO_PAD.encode([0; 64])));
-    forge("a short signature", format!("{signed}.AAAA"));
-    forge("a fourth part", format!("{good}.{signature}"));
-    forge("five parts", format!("{good}..{signature}"));
-    let (header, body) = signed.split_once('.').unwrap();
-    forge("a changed body", format!("{header}.{}.{signature}", part(&claims("root"))));
-    let all_json = json!({ "payload": body, "protected": header, "signature": signature });
-    forge("JSON serialisation", URL_SAFE_NO_PAD.encode(all_json.to_string()));
-    all
-}
-
-/// Tokens that are properly signed and must not count all the same.
-fn misfits(issuer: &Issuer) -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    let headers = [
-        ("crit", json!(["exp"])),
-        ("crit", json!(["b64"])),
-        ("crit", json!([])),
-        ("b64", false.into()),
-        ("zip", "DEF".into()),
-        ("enc", "A256GCM".into()),
-        ("typ", "logout+jwt".into()),
-        ("typ", "dpop+jwt".into()),
-        ("typ", 1.into()),
-        ("alg", "ES384".into()),
-        ("alg", "RS256".into()),
-        ("alg", json!(["ES256"])),
-        ("kid", "../../../etc/passwd".into()),
-        ("kid", "' OR 1=1 --".into()),
-        ("kid", "k".repeat(2_000).into()),
-        ("kid", json!({ "a": 1 })),
-    ];
-    for (name, value) in headers {
-        let mut header = issuer.header();
-        header[name] = value.clone();
-        all.push((format!("header {name}: {value}"), issuer.sign(&header, &claims("ada"))));
-    }
-    let now = claims("ada")["iat"].as_u64().unwrap();
-    let bodies = [
-        ("exp", json!(now - 3_600)),
-        ("exp", json!(now - 61)),
-        ("exp", json!(format!("{}", now + 600))),
-        ("exp", json!(-1)),
-        ("exp", Value::Null),
-        ("exp", json!(1e300)),
-        ("nbf", json!(now + 3_600)),
-        ("nbf", json!("0")),
-        ("iat", json!(now + 3_600)),
-        ("iss", "https://evil.test".into()),
-        ("iss", format!("{ISSUER}/").into()),
-        ("iss", ISSUER.to_uppercase().into()),
-        ("iss", json!([ISSUER])),
-        ("iss", Value::Null),
-        ("aud", "other".into()),
-        ("aud", json!([])),
-        ("aud", json!(["web", 1])),
-        ("aud", json!({ "web": true })),
-        ("aud", "web ".into()),
-        ("aud", "WEB".into()),
-        ("aud", Value::Null),
-        ("sub", Value::Null),
-        ("sub", json!(1)),
-    ];
-    for (name, value) in bodies {
-        all.push((format!("claim {name}: {value}"), issuer.token_with("ada", |claims| claims[name] = value.clone())));
-    }
-    for name in ["exp", "iss", "aud"] {
-        let token = issuer.token_with("ada", |claims| {
-            claims.as_object_mut().unwrap().remove(name);
-        });
-        all.push((format!("no {name}"), token));
-    }
-    all.push(("claims that are a list".to_owned(), issuer.sign(&issuer.header(), &json!(["iss", ISSUER]))));
-    all.push(("a header that is a list".to_owned(), issuer.sign(&json!(["alg", "ES256"]), &claims("ada"))));
-    all
-}
-
-/// What is no token at all.
-fn rubbish() -> Vec<(String, String)> {
-    let texts = [
-        "x".to_owned(), "a.b.c".to_owned(), "..".to_owned(), ".".repeat(60_000), "e30.e30.e30".to_owned(), "a".repeat(40_000),
-        format!("{}.e30.AAAA", URL_SAFE_NO_PAD.encode("{\"a\":".repeat(3_000))), "=".to_owned(), "null".to_owned(),
-    ];
-    texts.into_iter().map(|text| (format!("{:.20}… of {} bytes", text, text.len()), text)).collect()
 }
 
 /// CVE-2015-9235, CVE-2016-10555, CVE-2018-0114, CVE-2022-21449, CVE-2025-59420, CVE-2026-25537, CVE-2026-29000,
@@ -172,7 +38,12 @@ async fn every_bad_token_gets_the_same_401_and_goes_nowhere() {
         let challenge = answer.header("www-authenticate").unwrap();
         assert_eq!(challenge, "Bearer realm=\"sidegate\", error=\"invalid_token\"", "{what}");
     }
-    assert_eq!(site.forwarded(get("/x").bearer(&site.issuer.token("ada"))).await.values("x-forwarded-user"), ["ada"]);
+    assert_eq!(
+        site.forwarded(get("/x").bearer(&site.issuer.token("ada")))
+            .await
+            .values("x-forwarded-user"),
+        ["ada"]
+    );
 }
 
 /// CVE-2026-25748: a broken cookie is nobody, never somebody without a name.
@@ -194,10 +65,21 @@ async fn a_bad_bearer_token_never_falls_back_to_a_good_cookie() {
     let good = site.issuer.token("ada");
     let expired = site.issuer.token_with("ada", |claims| claims["exp"] = 1.into());
     for authorization in [
-        format!("Bearer {expired}"), "Bearer x".to_owned(), "Bearer".to_owned(), "Bearer ".to_owned(), String::new(),
-        "Basic YWRhOmFkYQ==".to_owned(), "Digest username=\"ada\"".to_owned(), "Negotiate TlRMTVNTUAAB".to_owned(),
-        format!("DPoP {good}"), good.clone(), format!("Bearer\t{good}"), format!("Bearer {good} {good}"),
-        format!("Bearer {good},Bearer {good}"), format!("Bearer {good}, Basic eA=="), format!("Token {good}"),
+        format!("Bearer {expired}"),
+        "Bearer x".to_owned(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        String::new(),
+        "Basic YWRhOmFkYQ==".to_owned(),
+        "Digest username=\"ada\"".to_owned(),
+        "Negotiate TlRMTVNTUAAB".to_owned(),
+        format!("DPoP {good}"),
+        good.clone(),
+        format!("Bearer\t{good}"),
+        format!("Bearer {good} {good}"),
+        format!("Bearer {good},Bearer {good}"),
+        format!("Bearer {good}, Basic eA=="),
+        format!("Token {good}"),
         "Bearer caf\u{e9}".to_owned(),
     ] {
         for asked in [get("/x"), get("/x").navigation()] {
@@ -208,7 +90,8 @@ async fn a_bad_bearer_token_never_falls_back_to_a_good_cookie() {
     let arrived = site.forwarded(get("/x").bearer(&site.issuer.token("bob")).cookie(&good)).await;
     assert_eq!(arrived.values("x-forwarded-user"), ["bob"]);
     for scheme in ["bearer", "BEARER", "bEaReR", "Bearer  "] {
-        let arrived = site.forwarded(get("/x").header("Authorization", &format!("{scheme} {good}"))).await;
+        let arrived =
+            site.forwarded(get("/x").header("Authorization", &format!("{scheme} {good}"))).await;
         assert_eq!(arrived.values("x-forwarded-user"), ["ada"], "{scheme}");
     }
 }
@@ -232,7 +115,10 @@ async fn two_explicit_credentials_are_refused_whatever_they_are() {
     );
     let sidegate = Sidegate::run(&configuration);
     let address = sidegate.address().await;
-    let (first, second) = (ada.token("ada"), bob.token_with("bob", |claims| claims["iss"] = "https://second.test".into()));
+    let (first, second) = (
+        ada.token("ada"),
+        bob.token_with("bob", |claims| claims["iss"] = "https://second.test".into()),
+    );
     let pairs = [
         get("/x").bearer(&first).bearer(&first),
         get("/x").bearer(&first).bearer(&second),
@@ -245,7 +131,11 @@ async fn two_explicit_credentials_are_refused_whatever_they_are() {
     ];
     for pair in pairs {
         let answer = pair.send(address).await;
-        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("several_credentials")), "{pair:?}");
+        assert_eq!(
+            (answer.status, answer.json()["error"].as_str()),
+            (400, Some("several_credentials")),
+            "{pair:?}"
+        );
     }
     assert!(upstream.requests().is_empty());
     for (single, user) in [
@@ -268,16 +158,35 @@ async fn cookies_are_read_exactly() {
     let (ada, bob) = (site.issuer.token("ada"), site.issuer.token("bob"));
     let with = |cookie: String| get("/x").header("Cookie", &cookie);
     for cookie in [
-        format!("sso={ada}"), format!("a=1; sso={ada}; b=2"), format!("a=1;sso={ada}"), format!(";;;=; sso={ada} ;"),
-        format!("xsso={bob}; sso={ada}; ssox={bob}; SSO={bob}; sso2={bob}"), format!("$Version=1; sso={ada}"),
-        format!("a=\"; sso={ada}; b=\""), format!("caf\u{e9}=\u{1f600}; sso={ada}"),
+        format!("sso={ada}"),
+        format!("a=1; sso={ada}; b=2"),
+        format!("a=1;sso={ada}"),
+        format!(";;;=; sso={ada} ;"),
+        format!("xsso={bob}; sso={ada}; ssox={bob}; SSO={bob}; sso2={bob}"),
+        format!("$Version=1; sso={ada}"),
+        format!("a=\"; sso={ada}; b=\""),
+        format!("caf\u{e9}=\u{1f600}; sso={ada}"),
     ] {
-        assert_eq!(site.forwarded(with(cookie.clone())).await.values("x-forwarded-user"), ["ada"], "{cookie}");
+        assert_eq!(
+            site.forwarded(with(cookie.clone())).await.values("x-forwarded-user"),
+            ["ada"],
+            "{cookie}"
+        );
     }
     for cookie in [
-        format!("sso=\"{ada}\""), format!("sso ={ada}"), format!("SSO={ada}"), format!("\u{2000}sso={ada}"),
-        format!("sso={ada}, b=2"), format!("sso[]={ada}"), format!("%73so={ada}"), "sso".to_owned(), "sso=".to_owned(),
-        format!("sso=={ada}"), format!("sso={ada}\u{e9}"), format!("sso={ada}."), "sso=;=;;;==".to_owned(),
+        format!("sso=\"{ada}\""),
+        format!("sso ={ada}"),
+        format!("SSO={ada}"),
+        format!("\u{2000}sso={ada}"),
+        format!("sso={ada}, b=2"),
+        format!("sso[]={ada}"),
+        format!("%73so={ada}"),
+        "sso".to_owned(),
+        "sso=".to_owned(),
+        format!("sso=={ada}"),
+        format!("sso={ada}\u{e9}"),
+        format!("sso={ada}."),
+        "sso=;=;;;==".to_owned(),
     ] {
         assert_eq!(site.refused(with(cookie.clone())).await.status, 401, "{cookie}");
     }
@@ -289,9 +198,13 @@ async fn cookies_are_read_exactly() {
         with(format!("sso={ada}")).header("Cookie", &format!("sso={bob}")),
     ] {
         let answer = site.refused(asked).await;
-        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("several_cookies")));
+        assert_eq!(
+            (answer.status, answer.json()["error"].as_str()),
+            (400, Some("several_cookies"))
+        );
     }
-    let arrived = site.forwarded(with("a=1".to_owned()).header("Cookie", &format!("sso={ada}"))).await;
+    let arrived =
+        site.forwarded(with("a=1".to_owned()).header("Cookie", &format!("sso={ada}"))).await;
     assert_eq!(arrived.values("cookie"), [format!("a=1; sso={ada}")]);
 }
 
@@ -307,22 +220,37 @@ routes:
     let site = Site::start(routes).await;
     let token = site.issuer.token("ada");
     for asked in [
-        get(&format!("/x?access_token={token}")), get(&format!("/x?sso={token}&token={token}")), get("/x").header("X-Access-Token", &token),
-        get("/x").header("Proxy-Authorization", &format!("Bearer {token}")), get("/x").header("X-Authorization", &format!("Bearer {token}")),
-        get("/x").header("Authorization2", &token), get("/x").header("Cookie2", &format!("sso={token}")), get("/x").header("Set-Cookie", &format!("sso={token}")),
-        get("/cookies/x").bearer(&token), get("/cookies/x").bearer(&token).cookie(&token), get("/tokens/x").cookie(&token),
+        get(&format!("/x?access_token={token}")),
+        get(&format!("/x?sso={token}&token={token}")),
+        get("/x").header("X-Access-Token", &token),
+        get("/x").header("Proxy-Authorization", &format!("Bearer {token}")),
+        get("/x").header("X-Authorization", &format!("Bearer {token}")),
+        get("/x").header("Authorization2", &token),
+        get("/x").header("Cookie2", &format!("sso={token}")),
+        get("/x").header("Set-Cookie", &format!("sso={token}")),
+        get("/cookies/x").bearer(&token),
+        get("/cookies/x").bearer(&token).cookie(&token),
+        get("/tokens/x").cookie(&token),
     ] {
         assert_eq!(site.refused(asked).await.status, 401);
     }
     site.forwarded(get("/cookies/x").cookie(&token)).await;
     site.forwarded(get("/tokens/x").bearer(&token).cookie("garbage")).await;
-    assert_eq!(site.forwarded(get("/guests/x").bearer(&token)).await.values("x-forwarded-user"), ["ada"]);
+    assert_eq!(
+        site.forwarded(get("/guests/x").bearer(&token)).await.values("x-forwarded-user"),
+        ["ada"]
+    );
     for guest in [get("/guests/x"), get("/guests/x").cookie("garbage")] {
         assert_eq!(site.forwarded(guest).await.values("x-forwarded-user"), [""; 0]);
     }
     // CVE-2021-21378: on a route for guests, too, an explicit token is valid or refused.
-    let foreign = site.issuer.token_with("ada", |claims| claims["iss"] = "https://unknown.test".into());
-    for asked in [get("/guests/x").bearer(&foreign), get("/guests/x").bearer("x"), get("/guests/x").header("Authorization", "Basic eA==")] {
+    let foreign =
+        site.issuer.token_with("ada", |claims| claims["iss"] = "https://unknown.test".into());
+    for asked in [
+        get("/guests/x").bearer(&foreign),
+        get("/guests/x").bearer("x"),
+        get("/guests/x").header("Authorization", "Basic eA=="),
+    ] {
         assert_eq!(site.refused(asked).await.status, 401);
     }
 }
@@ -337,7 +265,10 @@ async fn the_challenge_says_error_only_where_something_was_offered() {
     let login = nothing.json()["login_url"].as_str().unwrap().to_owned();
     assert!(login.starts_with(&format!("{ISSUER}/signin?rd=")), "{login}");
     let bad = site.refused(get("/x").bearer("x")).await;
-    assert_eq!((bad.json()["error"].as_str(), bad.json()["login_url"].as_str()), (Some("invalid_token"), None));
+    assert_eq!(
+        (bad.json()["error"].as_str(), bad.json()["login_url"].as_str()),
+        (Some("invalid_token"), None)
+    );
 }
 
 /// `sidegate run` before a recording upstream, with the real provider.
@@ -377,7 +308,10 @@ routes:
         assert_eq!((scope.status, scope.json()["error"].as_str()), (403, Some("missing_scope")));
         assert!(scope.header("www-authenticate").unwrap().contains("error=\"insufficient_scope\""));
         let group = ask("/admin/x", &bob).await;
-        assert_eq!((group.status, group.json()["error"].as_str(), group.header("www-authenticate")), (403, Some("missing_group"), None));
+        assert_eq!(
+            (group.status, group.json()["error"].as_str(), group.header("www-authenticate")),
+            (403, Some("missing_group"), None)
+        );
         assert_eq!(ask("/tenant/x", &ada).await.status, 403);
         assert_eq!(get("/admin/x").send(address).await.status, 401);
     }
@@ -386,7 +320,8 @@ routes:
 
 fn with_header(token: &str, change: impl FnOnce(&mut Value)) -> String {
     let (header, rest) = token.split_once('.').unwrap();
-    let mut header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    let mut header: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
     change(&mut header);
     format!("{}.{rest}", part(&header))
 }
@@ -418,20 +353,29 @@ async fn tokens_of_strangers_cause_no_network() {
     let good = provider.token("ada", "ES256").await;
     assert_eq!(get("/x").bearer(&good).send(address).await.status, 200);
     let count = async || {
-        provider.requests("/jwks").await + provider.requests("/.well-known/openid-configuration").await
+        provider.requests("/jwks").await
+            + provider.requests("/.well-known/openid-configuration").await
     };
     let before = count().await;
     let stranger = Issuer::new();
-    let tricks: Vec<Request> = [trap.url(), format!("{}/", provider.issuer), "https://localhost".to_owned(), String::new()]
-        .into_iter()
-        .map(|issuer| get("/x").bearer(&stranger.token_with("ada", |claims| claims["iss"] = issuer.into())))
-        .collect();
+    let tricks: Vec<Request> = [
+        trap.url(),
+        format!("{}/", provider.issuer),
+        "https://localhost".to_owned(),
+        String::new(),
+    ]
+    .into_iter()
+    .map(|issuer| {
+        get("/x").bearer(&stranger.token_with("ada", |claims| claims["iss"] = issuer.into()))
+    })
+    .collect();
     for trick in tricks {
         assert_eq!(trick.send(address).await.status, 401);
     }
     assert_eq!(count().await, before);
     for name in ["jku", "x5u", "iss", "url"] {
-        let token = with_header(&good, |header| header[name] = format!("{}/jwks", trap.url()).into());
+        let token =
+            with_header(&good, |header| header[name] = format!("{}/jwks", trap.url()).into());
         assert_eq!(get("/x").bearer(&token).send(address).await.status, 401, "{name}");
     }
     assert!(trap.requests().is_empty());

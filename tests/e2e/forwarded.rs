@@ -39,7 +39,11 @@ const CLAIMS: &[(&str, &str)] = &[
 
 fn names(arrived: &Recorded) -> Vec<String> {
     let head = String::from_utf8_lossy(&arrived.head).to_lowercase();
-    head.lines().skip(1).filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned()).collect()
+    head.lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 /// CVE-2026-40575, CVE-2026-33495, CVE-2026-35051, CVE-2026-54764, CVE-2023-27487, CVE-2024-45806, CVE-2022-38580.
@@ -51,8 +55,16 @@ async fn what_a_stranger_says_about_the_request_changes_nothing() {
     for (name, value) in CLAIMS {
         for name in [name.to_string(), name.replace('-', "_"), name.replace('-', ".")] {
             let told = site.ask(get("/admin?x=1").navigation().header(&name, value)).await;
-            assert_eq!((told.status, told.header("location")), (302, plain.header("location")), "{name}");
-            assert_eq!(site.refused(get("/admin").header(&name, value)).await.status, 401, "{name}");
+            assert_eq!(
+                (told.status, told.header("location")),
+                (302, plain.header("location")),
+                "{name}"
+            );
+            assert_eq!(
+                site.refused(get("/admin").header(&name, value)).await.status,
+                401,
+                "{name}"
+            );
         }
     }
     site.nothing_since(0, "a stranger's claims");
@@ -65,15 +77,23 @@ async fn the_upstream_is_told_what_sidegate_sees_itself() {
     let signs = ["-", "_", ".", "~"];
     for sign in signs {
         let all = CLAIMS.iter().filter(|(name, _)| !name.starts_with("X-HTTP"));
-        let asked = all.fold(get("/public/x"), |asked, (name, value)| asked.header(&name.replace('-', sign), value));
+        let asked = all.fold(get("/public/x"), |asked, (name, value)| {
+            asked.header(&name.replace('-', sign), value)
+        });
         let arrived = site.forwarded(asked).await;
         assert_eq!(arrived.values("x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(arrived.values("x-forwarded-proto"), ["http"]);
         assert_eq!(arrived.values("x-forwarded-host"), ["app.test"]);
         let mut names = names(&arrived);
-        names.retain(|name| name.starts_with('x') || name.contains("forwarded") || name.contains("ip"));
+        names.retain(|name| {
+            name.starts_with('x') || name.contains("forwarded") || name.contains("ip")
+        });
         names.sort();
-        assert_eq!(names, ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"], "{sign}");
+        assert_eq!(
+            names,
+            ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"],
+            "{sign}"
+        );
     }
 }
 
@@ -82,9 +102,22 @@ async fn the_upstream_is_told_what_sidegate_sees_itself() {
 async fn garbage_in_forwarded_headers_skips_no_check() {
     for routes in [PUBLIC_AND_REST, TRUSTING] {
         let site = Site::start(routes).await;
-        for value in ["garbage", "", ",,,", "127.0.0.1, 10.0.0.1", "::ffff:10.0.0.1", "fe80::1%eth0", "999.1.1.1", "\u{1f600}"] {
+        for value in [
+            "garbage",
+            "",
+            ",,,",
+            "127.0.0.1, 10.0.0.1",
+            "::ffff:10.0.0.1",
+            "fe80::1%eth0",
+            "999.1.1.1",
+            "\u{1f600}",
+        ] {
             for name in ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"] {
-                assert_eq!(site.refused(get("/x").header(name, value)).await.status, 401, "{name}: {value}");
+                assert_eq!(
+                    site.refused(get("/x").header(name, value)).await.status,
+                    401,
+                    "{name}: {value}"
+                );
             }
         }
     }

@@ -135,10 +135,20 @@ async fn nominated_headers_still_arrive_or_the_request_is_refused() {
         "Host",
     ];
     for name in set {
-        for nominated in [name.to_owned(), name.to_lowercase(), format!("close, {name}"), format!("{name},{name}")] {
+        for nominated in [
+            name.to_owned(),
+            name.to_lowercase(),
+            format!("close, {name}"),
+            format!("{name},{name}"),
+        ] {
             let before = site.upstream.requests().len();
-            let asked = get("/x").bearer(&token).header("Connection", &nominated).header(name, FORGED);
-            let asked = if name == "Host" { get("/x").bearer(&token).header("Connection", &nominated) } else { asked };
+            let asked =
+                get("/x").bearer(&token).header("Connection", &nominated).header(name, FORGED);
+            let asked = if name == "Host" {
+                get("/x").bearer(&token).header("Connection", &nominated)
+            } else {
+                asked
+            };
             let answer = site.ask(asked).await;
             match site.upstream.requests().get(before) {
                 None => assert_eq!(answer.status, 400, "{nominated}"),
@@ -216,7 +226,9 @@ async fn claims_with_control_bytes_are_encoded_or_refused() {
 async fn own_endpoints_are_never_forwarded_and_echo_nothing() {
     let site = Site::start(ROUTES).await;
     let token = site.issuer.token("ada");
-    for path in ["/.auth/jwks", "/.auth/session", "/.auth/userinfo", "/.auth", "/.auth/x", "/.auth/verify"] {
+    for path in
+        ["/.auth/jwks", "/.auth/session", "/.auth/userinfo", "/.auth", "/.auth/x", "/.auth/verify"]
+    {
         let answer = site.ask(forge(&get(path).cookie(&token), &["X-Forwarded-User"])).await;
         let all = format!("{}{}", answer.head, answer.body);
         assert!(!all.contains(&token) && !all.contains(FORGED), "{all}");
@@ -227,7 +239,9 @@ async fn own_endpoints_are_never_forwarded_and_echo_nothing() {
     for method in ["POST", "DELETE", "OPTIONS"] {
         assert_eq!(site.refused(request(method, "/.auth/jwks")).await.status, 405);
     }
-    for target in ["/.auth/../x", "/.auth%2fjwks", "/%2eauth/jwks", "//.auth/jwks", "/public/../.auth/jwks"] {
+    for target in
+        ["/.auth/../x", "/.auth%2fjwks", "/%2eauth/jwks", "//.auth/jwks", "/public/../.auth/jwks"]
+    {
         assert_eq!(site.refused(get(target).bearer(&token)).await.status, 400, "{target}");
     }
 }
@@ -241,7 +255,9 @@ routes: [{ name: rest, match: { paths: /* } }]
 ";
     let site = Site::start(routes).await;
     let token = site.issuer.token("ada");
-    let arrived = site.forwarded(get("/x").bearer(&token).header("Cookie", &format!("a=1; sso={token}; b=2"))).await;
+    let arrived = site
+        .forwarded(get("/x").bearer(&token).header("Cookie", &format!("a=1; sso={token}; b=2")))
+        .await;
     assert!(!head(&arrived).contains(&token), "{}", head(&arrived));
     assert_eq!(arrived.values("cookie"), ["a=1; b=2"]);
     let arrived = site.forwarded(get("/x").cookie(&token)).await;
@@ -266,7 +282,8 @@ async fn no_request_is_taken_for_another_users() {
         let mut connection = Connection::open(site.address).await;
         for turn in first..first + REQUESTS {
             let (user, token) = &users[turn * 7 % 13 % 2];
-            let asked = if turn % 3 == 0 { get("/x").cookie(token) } else { get("/x").bearer(token) };
+            let asked =
+                if turn % 3 == 0 { get("/x").cookie(token) } else { get("/x").bearer(token) };
             connection.send(&asked.bytes()).await;
             assert_eq!(connection.answer().await.unwrap().body, *user);
             connection.send(&get("/public/x").cookie(token).bytes()).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::http::client;
 use crate::support::process::Sidegate;
-use crate::support::raw::{Request, ask, get, request};
+use crate::support::raw::{Connection, Request, ask, get, request};
 use crate::support::site::Site;
 
 const TRACE: &str = "
@@ -27,8 +27,11 @@ async fn lines(sidegate: &Sidegate, id: &str) -> Vec<Value> {
     parsed.filter(|line| line.get("outcome").is_some()).collect()
 }
 
+/// The id of `asked`: the client is told where sidegate answers, the upstream where it does.
 async fn id_of(site: &Site, asked: Request) -> String {
-    site.ask(asked).await.header("x-request-id").unwrap().to_owned()
+    let answer = site.ask(asked).await;
+    let told = answer.header("x-request-id").map(str::to_owned);
+    told.unwrap_or_else(|| site.upstream.requests().last().unwrap().values("x-request-id").concat())
 }
 
 /// The id of a last request, behind which everything before is written.
@@ -42,9 +45,11 @@ async fn last(site: &Site) -> String {
 #[tokio::test]
 async fn no_secret_is_written_even_at_trace() {
     let site = Site::start(TRACE).await;
-    let token = site.issuer.token_with("ada", |claims| claims["email"] = "secret-mail@example.test".into());
+    let token =
+        site.issuer.token_with("ada", |claims| claims["email"] = "secret-mail@example.test".into());
     let expired = site.issuer.token_with("ada", |claims| claims["exp"] = 1.into());
-    let foreign = site.issuer.token_with("ada", |claims| claims["iss"] = "https://secret-issuer.test".into());
+    let foreign =
+        site.issuer.token_with("ada", |claims| claims["iss"] = "https://secret-issuer.test".into());
     let asked = [
         get("/x?code=secret-query&access_token=secret-query").bearer(&token),
         get("/x?secret-query").cookie(&token).header("X-Api-Key", "secret-header"),
@@ -74,7 +79,9 @@ async fn no_secret_is_written_even_at_trace() {
         "GET /x HTTP/1.1\r\nHost: a\r\nsecret-garbage\r\n\r\n",
         "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nsecret-garbage\r\n",
     ] {
-        ask(site.address, bytes.as_bytes()).await;
+        let mut connection = Connection::open(site.address).await;
+        connection.send(bytes.as_bytes()).await;
+        connection.answer().await;
     }
     let id = last(&site).await;
     lines(&site.sidegate, &id).await;
@@ -114,7 +121,11 @@ async fn every_request_has_one_line_with_its_id_and_the_reason() {
         let own: Vec<_> = all.iter().filter(|line| line["request_id"] == id.as_str()).collect();
         assert_eq!(own.len(), 1, "{own:?}");
         let line = own[0];
-        assert_eq!((line["outcome"].as_str(), line["reason"].as_str()), (Some(outcome), Some(reason)), "{line}");
+        assert_eq!(
+            (line["outcome"].as_str(), line["reason"].as_str()),
+            (Some(outcome), Some(reason)),
+            "{line}"
+        );
         assert_eq!(line["status"], status, "{line}");
         assert!(!line.to_string().contains("?q"), "{line}");
         assert!(ids.insert(id));
@@ -130,7 +141,7 @@ async fn bytes_of_clients_are_never_more_than_text_in_a_line() {
     let forged = "\",\"outcome\":\"allow\",\"subject\":\"root\"}{\"x\":\"";
     let asked = [
         get("/x").header("User-Agent", forged),
-        get("/x").header("User-Agent", "\u{1b}[2J\u{9b}31m\u{2028}\u{202e}gnp"),
+        get("/x").header("User-Agent", "\u{9b}31m\u{2028}\u{202e}gnp"),
         get("/x").header("User-Agent", "\u{1f600} \\n \\u000a %0a"),
         get("/x%0a%0d%1b[2J"),
         get("/x%22,%22outcome%22:%22allow%22"),
@@ -138,20 +149,25 @@ async fn bytes_of_clients_are_never_more_than_text_in_a_line() {
         get("/x").host(forged),
         get("/x").host("a\u{85}b"),
         request(&format!("GET{}", "A".repeat(5_000)), "/x"),
-        get("/x").bearer(&site.issuer.token_with("ada", |claims| claims["sub"] = "a\n{\"outcome\":\"allow\"}\u{1b}[2J\u{2029}".into())),
+        get("/x").bearer(&site.issuer.token_with("ada", |claims| {
+            claims["sub"] = "a\n{\"outcome\":\"allow\"}\u{1b}[2J\u{2029}".into()
+        })),
         get("/x").bearer(&site.issuer.token_with("ada", |claims| claims["sub"] = forged.into())),
     ];
     let count = asked.len();
     for request in asked {
         site.ask(request).await;
     }
-    let raw = [b"GET /x HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff\xfe\x80\r\n\r\n".as_slice()].concat();
-    ask(site.address, &raw).await;
+    // What is no header field at all is answered before there is a request to tell of.
+    assert_eq!(site.ask(get("/x").header("User-Agent", "\u{1b}[2J")).await.status, 400);
+    ask(site.address, b"GET /x HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff\xfe\x80\r\n\r\n").await;
     let id = last(&site).await;
     let lines = lines(&site.sidegate, &id).await;
     assert_eq!(lines.len(), count + 2, "{lines:#?}");
     let output = site.sidegate.program.output();
-    let obeyed = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202e}');
+    let obeyed = |c: char| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202e}')
+    };
     assert!(!output.contains(obeyed), "{output:?}");
     for line in &lines {
         let subject = line["subject"].as_str().unwrap_or_default();

@@ -162,7 +162,8 @@ async fn what_can_be_read_in_several_ways_under_one_rule_arrives_byte_for_byte()
 #[tokio::test]
 async fn a_fragment_neither_opens_a_path_nor_travels() {
     let site = Site::start(ROUTES).await;
-    for target in ["/foo/secret%23/bar", "/foo/secret%2523/bar", "/foo/x%2fy/bar", "/foo/..%2f/bar"] {
+    for target in ["/foo/secret%23/bar", "/foo/secret%2523/bar", "/foo/x%2fy/bar", "/foo/..%2f/bar"]
+    {
         site.refused(get(target)).await;
     }
     for target in ["/foo/secret#/bar", "/admin#/public", "/public#/../admin", "/exact#/x"] {
@@ -187,8 +188,16 @@ async fn a_pattern_matches_the_whole_path_and_never_the_query() {
         assert_eq!(site.forwarded(get(target)).await.target(), target);
     }
     let near = [
-        "/exact/", "/exactly", "/x/exact", "/x?/exact", "/foo/x/bar/y", "/x/foo/x/bar", "/publicx",
-        "/x/public/y", "/PUBLIC/x", "/foo/x/y/bar",
+        "/exact/",
+        "/exactly",
+        "/x/exact",
+        "/x?/exact",
+        "/foo/x/bar/y",
+        "/x/foo/x/bar",
+        "/publicx",
+        "/x/public/y",
+        "/PUBLIC/x",
+        "/foo/x/y/bar",
     ];
     for target in near {
         site.refused(get(target)).await;
@@ -238,8 +247,13 @@ routes:
   - { name: any, match: { hosts: '*.app.test' }, access: public }
 ";
     let site = Site::start(routes).await;
-    for host in ["secure.app.test", "SECURE.App.Test", "secure.app.test.", "secure.app.test:8080", "Secure.App.Test.:1"]
-    {
+    for host in [
+        "secure.app.test",
+        "SECURE.App.Test",
+        "secure.app.test.",
+        "secure.app.test:8080",
+        "Secure.App.Test.:1",
+    ] {
         assert_eq!(site.refused(get("/").host(host)).await.status, 401, "{host}");
     }
     for host in ["other.app.test", "OTHER.APP.TEST."] {
@@ -256,6 +270,6 @@ async fn a_query_of_many_parameters_arrives_whole() {
     let site = Site::start(ROUTES).await;
     let target = format!("/public/x?{}", "a=1&".repeat(3_000));
     assert_eq!(site.forwarded(get(&target)).await.target(), target);
-    let target = format!("/public/x?{}", "a=1&".repeat(20_000));
+    let target = format!("/public/x?{}", "a=1&".repeat(5_000));
     assert_eq!(site.refused(get(&target)).await.status, 431);
 }

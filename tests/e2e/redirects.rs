@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use url::Url;
 
 use crate::support::process::Sidegate;
-use crate::support::raw::{Answer, Request, ask, get, request};
+use crate::support::raw::{Answer, Connection, Request, get, request};
 use crate::support::site::{PUBLIC_AND_REST, Site};
 use crate::support::tokens::{ISSUER, Issuer};
 
@@ -13,6 +13,14 @@ const HOSTS: &str = "
 routes:
   - { name: app, match: { hosts: app.test } }
   - { name: admin, match: { hosts: app.test, paths: /admin/* }, require: { groups_any: admins } }
+";
+
+const PREFLIGHT: &str = "
+routes:
+  - name: api
+    match: { paths: /api/* }
+    preflight: { origins: [https://app.test], methods: [GET, POST], headers: [Authorization], max_age: 10m }
+  - { name: rest, match: { paths: /* } }
 ";
 
 /// The login page of `answer`, and the address to come back to that it is given.
@@ -52,8 +60,13 @@ async fn only_navigations_are_redirected() {
         request("POST", "/x").navigation().header("Content-Length", "0"),
         request("PUT", "/x").navigation().header("Content-Length", "0"),
         request("DELETE", "/x").navigation(),
-        request("OPTIONS", "/x").navigation().header("Origin", "https://a.test").header("Access-Control-Request-Method", "GET"),
-        request("POST", "/svc/Method").header("Content-Type", "application/grpc").header("TE", "trailers"),
+        request("OPTIONS", "/x")
+            .navigation()
+            .header("Origin", "https://a.test")
+            .header("Access-Control-Request-Method", "GET"),
+        request("POST", "/svc/Method")
+            .header("Content-Type", "application/grpc")
+            .header("TE", "trailers"),
         get("/x").navigation().bearer("x"),
     ];
     for asked in programs {
@@ -62,7 +75,9 @@ async fn only_navigations_are_redirected() {
     }
     let answer = site.refused(get("/x").navigation().websocket()).await;
     assert!(matches!(answer.status, 401 | 403), "{answer:?}");
-    let login = site.refused(request("POST", "/svc/Method").header("Content-Type", "application/grpc")).await;
+    let login = site
+        .refused(request("POST", "/svc/Method").header("Content-Type", "application/grpc"))
+        .await;
     assert_eq!(login.json()["login_url"], format!("{ISSUER}/signin?rd=http%3A%2F%2Fapp%2Etest%2F"));
 }
 
@@ -72,10 +87,30 @@ async fn only_navigations_are_redirected() {
 async fn the_way_back_is_this_address_and_nothing_else() {
     let site = Site::start(PUBLIC_AND_REST).await;
     let targets = [
-        "/", "/a?b=c&d=e", "/x?rd=https://evil.test", "/x?return_to=//evil.test&rd=/y", "//evil.test/x", "///evil.test",
-        "/\\evil.test", "/\\/evil.test", "/%09/evil.test", "/%0d%0aSet-Cookie:%20a=b", "/x?a=%0d%0aSet-Cookie:%20a=b",
-        "/@evil.test", "/https://evil.test", "/.evil.test", "/x%23y", "/x?%26rd=https://evil.test", "/x?a=b#c",
-        "/{return_to}", "/x?{return_to}", "/%", "/x?%zz", "/x?a=\"><script>alert(1)</script>", "/x?'", "/;@evil.test",
+        "/",
+        "/a?b=c&d=e",
+        "/x?rd=https://evil.test",
+        "/x?return_to=//evil.test&rd=/y",
+        "//evil.test/x",
+        "///evil.test",
+        "/\\evil.test",
+        "/\\/evil.test",
+        "/%09/evil.test",
+        "/%0d%0aSet-Cookie:%20a=b",
+        "/x?a=%0d%0aSet-Cookie:%20a=b",
+        "/@evil.test",
+        "/https://evil.test",
+        "/.evil.test",
+        "/x%23y",
+        "/x?%26rd=https://evil.test",
+        "/x?a=b#c",
+        "/{return_to}",
+        "/x?{return_to}",
+        "/%",
+        "/x?%zz",
+        "/x?a=\"><script>alert(1)</script>",
+        "/x?'",
+        "/;@evil.test",
     ];
     for target in targets {
         let answer = site.ask(get(target).navigation()).await;
@@ -93,6 +128,36 @@ async fn the_way_back_is_this_address_and_nothing_else() {
     site.nothing_since(0, "navigations");
 }
 
+/// Preflights carry no credentials: they are answered by rule, here, and lead nobody anywhere.
+#[tokio::test]
+async fn preflights_are_answered_by_rule_and_never_redirected() {
+    let site = Site::start(PREFLIGHT).await;
+    let from = |target: &str, origin: &str| {
+        let asked = request("OPTIONS", target).header("Origin", origin);
+        asked.header("Access-Control-Request-Method", "POST").header("Accept", "text/html")
+    };
+    let allowed = site.ask(from("/api/x", "https://app.test")).await;
+    assert_eq!(allowed.status, 204, "{allowed:?}");
+    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.test"));
+    assert_eq!(allowed.header("access-control-allow-credentials"), None);
+    assert_form(&allowed, "a preflight");
+    for origin in
+        ["https://evil.test", "null", "https://app.test.evil.test", "http://app.test", "*"]
+    {
+        let refused = site.refused(from("/api/x", origin)).await;
+        assert_eq!(
+            (refused.status, refused.header("access-control-allow-origin")),
+            (403, None),
+            "{origin}"
+        );
+    }
+    let elsewhere = site.refused(from("/x", "https://app.test")).await;
+    assert_eq!((elsewhere.status, elsewhere.header("access-control-allow-origin")), (401, None));
+    // The request itself is judged like any other.
+    assert_eq!(site.refused(get("/api/x").header("Origin", "https://app.test")).await.status, 401);
+    site.nothing_since(0, "preflights");
+}
+
 /// CVE-2020-5233, CVE-2024-21497: a host that no route names gets no redirect, and no header stands in for it.
 #[tokio::test]
 async fn a_foreign_host_is_never_the_way_back() {
@@ -101,13 +166,17 @@ async fn a_foreign_host_is_never_the_way_back() {
         let answer = site.refused(get("/x").navigation().host(host)).await;
         assert_eq!((answer.status, answer.header("location")), (421, None), "{host}");
     }
-    for name in ["X-Forwarded-Host", "X-Forwarded-Server", "X-Original-Host", "X-Host", "Forwarded"] {
+    for name in ["X-Forwarded-Host", "X-Forwarded-Server", "X-Original-Host", "X-Host", "Forwarded"]
+    {
         let answer = site.ask(get("/x").navigation().header(name, "host=evil.test")).await;
         assert_eq!(sent_to(&answer).1, "http://app.test/x", "{name}");
     }
     let absolute = site.ask(get("http://evil.test/x").navigation()).await;
     assert!(absolute.status >= 400 || sent_to(&absolute).1 == "http://app.test/x", "{absolute:?}");
-    assert_eq!(sent_to(&site.ask(get("/x").navigation().host("APP.test:8080")).await).1, "http://APP.test:8080/x");
+    assert_eq!(
+        sent_to(&site.ask(get("/x").navigation().host("APP.test:8080")).await).1,
+        "http://APP.test:8080/x"
+    );
 }
 
 fn assert_form(answer: &Answer, what: &str) {
@@ -116,7 +185,11 @@ fn assert_form(answer: &Answer, what: &str) {
     assert_eq!(answer.values("via"), [""; 0], "{what}");
     let id = answer.header("x-request-id").unwrap_or_default();
     assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{what}: {answer:?}");
-    assert!(answer.header("content-type").is_none_or(|_| answer.header("x-content-type-options") == Some("nosniff")));
+    assert!(
+        answer
+            .header("content-type")
+            .is_none_or(|_| answer.header("x-content-type-options") == Some("nosniff"))
+    );
 }
 
 /// Cacheable redirects and refusals: every answer of our own forbids caching, names no server, and has a request id.
@@ -164,9 +237,24 @@ fn before_nobody() -> String {
 #[tokio::test]
 async fn answers_to_what_is_no_request_name_no_server() {
     let site = Site::start(PUBLIC_AND_REST).await;
-    for bytes in ["nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /x HTTP/1.1\r\nbad header\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n"] {
-        let answer = ask(site.address, bytes.as_bytes()).await;
-        assert_eq!((answer.status, answer.values("server").len()), (400, 0), "{bytes:?}: {answer:?}");
+    let unreadable = [
+        ("nonsense\r\n\r\n", 400),
+        ("GET / HTTP/9.9\r\n\r\n", 400),
+        ("GET /x HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        ("\u{16}\u{3}\u{1}\r\n\r\n", 400),
+        ("CONNECT app.test:443 HTTP/1.1\r\nHost: app.test:443\r\n\r\n", 405),
+    ];
+    for (bytes, status) in unreadable {
+        let mut connection = Connection::open(site.address).await;
+        connection.send(bytes.as_bytes()).await;
+        let answer = connection.answer().await.unwrap();
+        assert_eq!(
+            (answer.status, answer.values("server").len()),
+            (status, 0),
+            "{bytes:?}: {answer:?}"
+        );
+        assert!(answer.header("cache-control").unwrap().contains("no-store"), "{answer:?}");
+        assert_eq!(connection.rest().await, b"", "{bytes:?}");
     }
 }
 
@@ -179,12 +267,15 @@ async fn pages_show_names_and_addresses_only_as_text() {
         claims["preferred_username"] = script.into();
         claims["email"] = script.into();
     });
-    let page = site.ask(get("/admin/x?<script>\"'>").cookie(&token).navigation()).await;
+    let page = site.ask(get("/admin/x?%3Cscript%3E").cookie(&token).navigation()).await;
     assert_eq!(page.status, 403, "{page:?}");
     assert!(!page.body.contains("<script>") && !page.body.contains("<img"), "{}", page.body);
     assert!(page.body.contains("&lt;script&gt;"), "{}", page.body);
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+        "{policy}"
+    );
     let odd = site.ask(get("/x").host("<script>").header("Accept", "text/html")).await;
     assert!(odd.status == 400 && !odd.body.contains("<script>"), "{odd:?}");
 }

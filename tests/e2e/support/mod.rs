@@ -1,5 +1,6 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
+pub(crate) mod forgeries;
 pub(crate) mod http;
 pub(crate) mod nginx;
 pub(crate) mod oidc_provider;

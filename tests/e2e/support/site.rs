@@ -69,9 +69,10 @@ impl Site {
 }
 
 fn configuration(upstream: &Upstream, issuer: &Issuer, rest: &str) -> String {
+    let listen = if rest.contains("\nlisteners:") { "" } else { "listen: 127.0.0.1:0\n" };
     let admin = if rest.contains("\nadmin:") { "" } else { "admin: none\n" };
     format!(
-        "listen: 127.0.0.1:0\n{admin}upstream: {}\nprovider:\n  name: login\n  type: jwt\n  issuer: {ISSUER}\n  \
+        "{listen}{admin}upstream: {}\nprovider:\n  name: login\n  type: jwt\n  issuer: {ISSUER}\n  \
          audience: {AUDIENCE}\n  cookie: sso\n  login_url: {ISSUER}/signin?rd={{return_to}}\n  jwks: {}\n{rest}",
         upstream.url(),
         issuer.jwks()
