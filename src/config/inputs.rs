@@ -2,11 +2,12 @@
 //!
 //! Keeps count of the files, so that a reload can watch them.
 
-use crate::base::secret::Secret as Hidden;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::base::secret::Secret as Hidden;
 
 /// The largest file that a configuration refers to, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;

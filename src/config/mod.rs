@@ -18,13 +18,14 @@ mod yaml;
 pub use problem::{Problem, Problems, Warnings};
 pub use schema::schema;
 
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
 use crate::config::file::File;
 use crate::config::inputs::Inputs;
 use crate::config::problem::Report;
 use crate::serve::settings::Settings;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 /// A configuration that holds.
 #[derive(Debug)]

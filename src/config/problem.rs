@@ -3,9 +3,10 @@
 //! Every stage adds to one [`Report`] and goes on, so that a person reads all problems of a
 //! file at once. Deciding what is a problem is the stages' affair.
 
-use crate::config::path::KeyPath;
 use std::collections::HashMap;
 use std::fmt;
+
+use crate::config::path::KeyPath;
 
 /// One thing to change, or, as a warning, to think about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! The JSON Schema of the configuration file: what editors read, and what the structure check walks.
 
-use crate::config::file::File;
+use std::sync::LazyLock;
+
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use serde_json::Value;
-use std::sync::LazyLock;
+
+use crate::config::file::File;
 
 /// The schema of the configuration file as JSON text, in JSON Schema draft 2020-12.
 ///
@@ -30,6 +32,7 @@ impl Transform for Tidy {
         transform_subschemas(self, schema);
         drop_null(schema);
         drop_noise(schema);
+        join_lines(schema);
         if schema.get("type").is_some_and(|kind| kind == "string") && is_free_text(schema) {
             schema.insert("minLength".to_owned(), 1.into());
         }
@@ -60,6 +63,13 @@ fn drop_null(schema: &mut Schema) {
             }
         }
     }
+}
+
+/// Comments end their lines where the source does; readers of a description have lines of their own.
+fn join_lines(schema: &mut Schema) {
+    let Some(Value::String(text)) = schema.get_mut("description") else { return };
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+    *text = paragraphs.collect::<Vec<_>>().join("\n\n");
 }
 
 fn drop_noise(schema: &mut Schema) {
@@ -116,6 +126,13 @@ mod tests {
                 assert!(!plain || says, "{key} has neither default nor example");
             }
         });
+    }
+
+    #[test]
+    fn a_description_has_no_line_ends_of_the_source() {
+        let address = &SCHEMA["$defs"]["Listener"]["properties"]["address"]["description"];
+        let text = address.as_str().unwrap();
+        assert!(text.ends_with("Port 0 takes any free port and logs it."), "{text}");
     }
 
     #[test]

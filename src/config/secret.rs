@@ -2,14 +2,16 @@
 //!
 //! No message of this module repeats any part of a secret.
 
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 use crate::base::secret::Secret as Hidden;
 use crate::config::file::Secret;
 use crate::config::inputs::{Inputs, reason};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use std::path::Path;
 
 /// How long a key that seals sessions is, in bytes.
 const KEY_BYTES: usize = 32;

@@ -7,10 +7,11 @@ mod hint;
 
 pub(crate) use hint::nearest;
 
+use serde_json::{Map, Value};
+
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span, UNIT_KEYWORD, UnitError};
-use serde_json::{Map, Value};
 
 type Schema = Map<String, Value>;
 

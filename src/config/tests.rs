@@ -2,12 +2,12 @@
 
 mod bad;
 mod good;
-mod guide;
 mod reference;
 
-use super::*;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
+
+use super::*;
 
 /// A directory with every file that the examples name.
 fn world() -> TempDir {
@@ -19,7 +19,7 @@ fn world() -> TempDir {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     };
-    for name in ["tls", "other", "ca", "app", "wildcard", "client"] {
+    for name in ["tls", "other", "ca"] {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![format!("{name}.example.com")])
             .unwrap()
@@ -30,10 +30,6 @@ fn world() -> TempDir {
     }
     let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     put("etc/sidegate/keys.json", key);
-    for name in ["clients", "internal-ca"] {
-        let from = directory.path().join("etc/sidegate/ca.crt");
-        put(&format!("etc/sidegate/{name}.pem"), &fs::read_to_string(from).unwrap());
-    }
     put("run/secrets/client_secret", "s3cret\n");
     put("run/secrets/session_key", "q0Zr1m7x5vPjWn8yTt2kLd4uHc6eXb9aGfOs3iUzR1w\n");
     put(
@@ -81,10 +77,6 @@ fn load_in(world: &TempDir, text: &str) -> Result<Loaded, Problems> {
         .into_iter()
         .fold(text.to_owned(), |text, path| text.replace(path, &format!("{at}{path}")));
     let pem = crate::token::SigningKey::generate().unwrap().to_pem().unwrap().expose().clone();
-    let environment = move |name: &str| match name {
-        "CLIENT_SECRET" => Some("s3cret".to_owned()),
-        "OLD_ASSERTION_KEY" => Some(pem.clone()),
-        _ => None,
-    };
+    let environment = move |name: &str| (name == "OLD_ASSERTION_KEY").then(|| pem.clone());
     load_text("config.yaml", &text, world.path(), environment)
 }

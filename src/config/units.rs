@@ -3,11 +3,12 @@
 //! A bare number is refused: thirty of what? Whether a value makes sense where it stands is
 //! decided where it is used.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The schema keyword by which the structure check knows durations and sizes.
 pub(crate) const UNIT_KEYWORD: &str = "x-unit";
@@ -215,7 +216,7 @@ macro_rules! written_as_text {
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
-                    "type": "string", "pattern": $pattern, "description": $description, "x-unit": $name,
+                    "type": "string", "minLength": 1, "pattern": $pattern, "description": $description, "x-unit": $name,
                 })
             }
         }

@@ -7,11 +7,12 @@
 
 mod tree;
 
-use crate::config::path::KeyPath;
-use crate::config::problem::{Lines, Problem};
-use crate::config::yaml::tree::{Node, Shape};
 use serde_json::{Map, Value};
 use serde_yaml::Value as Yaml;
+
+use crate::config::path::KeyPath;
+use crate::config::problem::{Lines, Problem};
+use crate::config::yaml::tree::{Node, Shape, Style};
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -103,7 +104,7 @@ impl Reader {
                 let pairs = entries.iter().zip(values);
                 self.map(pairs.map(|(entry, (key, value))| (entry, key, value)), path)
             }
-            (Shape::Text { text, plain }, _) => self.scalar(node, text, *plain, yaml),
+            (Shape::Text { text, style }, _) => self.scalar(node, text, *style, yaml),
             _ => self.dispute(node),
         }
     }
@@ -152,12 +153,12 @@ impl Reader {
         self.problems.push(problem);
     }
 
-    fn scalar(&mut self, node: &Node, text: &str, plain: bool, yaml: &Yaml) -> Value {
+    fn scalar(&mut self, node: &Node, text: &str, style: Style, yaml: &Yaml) -> Value {
         match yaml {
             Yaml::String(value) if value == text => Value::String(value.clone()),
-            Yaml::Null if plain => Value::Null,
-            Yaml::Bool(value) if plain => Value::Bool(*value),
-            Yaml::Number(number) if plain => self.number(node, text, number),
+            Yaml::Null if style == Style::Plain => Value::Null,
+            Yaml::Bool(value) if style == Style::Plain => Value::Bool(*value),
+            Yaml::Number(number) if style == Style::Plain => self.number(node, text, number),
             _ => self.dispute(node),
         }
     }

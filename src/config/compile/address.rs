@@ -1,13 +1,14 @@
 //! Addresses: where to listen, and where upstream servers are.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
 use crate::base::host::Authority;
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::serve::listener::ListenAddress;
 use crate::serve::settings::Server;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 
 /// The longest path of a unix socket that the system takes, in bytes.
 const MAX_SOCKET_PATH: usize = 107;

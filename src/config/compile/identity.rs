@@ -1,5 +1,11 @@
 //! `identity` and `assertion`: what upstreams learn about callers.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderName;
+
 use crate::config::compile::{require, times, words};
 use crate::config::file::{
     Assertion, AssertionSpec as WrittenSpec, Disposal, HeaderSet, Identity, RouteAssertion,
@@ -8,10 +14,6 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{AssertionSpec, HeaderPlan, HeaderSource, InboundCredential, PlanId, Preset};
-use http::header::HeaderName;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 /// The longest life of an assertion. It is made anew for each caller all the time; a long one only helps a thief.
 const LONGEST_ASSERTION: Span = Span::secs(300);

@@ -1,5 +1,12 @@
 //! Where the keys of a provider come from, and when they are fetched.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use url::Url;
+
 use crate::config::compile::times;
 use crate::config::file::{KeyRefresh, Provider, ProviderType};
 use crate::config::inputs::{Inputs, read, reason};
@@ -9,11 +16,6 @@ use crate::config::units::Span;
 use crate::remote::egress::{Egress, EgressError, permit};
 use crate::remote::jwks::{KeySourceSettings, ProviderKeys, RefreshBounds};
 use crate::token::KeySet;
-use serde_json::{Map, Value};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use url::Url;
 
 /// Members of a JWK that only the owner of the key should have
 /// ([RFC 7518 §6](https://www.rfc-editor.org/rfc/rfc7518#section-6)).

@@ -1,12 +1,13 @@
 //! `match`: hosts, paths and methods of a route.
 
+use http::Method;
+
 use crate::base::host::HostPattern;
 use crate::config::compile::words;
 use crate::config::file::{List, Matcher};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::gate::{PathPattern, PathPatternError};
-use http::Method;
 
 /// Which requests a route is for.
 #[derive(Debug)]
@@ -109,15 +110,15 @@ fn path_pattern(
         report.refuse(path, message, "use another path, or move the endpoints with `prefix`");
         return None;
     }
-    if matches!(&pattern, PathPattern::Regex(regex) if cannot_begin(regex)) {
-        let regex = text.trim_start_matches('~').trim();
+    if matches!(&pattern, PathPattern::Regex(expression) if cannot_begin(expression)) {
+        let expression = text.trim_start_matches('~').trim();
         let message = format!(
             "`{text}` can match nothing: a pattern covers the path from its first byte, `/`, to its last"
         );
         report.refuse(
             path,
             message,
-            format!("write ~ /{regex}, or ~ /.*{regex}.* to find it anywhere"),
+            format!("write ~ /{expression}, or ~ /.*{expression}.* to find it anywhere"),
         );
         return None;
     }
@@ -170,8 +171,8 @@ fn is_below(pattern: &PathPattern, prefix: &str) -> bool {
 }
 
 /// Whether a regular expression plainly begins with something that no path begins with.
-fn cannot_begin(regex: &str) -> bool {
-    let first = regex.trim_start_matches('^').chars().next();
+fn cannot_begin(expression: &str) -> bool {
+    let first = expression.trim_start_matches('^').chars().next();
     first.is_none_or(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '$'))
 }
 

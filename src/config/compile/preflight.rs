@@ -1,12 +1,13 @@
 //! What a route does with upgrades and with requests of other origins.
 
+use http::header::{HeaderName, HeaderValue};
+
 use crate::config::compile::{times, words};
 use crate::config::file::{List, Preflight as Written, PreflightRule, PreflightWord, Route};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Preflight, Upgrades};
-use http::header::{HeaderName, HeaderValue};
 
 /// Whether connections of the route may leave HTTP.
 pub(super) fn upgrades(route: &Route, path: &KeyPath, report: &mut Report) -> Upgrades {

@@ -1,5 +1,12 @@
 //! What concerns the process as a whole: limits, times, trust, logs, keys of its own.
 
+use std::error::Error;
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv6Net};
+
 use crate::base::secret::Secret as Hidden;
 use crate::config::compile::times;
 use crate::config::file::{Assertion, Egress, Limits, LogLevel, LoggedRequests, Session, Timeouts};
@@ -13,11 +20,6 @@ use crate::serve::settings::{AssertionSettings, GuardSettings, RequestLimits};
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
-use ipnet::{IpNet, Ipv6Net};
-use std::error::Error;
-use std::net::IpAddr;
-use std::num::NonZero;
-use std::time::Duration;
 
 /// What the HTTP library reads at most, in bytes.
 const MOST_HEADER_BYTES: Size = Size::kib(1000);

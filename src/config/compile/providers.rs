@@ -1,5 +1,11 @@
 //! `provider` and `providers`: who vouches for callers, and what their tokens must say.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::header::HeaderName;
+use url::Url;
+
 use crate::config::compile::{keys, require, times, words};
 use crate::config::file::{
     ClaimNames, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes,
@@ -14,10 +20,6 @@ use crate::identity::ClaimMap;
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
 use crate::token::{Rules, TypeRule};
-use http::header::HeaderName;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use url::Url;
 
 /// Clocks that disagree by more are wrong clocks.
 const MOST_LEEWAY: Span = Span::secs(300);
@@ -35,11 +37,11 @@ pub(super) struct Compiled {
 /// Every provider in written order.
 pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report) -> Vec<Compiled> {
     let written = written(file, report);
-    let several = written.len() > 1;
+    let count = written.len();
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut compiled: Vec<Compiled> = Vec::new();
     for (path, written) in &written {
-        let Some(name) = name(written, several, path, report) else { continue };
+        let Some(name) = name(written, count, path, report) else { continue };
         if !names.insert(name.clone()) {
             let message = format!("there are two providers `{name}`");
             report.refuse(&path.key("name"), message, "give each a name of its own");
@@ -89,10 +91,10 @@ fn written(file: &mut File, report: &mut Report) -> Vec<(KeyPath, Written)> {
     }
 }
 
-fn name(written: &Written, several: bool, path: &KeyPath, report: &mut Report) -> Option<String> {
+fn name(written: &Written, count: usize, path: &KeyPath, report: &mut Report) -> Option<String> {
     match &written.name {
         Some(name) => words::label(name, &path.key("name"), report),
-        None if several => {
+        None if count > 1 => {
             report.refuse(path, "has no name, and there are several providers", "add `name:`");
             None
         }

@@ -1,5 +1,9 @@
 //! `require`: what a route asks of its callers.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::config::compile::times;
 use crate::config::file::{List, Require};
 use crate::config::path::KeyPath;
@@ -7,8 +11,6 @@ use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::Rule;
 use crate::identity::ClaimPath;
-use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The rule that `written` is; no rule at all where nothing is written.
 pub(super) fn compile(written: Option<&Require>, path: &KeyPath, report: &mut Report) -> Rule {

@@ -1,5 +1,11 @@
 //! One route: who may pass, what goes along, where to.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderName;
+use smallvec::SmallVec;
+
 use crate::config::compile::identity::{Plans, Signer, Wishes};
 use crate::config::compile::{preflight, providers, require, times, words};
 use crate::config::file::{Access as Written, CredentialWord, List, Route as WrittenRoute};
@@ -10,10 +16,6 @@ use crate::gate::{
     Access, AssertionSpec, CredentialKind, CredentialKinds, HeaderSource, LoginUrl, Provider,
     ProviderId, Route, RouteId, UpstreamId,
 };
-use http::header::HeaderName;
-use smallvec::SmallVec;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// What routes refer to.
 pub(super) struct Surroundings<'a> {

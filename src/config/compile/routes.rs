@@ -1,5 +1,10 @@
 //! `routes`: which requests need whom, and where they go.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::Method;
+
 use crate::base::host::HostPattern;
 use crate::config::compile::identity::Plans;
 use crate::config::compile::matching::Matching;
@@ -8,9 +13,6 @@ use crate::config::file::Route as Written;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::gate::{Access, ManagedNames, Match, MethodRules, Route, RouteId, RouteTable};
-use http::Method;
-use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Where a route is written, and a host that it is for.
 #[derive(Debug)]

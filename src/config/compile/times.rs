@@ -1,9 +1,10 @@
 //! Durations and sizes within the bounds that make sense where they stand.
 
+use std::time::Duration;
+
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span};
-use std::time::Duration;
 
 /// `span`, if it is neither shorter than `least` nor longer than `most`.
 pub(super) fn span(

@@ -2,6 +2,9 @@
 //!
 //! Every file is read and checked here, by the code that reads it again when the program runs.
 
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
 use crate::config::file::{
     ClientAuth as WrittenAuth, Tls, TlsVersion, UpstreamTls as WrittenUpstream,
 };
@@ -12,8 +15,6 @@ use crate::serve::tls::{
     CertificateFiles, ClientAuth, ClientAuthMode, Http2, ListenerTls, ListenerTlsSettings,
     TlsError, UpstreamTls, UpstreamTlsSettings, Version,
 };
-use std::error::Error;
-use std::path::{Path, PathBuf};
 
 /// The TLS of a listener.
 pub(super) fn listener(

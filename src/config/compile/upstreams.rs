@@ -1,5 +1,8 @@
 //! `upstream` and `upstreams`: where requests go.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use crate::base::host::Authority;
 use crate::config::compile::address::{self, Transport};
 use crate::config::compile::{times, tls, words};
@@ -10,8 +13,6 @@ use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::serve::settings::{Server, UpstreamHost, UpstreamSettings};
 use crate::serve::tls::UpstreamTlsSettings;
-use std::net::IpAddr;
-use std::time::Duration;
 
 /// The report has the problem.
 struct Reported;
@@ -40,10 +41,10 @@ pub(super) fn compile(
     report: &mut Report,
 ) -> Vec<Compiled> {
     let written = written(file, report);
-    let several = written.len() > 1;
+    let count = written.len();
     let mut compiled: Vec<Compiled> = Vec::new();
     for one in written {
-        let Some(name) = name(&one.upstream, several, &one.path, report) else { continue };
+        let Some(name) = name(&one.upstream, count, &one.path, report) else { continue };
         if compiled.iter().any(|other| other.name == name) {
             let message = format!("there are two upstreams `{name}`");
             report.refuse(&one.path.key("name"), message, "give each a name of its own");
@@ -90,10 +91,10 @@ fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
     }
 }
 
-fn name(upstream: &Upstream, several: bool, path: &KeyPath, report: &mut Report) -> Option<String> {
+fn name(upstream: &Upstream, count: usize, path: &KeyPath, report: &mut Report) -> Option<String> {
     match &upstream.name {
         Some(name) => words::label(name, &path.key("name"), report),
-        None if several => {
+        None if count > 1 => {
             report.refuse(path, "has no name, and there are several upstreams", "add `name:`");
             None
         }

@@ -2,12 +2,13 @@
 //!
 //! Each function gives the typed word, or notes in the report what is wrong with it.
 
-use crate::config::path::KeyPath;
-use crate::config::problem::Report;
-use crate::config::structure::nearest;
 use http::Method;
 use http::header::HeaderName;
 use url::Url;
+
+use crate::config::path::KeyPath;
+use crate::config::problem::Report;
+use crate::config::structure::nearest;
 
 /// The longest name of a provider, an upstream, a listener or a route.
 const MAX_NAME: usize = 64;

@@ -1,8 +1,9 @@
 //! Listeners and their certificates, as written.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::path::PathBuf;
 
 /// An address, or a listener with all it has.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,13 +1,15 @@
 //! What upstreams learn about callers, as written.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
 use crate::config::units::Span;
 use crate::gate::Preset;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de};
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// What goes upstream about the caller. What a route leaves out is as in the top-level `identity`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

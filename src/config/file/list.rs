@@ -1,10 +1,11 @@
 //! One or several: `groups_any: admins` is short for `groups_any: [admins]`.
 
+use std::borrow::Cow;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// At least one value; a single one needs no brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,11 +1,13 @@
 //! What concerns the process as a whole, as written: limits, times, logs, the admin listener.
 
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
 use crate::config::units::{Size, Span};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// `none`, or the listener.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,14 +1,16 @@
 //! Providers, as written.
 
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value, json};
+
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
 use crate::config::units::Span;
 use crate::token::Algorithm;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::{Map, Value, json};
-use std::borrow::Cow;
-use std::path::PathBuf;
 
 /// Somebody whose signed tokens say who a caller is. Its keys come from `jwks_uri`, `jwks_file` or `jwks`; left out: from
 /// where its discovery document says.

@@ -1,12 +1,14 @@
 //! Routes, as written.
 
-use crate::config::file::identity::Identity;
-use crate::config::file::list::List;
-use crate::config::units::{Size, Span};
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+
+use crate::config::file::identity::Identity;
+use crate::config::file::list::List;
+use crate::config::units::{Size, Span};
 
 /// Some requests: who may make them, what goes along, where they go.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

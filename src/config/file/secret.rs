@@ -1,9 +1,11 @@
 //! How a secret is written: where to find it, or, if it must be, itself.
 
-use crate::base::secret::Secret as Hidden;
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use std::path::PathBuf;
+
+use crate::base::secret::Secret as Hidden;
 
 /// A secret: exactly one of `file`, `env` and `value`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,10 +1,12 @@
 //! Upstreams, as written.
 
-use crate::config::file::list::List;
-use crate::config::units::Span;
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::path::PathBuf;
+
+use crate::config::file::list::List;
+use crate::config::units::Span;
 
 /// The URL of a server, or an upstream with all it has.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,7 +1,8 @@
-use super::*;
-use crate::config::problem::Lines;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::config::problem::Lines;
 
 fn written(json: serde_json::Value) -> Secret {
     serde_json::from_value(json).unwrap()

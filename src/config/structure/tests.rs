@@ -1,7 +1,8 @@
+use serde_json::json;
+
 use super::*;
 use crate::config::problem::Lines;
 use crate::config::schema::SCHEMA;
-use serde_json::json;
 
 fn problems(value: Value) -> Vec<(String, String, String)> {
     let mut report = Report::new(Lines::default());

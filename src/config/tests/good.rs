@@ -1,12 +1,14 @@
 //! Files that load, and what comes out.
 
+use std::time::Duration;
+
+use http::Method;
+
 use super::*;
 use crate::gate::{Access, CredentialKind, InboundCredential, Match, RouteId};
 use crate::serve::listener::ListenAddress;
 use crate::serve::settings::{Server, UpstreamHost};
 use crate::token::{Algorithm, TypeRule};
-use http::Method;
-use std::time::Duration;
 
 fn good(text: &str) -> Settings {
     let world = world();

@@ -1,9 +1,11 @@
 //! `config.yaml` at the top of the project: it loads, and it has every key there is.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
 use super::*;
 use crate::config::schema::SCHEMA;
-use serde_json::{Map, Value};
-use std::collections::BTreeSet;
 
 const REFERENCE: &str = include_str!("../../../config.yaml");
 

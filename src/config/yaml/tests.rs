@@ -1,5 +1,6 @@
-use super::*;
 use serde_json::json;
+
+use super::*;
 
 fn problem(text: &str) -> (Option<usize>, String) {
     let problems = parse(text).unwrap_err();

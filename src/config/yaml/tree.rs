@@ -3,10 +3,12 @@
 //! Built without recursion and bounded in depth and in size after aliases, so that no text can
 //! make later walks long.
 
-use crate::config::problem::Problem;
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use std::collections::HashMap;
 use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+
+use crate::config::problem::Problem;
 
 /// How deep a document may be nested.
 const MAX_DEPTH: usize = 32;
@@ -31,7 +33,16 @@ pub(super) struct Node {
 pub(super) enum Shape {
     List(Vec<Shared>),
     Map(Vec<Entry>),
-    Text { text: String, plain: bool },
+    Text { text: String, style: Style },
+}
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// As it is: it may be read as a number, a truth or nothing.
+    Plain,
+    /// In quotes or as a block: a text whatever it looks like.
+    Quoted,
 }
 
 /// A key and its value.
@@ -118,8 +129,8 @@ impl Builder {
                 "remove the word that begins with `!`",
             )),
             Event::Scalar(text, style, anchor, None) => {
-                let shape =
-                    Shape::Text { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+                let shape = Shape::Text { text: text.into_owned(), style };
                 self.add(Node { line, shape, weight: 1 }, anchor)
             }
             Event::Alias(anchor) => self.repeat(anchor, line),
@@ -225,7 +236,7 @@ impl Builder {
 
 fn key_text(node: &Node, line: usize) -> Result<String, Problem> {
     match &node.shape {
-        Shape::Text { text, plain: true } if text == "<<" => Err(Problem::at_line(
+        Shape::Text { text, style: Style::Plain } if text == "<<" => Err(Problem::at_line(
             line,
             "is a merge key, which readers treat differently",
             "write the keys out",
