@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::support::forgeries::{forgeries, misfits, rubbish};
-use crate::support::oidc_provider::{AUDIENCE, OidcProvider};
+use crate::support::oidc_provider::OidcProvider;
 use crate::support::process::Sidegate;
 use crate::support::raw::{Answer, Request, get};
-use crate::support::site::{PUBLIC_AND_REST, Site};
+use crate::support::site::{PUBLIC_AND_REST, Site, before_provider};
 use crate::support::tokens::{ISSUER, Issuer, part};
 use crate::support::upstream::Upstream;
 
@@ -271,53 +271,6 @@ async fn the_challenge_says_error_only_where_something_was_offered() {
     );
 }
 
-/// `sidegate run` before a recording upstream, with the real provider.
-async fn real(provider: &OidcProvider, rest: &str) -> (Upstream, Sidegate, std::net::SocketAddr) {
-    let upstream = Upstream::start().await;
-    let configuration = format!(
-        "listen: 127.0.0.1:0\nadmin: none\nupstream: {}\nprovider:\n  issuer: {}\n  audience: {AUDIENCE}\n{rest}",
-        upstream.url(),
-        provider.issuer
-    );
-    let sidegate = Sidegate::run(&configuration);
-    let address = sidegate.address().await;
-    (upstream, sidegate, address)
-}
-
-/// GHSA-qvp4-rpmr-xwrr: a token that was remembered for one route is judged anew by the rule of another; and known but not
-/// allowed is 403, unknown is 401.
-#[tokio::test]
-async fn a_remembered_token_skips_no_rule() {
-    let Some(provider) = OidcProvider::start().await else { return };
-    let routes = "
-routes:
-  - { name: rest, match: { paths: /* } }
-  - { name: readers, match: { paths: /read/* }, require: { scopes_all: read } }
-  - { name: writers, match: { paths: /write/* }, require: { scopes_all: [read, write] } }
-  - { name: admins, match: { paths: /admin/* }, require: { groups_any: admin } }
-  - { name: tenants, match: { paths: /tenant/* }, require: { claims: { tenant: acme } } }
-";
-    let (upstream, _sidegate, address) = real(&provider, routes).await;
-    let (ada, bob) = (provider.token("ada", "ES256").await, provider.token("bob", "RS256").await);
-    let ask = async |path: &str, token: &str| get(path).bearer(token).send(address).await;
-    for _ in 0..3 {
-        assert_eq!(ask("/x", &bob).await.status, 200);
-        assert_eq!(ask("/read/x", &bob).await.status, 200);
-        assert_eq!(ask("/admin/x", &ada).await.status, 200);
-        let scope = ask("/write/x", &ada).await;
-        assert_eq!((scope.status, scope.json()["error"].as_str()), (403, Some("missing_scope")));
-        assert!(scope.header("www-authenticate").unwrap().contains("error=\"insufficient_scope\""));
-        let group = ask("/admin/x", &bob).await;
-        assert_eq!(
-            (group.status, group.json()["error"].as_str(), group.header("www-authenticate")),
-            (403, Some("missing_group"), None)
-        );
-        assert_eq!(ask("/tenant/x", &ada).await.status, 403);
-        assert_eq!(get("/admin/x").send(address).await.status, 401);
-    }
-    assert!(upstream.requests().iter().all(|arrived| !arrived.target().starts_with("/write")));
-}
-
 fn with_header(token: &str, change: impl FnOnce(&mut Value)) -> String {
     let (header, rest) = token.split_once('.').unwrap();
     let mut header: Value =
@@ -330,7 +283,7 @@ fn with_header(token: &str, change: impl FnOnce(&mut Value)) -> String {
 #[tokio::test]
 async fn a_flood_of_unknown_keys_costs_the_provider_one_fetch() {
     let Some(provider) = OidcProvider::start().await else { return };
-    let (upstream, _sidegate, address) = real(&provider, "").await;
+    let (upstream, _sidegate, address) = before_provider(&provider, "").await;
     let good = provider.token("ada", "ES256").await;
     assert_eq!(get("/x").bearer(&good).send(address).await.status, 200);
     let before = provider.requests("/jwks").await;
@@ -349,7 +302,7 @@ async fn a_flood_of_unknown_keys_costs_the_provider_one_fetch() {
 async fn tokens_of_strangers_cause_no_network() {
     let Some(provider) = OidcProvider::start().await else { return };
     let trap = Upstream::start().await;
-    let (upstream, _sidegate, address) = real(&provider, "").await;
+    let (upstream, _sidegate, address) = before_provider(&provider, "").await;
     let good = provider.token("ada", "ES256").await;
     assert_eq!(get("/x").bearer(&good).send(address).await.status, 200);
     let count = async || {

@@ -154,6 +154,9 @@ async fn bytes_of_clients_are_never_more_than_text_in_a_line() {
         })),
         get("/x").bearer(&site.issuer.token_with("ada", |claims| claims["sub"] = forged.into())),
     ];
+    let subject = "a\u{2029}\u{202e}b";
+    let named = site.issuer.token_with("ada", |claims| claims["sub"] = subject.into());
+    let asked = asked.into_iter().chain([get("/x").bearer(&named)]).collect::<Vec<_>>();
     let count = asked.len();
     for request in asked {
         site.ask(request).await;
@@ -172,6 +175,7 @@ async fn bytes_of_clients_are_never_more_than_text_in_a_line() {
     for line in &lines {
         let subject = line["subject"].as_str().unwrap_or_default();
         assert_ne!(subject, "root", "{line}");
+        assert!(line.to_string().len() < 4_000, "{line}");
     }
 }
 

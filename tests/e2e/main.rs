@@ -17,5 +17,6 @@ mod paths;
 mod peers;
 mod proxy;
 mod redirects;
+mod remembered;
 mod support;
 mod upgrades;

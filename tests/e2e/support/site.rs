@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::oidc_provider::{self, OidcProvider};
 use super::process::Sidegate;
 use super::raw::{Answer, Request};
 use super::tokens::{AUDIENCE, ISSUER, Issuer};
@@ -77,4 +78,21 @@ fn configuration(upstream: &Upstream, issuer: &Issuer, rest: &str) -> String {
         upstream.url(),
         issuer.jwks()
     )
+}
+
+/// `sidegate run` before a recording upstream that wants tokens of the real provider.
+pub(crate) async fn before_provider(
+    provider: &OidcProvider,
+    rest: &str,
+) -> (Upstream, Sidegate, SocketAddr) {
+    let upstream = Upstream::start().await;
+    let configuration = format!(
+        "listen: 127.0.0.1:0\nadmin: none\nupstream: {}\nprovider:\n  issuer: {}\n  audience: {}\n{rest}",
+        upstream.url(),
+        provider.issuer,
+        oidc_provider::AUDIENCE
+    );
+    let sidegate = Sidegate::run(&configuration);
+    let address = sidegate.address().await;
+    (upstream, sidegate, address)
 }
