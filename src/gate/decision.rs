@@ -210,7 +210,7 @@ reasons! {
     IdentityTooLarge => "identity_too_large", "the identity is too large to be passed on";
     /// The provider's keys could not be had.
     KeysUnavailable => "keys_unavailable", "sign-in cannot be checked at the moment";
-    /// Several or impossible `Content-Length`, or one beside `Transfer-Encoding`.
+    /// Several or impossible `Content-Length`, one beside `Transfer-Encoding`, or a coding other than `chunked`.
     MalformedFraming => "malformed_framing", "the length of the request body is not clear";
     /// No `Host`, several, or one that is no host.
     MalformedHost => "malformed_host", "the host name is missing or malformed";

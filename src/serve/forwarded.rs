@@ -14,7 +14,7 @@ pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Headers by which proxies tell of the client; nobody else may.
+/// Headers by which proxies tell of the client and the request; nobody else may.
 pub(crate) const NAMES: &[&str] = &[
     "cf-connecting-ip",
     "client-ip",
@@ -42,6 +42,7 @@ pub(crate) const NAMES: &[&str] = &[
     "x-original-forwarded-for",
     "x-original-host",
     "x-real-ip",
+    "x-request-id",
     "x-scheme",
     "x-url-scheme",
 ];

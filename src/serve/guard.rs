@@ -234,7 +234,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
         let Some(stream) = self.secure(socket).await else { return };
         let connection = Arc::new(Connection::new(self.epoch));
         let speaks_http2 = stream.selected_alpn_proto() == Some(ALPN::H2);
-        let stream = Box::new(Patient::new(stream));
+        let stream = Box::new(Patient::new(stream, Arc::clone(&connection)));
         let served = async {
             if speaks_http2 {
                 self.serve_http2(stream, &connection).await;

@@ -11,7 +11,6 @@ use smallvec::SmallVec;
 
 use crate::gate::{InboundCredential, ManagedNames, Permit, Policy};
 use crate::serve::forwarded::Origin;
-use crate::serve::request_id::X_REQUEST_ID;
 
 /// What is set besides the identity.
 pub(crate) struct Additions {
@@ -76,13 +75,10 @@ fn strip(
     for name in &names {
         request.remove_header(name);
     }
-    if !origin.trusted {
-        request.remove_header(&X_REQUEST_ID);
-    }
 }
 
 fn is_plain(name: &HeaderName) -> bool {
-    !name.as_str().contains(['_', '.'])
+    name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// Credentials go along or stay, as the route says; several `Cookie` fields become one

@@ -1,6 +1,6 @@
 //! Requests that no two servers read alike, or that are too large to read at all, end here: before any decision.
 
-use http::header;
+use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
 
 use crate::gate::Reason;
@@ -40,26 +40,33 @@ fn fits(headers: &HeaderMap, limits: &RequestLimits) -> Result<(), Reason> {
     Ok(())
 }
 
-/// One `Content-Length` of digits only, and not beside `Transfer-Encoding`
+/// One `Content-Length` of digits only, or one `Transfer-Encoding` that says `chunked` and nothing else
 /// ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)): an upstream that reads another length than we
-/// do takes the rest of the body for the next request.
+/// do takes the rest of the body for the next request. Other codings are not undone here, so they are not passed on.
 fn framing(headers: &HeaderMap) -> Result<(), Reason> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else {
-        return Ok(());
-    };
-    let digits = !length.is_empty()
-        && length.len() <= 19
-        && length.as_bytes().iter().all(u8::is_ascii_digit);
-    let alone = lengths.next().is_none() && !headers.contains_key(header::TRANSFER_ENCODING);
-    if digits && alone { Ok(()) } else { Err(Reason::MalformedFraming) }
+    let clear =
+        match (only(headers, &header::CONTENT_LENGTH), only(headers, &header::TRANSFER_ENCODING)) {
+            (None, None) => true,
+            (Some(length), None) => {
+                !length.is_empty() && length.len() <= 19 && length.iter().all(u8::is_ascii_digit)
+            }
+            (None, Some(coding)) => coding.trim_ascii().eq_ignore_ascii_case(b"chunked"),
+            (Some(_), Some(_)) => false,
+        };
+    if clear { Ok(()) } else { Err(Reason::MalformedFraming) }
+}
+
+/// The value of the field `name`; an empty one where there are several.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
+    let mut fields = headers.get_all(name).iter();
+    let first = fields.next()?;
+    Some(if fields.next().is_none() { first.as_bytes() } else { &[] })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
-    use http::header::HeaderName;
 
     const LIMITS: RequestLimits =
         RequestLimits { header_bytes: 1_000, headers: 10, target_bytes: 100, cookie_bytes: 200 };
@@ -98,6 +105,19 @@ mod tests {
             &[("content-length", "")],
             &[("content-length", "0x5")],
         ] {
+            assert_eq!(verdict("POST", "/", fields), Err(Reason::MalformedFraming), "{fields:?}");
+        }
+    }
+
+    /// pingora 0.9.1 passes a list on as a plain `chunked`.
+    #[test]
+    fn only_plain_chunks_pass() {
+        assert_eq!(verdict("POST", "/", &[("transfer-encoding", "Chunked")]), Ok(()));
+        let twice: &[(&str, &str)] =
+            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
+        for fields in
+            [twice, &[("transfer-encoding", "gzip, chunked")], &[("transfer-encoding", "")]]
+        {
             assert_eq!(verdict("POST", "/", fields), Err(Reason::MalformedFraming), "{fields:?}");
         }
     }

@@ -60,17 +60,29 @@ pub(crate) fn host(request: &RequestHeader) -> Result<&str, Reason> {
     }
 }
 
-/// The target in the bytes that go upstream.
+/// The target in the bytes that go upstream: origin-form as it came, absolute-form cut to its path and query
+/// ([RFC 9112 §3.2.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2)). Stricter than the RFC, which lets the target
+/// overrule `Host`: the two must agree.
 pub(crate) fn target(request: &RequestHeader) -> Result<&str, Reason> {
     let written = std::str::from_utf8(request.raw_path()).map_err(|_| Reason::MalformedTarget)?;
     if written.starts_with('/') {
         return Ok(written);
     }
-    let absolute = matches!(request.uri.scheme_str(), Some("http" | "https"))
-        && request.method != Method::OPTIONS;
-    match request.uri.path_and_query() {
-        Some(target) if absolute => Ok(target.as_str()),
-        _ => Err(Reason::MalformedTarget),
+    let (authority, target) = absolute(written).ok_or(Reason::MalformedTarget)?;
+    let agrees =
+        authority.eq_ignore_ascii_case(host(request)?) && request.method != Method::OPTIONS;
+    if agrees { Ok(target) } else { Err(Reason::MalformedTarget) }
+}
+
+/// The authority of an absolute-form target, and the origin-form of the rest.
+fn absolute(written: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = written.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    match rest.find(['/', '?', '#', '\\']) {
+        None => Some((rest, "/")),
+        Some(end) => Some(rest.split_at(end)),
     }
 }
 
@@ -88,4 +100,41 @@ pub(crate) fn client_certificate(session: &Session) -> Option<&ClientCertificate
 /// The address of the peer; none on unix sockets.
 pub(crate) fn peer(session: &Session) -> Option<IpAddr> {
     session.client_addr()?.as_inet().map(std::net::SocketAddr::ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(target: &str) -> Result<String, Reason> {
+        let mut request = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
+        request.insert_header("Host", "app.test").unwrap();
+        super::target(&request).map(str::to_owned)
+    }
+
+    #[test]
+    fn absolute_form_is_cut_to_its_path() {
+        for (written, target) in [
+            ("/a?b", "/a?b"),
+            ("http://app.test/a?b", "/a?b"),
+            ("HTTPS://APP.test//a", "//a"),
+            ("http://app.test", "/"),
+        ] {
+            assert_eq!(judged(written).as_deref(), Ok(target), "{written}");
+        }
+    }
+
+    #[test]
+    fn absolute_form_of_another_host_is_refused() {
+        for written in [
+            "http://evil.test/a",
+            "http://app.test:80/a",
+            "http://u@app.test/a",
+            "ftp://app.test/a",
+            "http:///a",
+            "a://app.test/a",
+        ] {
+            assert_eq!(judged(written), Err(Reason::MalformedTarget), "{written}");
+        }
+    }
 }

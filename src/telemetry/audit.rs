@@ -35,6 +35,9 @@ impl RequestLog {
     }
 }
 
+/// The longest text from outside that a line shows, in bytes: it is cut there, or clients could fill the disk with one field.
+const MAX_TEXT_BYTES: usize = 2048;
+
 /// Bytes from outside, as text: what is not UTF-8 becomes U+FFFD, and what a terminal would obey
 /// becomes an escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +80,11 @@ fn write_visible(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
 
 impl Serialize for Text<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_ascii() && !self.0.contains(&0x7f) {
-            return serializer.serialize_str(str::from_utf8(self.0).unwrap_or_default());
+        let shown = &self.0[..self.0.len().min(MAX_TEXT_BYTES)];
+        if shown.is_ascii() && !shown.contains(&0x7f) {
+            return serializer.serialize_str(str::from_utf8(shown).unwrap_or_default());
         }
-        serializer.collect_str(self)
+        serializer.collect_str(&Self(shown))
     }
 }
 

@@ -5,7 +5,18 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod connections;
+mod credentials;
 mod demo;
+mod forwarded;
+mod framing;
+mod http2;
+mod identity_headers;
+mod logs;
+mod paths;
 mod peers;
 mod proxy;
+mod redirects;
+mod remembered;
 mod support;
+mod upgrades;

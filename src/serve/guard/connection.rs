@@ -67,6 +67,11 @@ impl Connection {
         self.enter(Phase::Header);
     }
 
+    /// Whether a header has begun and not ended: what is written meanwhile is not ours.
+    pub(super) fn awaits_header(&self) -> bool {
+        self.waits_for().0 == Phase::Header
+    }
+
     /// From now on it waits for the next request.
     pub(super) fn idle(&self) {
         self.enter(Phase::Idle);

@@ -24,6 +24,8 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 
+use crate::serve::guard::connection::Connection;
+
 /// What pingora reads a header into at first.
 const READ_BYTES: usize = 4096;
 
@@ -37,7 +39,10 @@ thread_local! {
 /// See the module's text.
 pub(super) struct Patient {
     stream: BufWriter<Stream>,
+    connection: Arc<Connection>,
     arrived: Bytes,
+    /// What is still to be written in place of an answer, and how long that answer is.
+    instead: Option<(Bytes, usize)>,
 }
 
 /// How a wait for bytes ended.
@@ -50,8 +55,30 @@ pub(super) enum Arrival {
 }
 
 impl Patient {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream: BufWriter::with_capacity(WRITE_BYTES, stream), arrived: Bytes::new() }
+    pub(super) fn new(stream: Stream, connection: Arc<Connection>) -> Self {
+        let stream = BufWriter::with_capacity(WRITE_BYTES, stream);
+        Self { stream, connection, arrived: Bytes::new(), instead: None }
+    }
+
+    /// Writes what stands in for an answer of `length` bytes; then all of that answer counts as written.
+    fn poll_instead(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut answer: Bytes,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        while !answer.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &answer) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => answer.advance(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.instead = Some((answer, length));
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(length))
     }
 
     /// Waits for the next bytes.
@@ -98,12 +125,28 @@ impl AsyncRead for Patient {
     }
 }
 
+/// `answer` without the line in which pingora names itself, if it has that line: pingora answers what it cannot read by
+/// itself, before any of our phases.
+fn nameless(answer: &[u8]) -> Option<Bytes> {
+    const NAME: &[u8] = b"\r\nServer: Pingora\r\n";
+    let start = answer.windows(NAME.len()).position(|window| window == NAME)?;
+    Some(Bytes::from([&answer[..start], &answer[start + NAME.len() - 2..]].concat()))
+}
+
 impl AsyncWrite for Patient {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some((answer, length)) = self.instead.take() {
+            return self.poll_instead(cx, answer, length);
+        }
+        if self.connection.awaits_header()
+            && let Some(answer) = nameless(bytes)
+        {
+            return self.poll_instead(cx, answer, bytes.len());
+        }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -120,6 +163,10 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.awaits_header() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |slice| slice));
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
@@ -201,7 +248,8 @@ mod tests {
     #[tokio::test]
     async fn what_arrived_during_the_wait_is_read_first_and_once() {
         let (near, mut far) = tokio::io::duplex(64);
-        let mut stream = Patient::new(Box::new(near));
+        let mut stream =
+            Patient::new(Box::new(near), Arc::new(Connection::new(tokio::time::Instant::now())));
         far.write_all(b"first").await.unwrap();
         assert_eq!(stream.arrival().await, Arrival::Bytes);
         far.write_all(b" second").await.unwrap();

@@ -73,6 +73,15 @@ fn bytes_that_are_not_text_are_replaced_and_the_rest_kept() {
 }
 
 #[test]
+fn long_text_is_cut() {
+    let long = "é".repeat(40_000);
+    let line = RequestLine { user_agent: Some(long.as_str().into()), ..line() };
+    let shown = parsed(&line)["user_agent"].as_str().unwrap().len();
+    assert!((MAX_TEXT_BYTES..MAX_TEXT_BYTES + 8).contains(&shown), "{shown}");
+    assert!(written(&line).len() < 2 * MAX_TEXT_BYTES);
+}
+
+#[test]
 fn what_is_unknown_is_left_out() {
     let line = RequestLine { subject: None, status: None, route: None, ..line() };
     let text = written(&line);

@@ -1,0 +1,160 @@
+//! A client that sends exact bytes and shows what comes back: for requests that no HTTP library would send.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::process::PATIENCE;
+
+/// A request in the making. Its host is `app.test` unless told otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    line: String,
+    host: String,
+    fields: Vec<(String, String)>,
+}
+
+/// `GET target`.
+pub(crate) fn get(target: &str) -> Request {
+    request("GET", target)
+}
+
+/// `method target`.
+pub(crate) fn request(method: &str, target: &str) -> Request {
+    let line = format!("{method} {target} HTTP/1.1");
+    Request { line, host: "app.test".to_owned(), fields: Vec::new() }
+}
+
+impl Request {
+    pub(crate) fn host(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn cookie(self, token: &str) -> Self {
+        self.header("Cookie", &format!("sso={token}"))
+    }
+
+    /// As browsers navigate.
+    pub(crate) fn navigation(self) -> Self {
+        self.header("Accept", "text/html,*/*;q=0.8").header("Sec-Fetch-Mode", "navigate")
+    }
+
+    /// With the header fields of a WebSocket handshake.
+    pub(crate) fn websocket(self) -> Self {
+        self.header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
+    /// The bytes on the wire.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let fields: String =
+            self.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        format!("{}\r\nHost: {}\r\n{fields}\r\n", self.line, self.host).into_bytes()
+    }
+
+    /// The answer to it on a connection of its own.
+    pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
+        ask(to, &self.bytes()).await
+    }
+}
+
+/// An answer as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The values of the field called `name`.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .collect()
+    }
+
+    /// The only value of the field called `name`.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        match self.values(name).as_slice() {
+            [] => None,
+            [value] => Some(value),
+            several => panic!("expected one {name}, found {several:?}"),
+        }
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// The answer to `bytes` on a connection of their own.
+pub(crate) async fn ask(to: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut connection = Connection::open(to).await;
+    connection.send(bytes).await;
+    let answer = connection.answer().await;
+    answer.unwrap_or_else(|| panic!("no answer to {}", String::from_utf8_lossy(bytes)))
+}
+
+/// A connection to sidegate.
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
+        Self { stream: BufReader::new(TcpStream::connect(to).await.unwrap()) }
+    }
+
+    /// Sends `bytes`, as far as the other side takes them.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        // Whoever refuses a request may close before all of it is sent.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next answer; none if the connection ends before.
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
+        timeout(PATIENCE, self.read()).await.expect("an answer within the test's patience")
+    }
+
+    /// What is still sent until the other side closes.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let read = self.stream.read_to_end(&mut bytes);
+        // A reset is an end, too.
+        let _ = timeout(PATIENCE, read).await.expect("an end within the test's patience");
+        bytes
+    }
+
+    async fn read(&mut self) -> Option<Answer> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.stream.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("not an answer: {head}"));
+        let answer = Answer { status, head, body: String::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await.ok()?;
+        Some(Answer { body: String::from_utf8_lossy(&body).into_owned(), ..answer })
+    }
+}
