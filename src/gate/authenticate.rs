@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::base::time::Timestamp;
 use crate::gate::caller::{Caller, Verified};
 use crate::gate::credential::Credential;
@@ -45,42 +47,64 @@ pub(super) fn authenticate(
     verify(policy, credential, facts, now)
 }
 
+/// Asks each provider of the token's issuer in turn: one issuer may be configured once for each audience.
 fn verify(
     policy: &Policy,
     credential: &Credential<'_>,
     facts: &Facts<'_>,
     now: Timestamp,
 ) -> Result<Arc<Caller>, Failure> {
-    let jwt =
-        Jwt::parse(credential.token(), policy.max_token_bytes).map_err(|error| reason(&error))?;
-    let (id, provider) = issuer(policy, credential, &jwt).ok_or(Reason::TokenIssuer)?;
+    let jwt = parse(policy, credential)?;
+    let candidates = issuers(policy, credential, &jwt);
+    let mut failure = Failure::Rejected(Reason::TokenIssuer);
+    let mut parsed = Some(jwt);
+    for provider in candidates {
+        let jwt = parsed.take().map_or_else(|| parse(policy, credential), Ok)?;
+        match identify(jwt, provider, facts, now) {
+            Ok((identity, keys)) => {
+                let known = (provider.0, keys);
+                return Ok(Arc::new(caller(policy, credential, known, identity, now)));
+            }
+            Err(Failure::Rejected(reason)) => failure = Failure::Rejected(reason),
+            Err(open) => return Err(open),
+        }
+    }
+    Err(failure)
+}
+
+fn parse<'a>(policy: &Policy, credential: &Credential<'a>) -> Result<Jwt<'a>, Failure> {
+    Jwt::parse(credential.token(), policy.max_token_bytes)
+        .map_err(|error| Failure::Rejected(reason(&error)))
+}
+
+/// Whom `jwt` names by the rules and keys of one provider.
+fn identify<'f>(
+    jwt: Jwt<'_>,
+    (id, provider): (ProviderId, &Provider),
+    facts: &'f Facts<'_>,
+    now: Timestamp,
+) -> Result<(Identity, &'f Arc<KeySet>), Failure> {
     let kid = jwt.header().kid.clone();
-    let ask = |why| ask(facts, KeyQuestion { provider: id, kid: kid.clone(), why });
+    let ask = |why| ask(facts, KeyQuestion { provider: id, kid, why });
     let Some(keys) = facts.keys(id) else {
-        return Err(
-            ask(KeyDoubt::NotLoaded).unwrap_or(Failure::Unavailable(Reason::KeysUnavailable))
-        );
+        let unavailable = Failure::Unavailable(Reason::KeysUnavailable);
+        return Err(ask(KeyDoubt::NotLoaded).unwrap_or(unavailable));
     };
-    match jwt.verify(keys, &provider.rules, now) {
-        Ok(token) => {
-            let expires = token.expires();
-            let identity = Identity::new(
-                Arc::clone(&provider.issuer),
-                token.into_claims(),
-                &provider.claims,
-                expires,
-            )
-            .map_err(|_| Reason::NoIdentity)?;
-            Ok(Arc::new(caller(policy, credential, (id, keys), identity, now)))
-        }
-        Err(error) => {
-            let doubt = match error {
-                TokenError::UnknownKey => Some(KeyDoubt::UnknownKid),
-                TokenError::BadSignature => Some(KeyDoubt::BadSignature),
-                _ => None,
-            };
-            Err(doubt.and_then(ask).unwrap_or_else(|| Failure::Rejected(reason(&error))))
-        }
+    let token = jwt.verify(keys, &provider.rules, now).map_err(|error| {
+        doubt(&error).and_then(ask).unwrap_or_else(|| Failure::Rejected(reason(&error)))
+    })?;
+    let (issuer, expires) = (Arc::clone(&provider.issuer), token.expires());
+    let identity = Identity::new(issuer, token.into_claims(), &provider.claims, expires)
+        .map_err(|_| Reason::NoIdentity)?;
+    Ok((identity, keys))
+}
+
+/// Whether newer keys could make a difference, and which.
+const fn doubt(error: &TokenError) -> Option<KeyDoubt> {
+    match error {
+        TokenError::UnknownKey => Some(KeyDoubt::UnknownKid),
+        TokenError::BadSignature => Some(KeyDoubt::BadSignature),
+        _ => None,
     }
 }
 
@@ -98,16 +122,18 @@ fn caller(
     Caller::new(verified, usize::from(policy.plans))
 }
 
-/// The provider whose issuer is the token's `iss`, octet for octet, among those that count here.
-fn issuer<'p>(
+/// The providers whose issuer is the token's `iss`, octet for octet, among those that count here.
+fn issuers<'p>(
     policy: &'p Policy,
     credential: &Credential<'_>,
     jwt: &Jwt<'_>,
-) -> Option<(ProviderId, &'p Provider)> {
-    let named = jwt.issuer()?;
-    let candidates =
-        credential.providers().iter().filter_map(|id| Some((*id, policy.provider(*id)?)));
-    candidates.into_iter().find(|(_, provider)| &*provider.issuer == named)
+) -> SmallVec<[(ProviderId, &'p Provider); 2]> {
+    let named = jwt.issuer();
+    let counted = credential.providers().iter();
+    counted
+        .filter_map(|id| Some((*id, policy.provider(*id)?)))
+        .filter(|(_, provider)| named == Some(&*provider.issuer))
+        .collect()
 }
 
 /// The question, unless it was asked already: asking again would not help.

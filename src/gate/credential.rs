@@ -85,6 +85,8 @@ pub(super) struct Offer<'a> {
     pub(super) credentials: SmallVec<[Credential<'a>; 2]>,
     /// Whether the client chose to send it, so that nothing else may take its place.
     pub(super) explicit: bool,
+    /// Why a cookie is not among the credentials although it was sent.
+    pub(super) unreadable: Option<Reason>,
 }
 
 /// Reads what `request` offers to `route`.
@@ -117,7 +119,8 @@ fn explicit<'a>(
         return Err(Reason::CredentialNotAccepted);
     }
     let credential = Credential { kind, token, providers };
-    Ok(Offer { credentials: SmallVec::from_iter([credential]), explicit: true })
+    let credentials = SmallVec::from_iter([credential]);
+    Ok(Offer { credentials, explicit: true, unreadable: None })
 }
 
 /// The bearer token, if there is an `Authorization` field. Any other scheme is a credential too, one we cannot judge.
@@ -184,8 +187,10 @@ fn cookies<'a>(
     for id in &route.providers {
         let Some(provider) = policy.provider(*id) else { continue };
         for name in &provider.cookies {
-            if let Some(token) = cookie(request, name)? {
-                offer_cookie(&mut offer, token, *id);
+            match cookie(request, name)?.map(std::str::from_utf8) {
+                Some(Ok(token)) => offer_cookie(&mut offer, token, *id),
+                Some(Err(_)) => offer.unreadable = Some(Reason::MalformedCredential),
+                None => {}
             }
         }
     }
@@ -204,7 +209,7 @@ fn offer_cookie<'a>(offer: &mut Offer<'a>, token: &'a str, provider: ProviderId)
 
 /// The value of the cookie `name` in all `Cookie` fields. Two of the same name are refused: a sibling domain can set one
 /// beside ours, and browsers do not say which is which.
-fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a str>, Reason> {
+fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a [u8]>, Reason> {
     let mut found = None;
     for field in request.headers.get_all(header::COOKIE) {
         for value in CookieValues::new(field.as_bytes(), name.as_bytes()) {
@@ -213,10 +218,7 @@ fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a str>, 
             }
         }
     }
-    let Some(value) = found.filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    std::str::from_utf8(value).map(Some).map_err(|_| Reason::MalformedCredential)
+    Ok(found.filter(|value| !value.is_empty()))
 }
 
 /// Walks a `Cookie` field for one name: exact octets, no unquoting, no case folding

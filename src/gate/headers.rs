@@ -27,7 +27,7 @@ pub enum HeaderSource {
     Claim(ClaimPath),
     /// The authentication context class, `acr`.
     ContextClass,
-    /// The mail address.
+    /// The mail address, unless the provider says that it is not verified.
     Email,
     /// When the proof ends: seconds since the epoch.
     Expires,
@@ -89,7 +89,7 @@ impl HeaderSource {
             Self::AuthenticatedAt => time(identity.authenticated_at().map(|t| t.as_secs())),
             Self::Claim(path) => path.find(identity.claims()).map(claim).unwrap_or_default(),
             Self::ContextClass => one(identity.context_class()),
-            Self::Email => one(identity.email()),
+            Self::Email => one(identity.trusted_email()),
             Self::Expires => identity.expires().to_string(),
             Self::Groups => join(identity.groups(), ","),
             Self::Issuer => one(Some(identity.issuer())),

@@ -134,12 +134,17 @@ impl ManagedNames {
             MethodRules::None => &[][..],
             MethodRules::Some => METHOD_OVERRIDES,
         };
-        let mut names = Self { folded: HashSet::default(), lengths: 0 };
-        let built_in = BUILT_IN.iter().chain(overrides).copied();
-        built_in
-            .chain(more.into_iter().map(HeaderName::as_str))
-            .for_each(|name| names.insert(name));
+        let mut names = Self::of(BUILT_IN);
+        let more = more.into_iter().map(HeaderName::as_str);
+        overrides.iter().copied().chain(more).for_each(|name| names.insert(name));
         names
+    }
+
+    /// Just `names`.
+    pub fn of(names: &[&str]) -> Self {
+        let mut set = Self { folded: HashSet::default(), lengths: 0 };
+        names.iter().for_each(|name| set.insert(name));
+        set
     }
 
     fn insert(&mut self, name: &str) {
@@ -178,11 +183,9 @@ pub enum MethodRules {
     Some,
 }
 
+/// Some servers turn only `-` into `_` for CGI, PHP `.` too, lighttpd and older Apaches whatever is no letter or digit.
 const fn fold(b: u8) -> u8 {
-    match b {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
-    }
+    if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]
@@ -207,6 +210,8 @@ mod tests {
             "X-Auth_Request-User",
             "X.Auth.Request.User",
             "x-auth.request_user",
+            "X~Auth!Request+User",
+            "x'auth|request*user",
             "X-Dept",
             "X_DEPT",
             &"x.long_".repeat(20),

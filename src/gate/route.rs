@@ -47,6 +47,14 @@ pub enum PathPatternError {
         "`{0}` can be read in several ways: write it without `//`, `/./`, `/../`, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX"
     )]
     Ambiguous(String),
+    /// Each of the regular expressions compiles, all of one host together do not.
+    #[error("the {count} regular expressions of one host do not compile together: {why}")]
+    TooLarge {
+        /// How many there are.
+        count: usize,
+        /// The compiler's words.
+        why: String,
+    },
 }
 
 impl PathPattern {
@@ -189,11 +197,17 @@ impl HostRoutes {
     }
 
     /// Longer patterns first, so that the first that matches is the most specific.
-    fn seal(&mut self) {
+    fn seal(&mut self) -> Result<(), PathPatternError> {
         self.patterns.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         let patterns: Vec<&str> =
             self.patterns.iter().map(|(pattern, _)| pattern.as_str()).collect();
-        self.set = if patterns.is_empty() { None } else { compile(&patterns).ok() };
+        if !patterns.is_empty() {
+            let count = patterns.len();
+            let set =
+                compile(&patterns).map_err(|why| PathPatternError::TooLarge { count, why })?;
+            self.set = Some(set);
+        }
+        Ok(())
     }
 
     fn find(&self, path: &[u8], method: &Method) -> Option<RouteId> {
@@ -266,10 +280,15 @@ impl RouteTable {
     }
 
     /// Makes the table ready for look-ups. Called once, when all routes are in.
-    pub fn seal(&mut self) {
-        let hosts =
+    ///
+    /// # Errors
+    ///
+    /// [`PathPatternError::TooLarge`]; the table must not be used then: its patterns would match nothing, and requests
+    /// would fall to wider routes.
+    pub fn seal(&mut self) -> Result<(), PathPatternError> {
+        let mut hosts =
             self.exact.values_mut().chain(self.wildcard.values_mut()).chain(self.any.as_mut());
-        hosts.for_each(HostRoutes::seal);
+        hosts.try_for_each(HostRoutes::seal)
     }
 
     /// The best route for a request; `host` in lower case without port.
@@ -306,7 +325,7 @@ mod tests {
             let paths: Vec<_> = paths.iter().map(|p| PathPattern::parse(p).unwrap()).collect();
             table.insert(RouteId(u32::try_from(index).unwrap()), &hosts, &paths, methods).unwrap();
         }
-        table.seal();
+        table.seal().unwrap();
         table
     }
 
@@ -403,6 +422,16 @@ mod tests {
             table.insert(RouteId(3), &[], &path, &[Method::GET]),
             Err(Conflict(RouteId(1), RouteId(3)))
         );
+    }
+
+    #[test]
+    fn patterns_that_are_too_large_together_are_an_error_and_not_forgotten() {
+        let mut table = RouteTable::default();
+        for index in 0..40_u32 {
+            let path = PathPattern::parse(&format!("~ /{index}/(a{{900}}){{60}}")).unwrap();
+            table.insert(RouteId(index), &[], &[path], &[]).unwrap();
+        }
+        assert!(matches!(table.seal(), Err(PathPatternError::TooLarge { count: 40, .. })));
     }
 
     #[test]

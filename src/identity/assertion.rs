@@ -36,7 +36,7 @@ pub fn claims(
     put("iat", json!(now.as_secs()));
     put("nbf", json!(now.as_secs()));
     put("exp", json!(expires.as_secs()));
-    identity.email().into_iter().for_each(|email| put("email", json!(email)));
+    identity.trusted_email().into_iter().for_each(|email| put("email", json!(email)));
     identity.name().into_iter().for_each(|name| put("name", json!(name)));
     identity.context_class().into_iter().for_each(|acr| put("acr", json!(acr)));
     identity.authenticated_at().into_iter().for_each(|at| put("auth_time", json!(at.as_secs())));

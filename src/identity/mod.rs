@@ -82,9 +82,12 @@ impl Identity {
 
     /// The mail address, unless the provider says that it is not verified.
     pub fn trusted_email(&self) -> Option<&str> {
-        let denied = matches!(self.claims.get("email_verified"), Some(Value::Bool(false)))
-            || self.claims.text("email_verified").is_some_and(|text| text != "true");
-        if denied { None } else { self.email() }
+        let trusted = match self.claims.get("email_verified") {
+            None | Some(Value::Null | Value::Bool(true)) => true,
+            Some(Value::String(text)) => text == "true",
+            Some(_) => false,
+        };
+        if trusted { self.email() } else { None }
     }
 
     /// The full name.
