@@ -1,0 +1,258 @@
+//! CPU for one proxied request, ours beside the others', in interleaved rounds.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::load::{self, Credential, Sample};
+use crate::options::Options;
+use crate::peers::{self, Sidegate, World};
+use crate::process::{Output, Server, installed, pause};
+use crate::report::{self, Verdict};
+
+const NGINX: &str = "nginx, plain proxy";
+const HAPROXY: &str = "HAProxy, plain proxy";
+const BARE: &str = "bare pingora";
+const PUBLIC: &str = "sidegate, public route";
+const BEARER: &str = "sidegate, bearer remembered";
+const COOKIE: &str = "sidegate, cookie remembered";
+const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
+const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
+const FIRST_SIGHT: &str = "sidegate, RS256 at first sight";
+const HAPROXY_JWT: &str = "HAProxy, jwt_verify RS256";
+
+/// So small that no token is still remembered when it comes round again.
+const NO_CACHE: &str = "1KiB";
+
+/// One row of the table.
+struct Case {
+    name: &'static str,
+    /// The program it needs, if it is not ours.
+    foreign: Option<&'static str>,
+    start: fn(&World) -> Result<Server>,
+    path: &'static str,
+    credential: Credential,
+}
+
+/// A case whose server runs.
+struct Contender {
+    name: &'static str,
+    path: &'static str,
+    carry: Vec<String>,
+    server: Server,
+    samples: Vec<Sample>,
+}
+
+const CASES: [Case; 10] = [
+    Case {
+        name: NGINX,
+        foreign: Some("nginx"),
+        start: peers::nginx_plain,
+        path: "/",
+        credential: Credential::Bearer,
+    },
+    Case {
+        name: HAPROXY,
+        foreign: Some("haproxy"),
+        start: peers::haproxy_plain,
+        path: "/",
+        credential: Credential::Bearer,
+    },
+    Case {
+        name: BARE,
+        foreign: None,
+        start: peers::bare_pingora,
+        path: "/",
+        credential: Credential::Bearer,
+    },
+    Case {
+        name: PUBLIC,
+        foreign: None,
+        start: public,
+        path: "/public/page",
+        credential: Credential::Bearer,
+    },
+    Case { name: BEARER, foreign: None, start: bearer, path: "/", credential: Credential::Bearer },
+    Case { name: COOKIE, foreign: None, start: cookie, path: "/", credential: Credential::Cookie },
+    Case {
+        name: LOG_NULL,
+        foreign: None,
+        start: log_null,
+        path: "/",
+        credential: Credential::Bearer,
+    },
+    Case {
+        name: LOG_PIPE,
+        foreign: None,
+        start: log_pipe,
+        path: "/",
+        credential: Credential::Bearer,
+    },
+    Case {
+        name: FIRST_SIGHT,
+        foreign: None,
+        start: first_sight,
+        path: "/",
+        credential: Credential::Distinct,
+    },
+    Case {
+        name: HAPROXY_JWT,
+        foreign: Some("haproxy"),
+        start: peers::haproxy_jwt,
+        path: "/",
+        credential: Credential::Distinct,
+    },
+];
+
+fn public(world: &World) -> Result<Server> {
+    peers::sidegate(world, "public", &Sidegate::usual(world))
+}
+
+fn bearer(world: &World) -> Result<Server> {
+    peers::sidegate(world, "bearer", &Sidegate::usual(world))
+}
+
+fn cookie(world: &World) -> Result<Server> {
+    peers::sidegate(world, "cookie", &Sidegate::usual(world))
+}
+
+fn log_null(world: &World) -> Result<Server> {
+    peers::sidegate(world, "log-null", &Sidegate { requests: "all", ..Sidegate::usual(world) })
+}
+
+fn log_pipe(world: &World) -> Result<Server> {
+    let wish = Sidegate { requests: "all", output: Output::Piped, ..Sidegate::usual(world) };
+    peers::sidegate(world, "log-pipe", &wish)
+}
+
+fn first_sight(world: &World) -> Result<Server> {
+    peers::sidegate(
+        world,
+        "first-sight",
+        &Sidegate { cache: Some(NO_CACHE), ..Sidegate::usual(world) },
+    )
+}
+
+/// Measures all cases that are wanted; whether all answers were 2xx.
+pub(crate) fn run(world: &World, options: &Options) -> Result<bool> {
+    let mut contenders = Vec::new();
+    for case in CASES.iter().filter(|case| options.wants(case.name)) {
+        contenders.extend(enter(world, case)?);
+    }
+    if contenders.is_empty() {
+        return Ok(true);
+    }
+    for round in 0..options.rounds {
+        report::say(&format!("round {} of {}", round + 1, options.rounds));
+        for contender in &mut contenders {
+            let sample = load::measure(
+                &contender.server,
+                contender.path,
+                &contender.carry,
+                options.seconds,
+            )?;
+            contender.samples.push(sample);
+        }
+    }
+    Ok(print(&contenders))
+}
+
+/// Starts and warms up a case; nothing if it is someone else's server that is missing or does not start here.
+fn enter(world: &World, case: &Case) -> Result<Option<Contender>> {
+    if let Some(program) = case.foreign.filter(|program| !installed(program)) {
+        report::say(&format!("skipped: {} ({program} is not installed)", case.name));
+        return Ok(None);
+    }
+    let server = match (case.start)(world) {
+        Err(error) if case.foreign.is_some() => {
+            report::say(&format!("skipped: {} ({error:#})", case.name));
+            return Ok(None);
+        }
+        started => started.with_context(|| format!("{} does not start", case.name))?,
+    };
+    let carry = load::arguments(&world.workspace, &world.material, case.credential)?;
+    pause(Duration::from_millis(200));
+    load::measure(&server, case.path, &carry, 1)?;
+    Ok(Some(Contender { name: case.name, path: case.path, carry, server, samples: Vec::new() }))
+}
+
+/// Prints the table and the bars; whether all answers were 2xx.
+fn print(contenders: &[Contender]) -> bool {
+    let middle = |name: &str| {
+        let contender = contenders.iter().find(|contender| contender.name == name)?;
+        Some(contender.middle()?.cpu_micros)
+    };
+    report::title("CPU for one proxied request (median of the rounds)");
+    report::say(&format!(
+        "{:<36} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8}  {}",
+        "case",
+        "CPU µs",
+        "× bare",
+        "× nginx",
+        "requests/s",
+        "p50 µs",
+        "p99 µs",
+        "RSS MiB",
+        "all rounds, µs"
+    ));
+    for contender in contenders {
+        contender.print(middle(BARE), middle(NGINX));
+    }
+    report::title("Bars");
+    let cost = |name, other| Some(middle(name)? / middle(other)?);
+    bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
+    bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
+    bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
+    bar(
+        "the same with the request log on, at most 1.15 × bare pingora",
+        cost(LOG_PIPE, BARE),
+        1.15,
+    );
+    bar(
+        "RS256 at first sight, at most 1.0 × HAProxy jwt_verify",
+        cost(FIRST_SIGHT, HAPROXY_JWT),
+        1.0,
+    );
+    let failed: u64 = contenders
+        .iter()
+        .flat_map(|contender| &contender.samples)
+        .map(|sample| sample.failed)
+        .sum();
+    failed == 0
+}
+
+fn bar(promise: &str, ratio: Option<f64>, allowed: f64) {
+    if let Some(ratio) = ratio {
+        report::bar(promise, &format!("{ratio:.2}"), Verdict::at_most(ratio, allowed));
+    }
+}
+
+impl Contender {
+    /// The round that cost the middle amount of CPU.
+    fn middle(&self) -> Option<Sample> {
+        report::median(&self.samples, |sample| sample.cpu_micros)
+    }
+
+    fn print(&self, bare: Option<f64>, nginx: Option<f64>) {
+        let Some(middle) = self.middle() else { return };
+        let ratio = |other: Option<f64>| {
+            other.map_or("–".into(), |other| format!("{:.2}", middle.cpu_micros / other))
+        };
+        let all: Vec<String> =
+            self.samples.iter().map(|sample| format!("{:.1}", sample.cpu_micros)).collect();
+        let failed: u64 = self.samples.iter().map(|sample| sample.failed).sum();
+        let failed = if failed == 0 { String::new() } else { format!("  {failed} FAILED") };
+        report::say(&format!(
+            "{:<36} {:>8.1} {:>8} {:>8} {:>10.0} {:>9} {:>9} {:>8.1}  {}{failed}",
+            self.name,
+            middle.cpu_micros,
+            ratio(bare),
+            ratio(nginx),
+            middle.rate,
+            middle.p50.as_micros(),
+            middle.p99.as_micros(),
+            report::mib(middle.resident),
+            all.join(" ")
+        ));
+    }
+}

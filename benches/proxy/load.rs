@@ -1,0 +1,152 @@
+//! Load from wrk: 32 connections from one thread on the other core.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::material::Material;
+use crate::process::{OTHER_CORE, Server, pinned};
+use crate::workspace::Workspace;
+
+const CONNECTIONS: &str = "-c32";
+
+/// What the requests of a case carry.
+#[derive(Clone, Copy)]
+pub(crate) enum Credential {
+    /// One token, in `Authorization`.
+    Bearer,
+    /// One token, in the cookie `sso`.
+    Cookie,
+    /// Another of many tokens in each request, in `Authorization`.
+    Distinct,
+}
+
+/// What a server did in one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// CPU of the server for one request, in microseconds.
+    pub(crate) cpu_micros: f64,
+    /// Requests per second.
+    pub(crate) rate: f64,
+    /// Median latency.
+    pub(crate) p50: Duration,
+    /// 99th percentile of latency.
+    pub(crate) p99: Duration,
+    /// Resident memory after the round, in bytes.
+    pub(crate) resident: u64,
+    /// Answers other than 2xx and 3xx, and broken connections.
+    pub(crate) failed: u64,
+}
+
+/// Loads `server` at `path` for `seconds`.
+pub(crate) fn measure(
+    server: &Server,
+    path: &str,
+    carry: &[String],
+    seconds: u64,
+) -> Result<Sample> {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", CONNECTIONS, "--latency", &format!("-d{seconds}s")]);
+    command.args(carry).arg(format!("http://{}{path}", server.address));
+    let before = server.cpu()?;
+    let output = pinned(&command, OTHER_CORE).output().context("wrk could not be started")?;
+    let spent = server.cpu()? - before;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("wrk failed: {}{}", text, String::from_utf8_lossy(&output.stderr));
+    }
+    let said = parse(&text).with_context(|| format!("wrk said something unknown: {text}"))?;
+    Ok(Sample {
+        cpu_micros: spent.as_secs_f64() * 1e6 / said.requests,
+        rate: said.rate,
+        p50: said.p50,
+        p99: said.p99,
+        resident: server.resident()?,
+        failed: said.failed,
+    })
+}
+
+/// The arguments of wrk that make it carry `credential`.
+pub(crate) fn arguments(
+    workspace: &Workspace,
+    material: &Material,
+    credential: Credential,
+) -> Result<Vec<String>> {
+    Ok(match credential {
+        Credential::Bearer => {
+            vec!["-H".into(), format!("Authorization: Bearer {}", material.token)]
+        }
+        Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
+        Credential::Distinct => {
+            let script = workspace.write("distinct.lua", &script(&material.tokens))?;
+            vec!["-s".into(), script.display().to_string()]
+        }
+    })
+}
+
+/// The requests are written out once: Lua has enough to do with choosing among them.
+fn script(tokens: &Path) -> String {
+    format!(
+        r#"local requests = {{}}
+local next_one = 0
+function init(args)
+  for token in io.lines("{}") do
+    requests[#requests + 1] = wrk.format("GET", nil, {{ ["Authorization"] = "Bearer " .. token }})
+  end
+end
+function request()
+  next_one = next_one % #requests + 1
+  return requests[next_one]
+end
+"#,
+        tokens.display()
+    )
+}
+
+struct Said {
+    requests: f64,
+    rate: f64,
+    p50: Duration,
+    p99: Duration,
+    failed: u64,
+}
+
+fn parse(text: &str) -> Option<Said> {
+    let mut said =
+        Said { requests: 0.0, rate: 0.0, p50: Duration::ZERO, p99: Duration::ZERO, failed: 0 };
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["50%", time] => said.p50 = latency(time)?,
+            ["99%", time] => said.p99 = latency(time)?,
+            [requests, "requests", "in", ..] => said.requests = requests.parse().ok()?,
+            ["Requests/sec:", rate] => said.rate = rate.parse().ok()?,
+            ["Non-2xx", "or", "3xx", "responses:", count] => {
+                said.failed += count.parse::<u64>().ok()?
+            }
+            ["Socket", "errors:", counts @ ..] => said.failed += socket_errors(counts),
+            _ => {}
+        }
+    }
+    (said.requests > 0.0 && said.p99 > Duration::ZERO).then_some(said)
+}
+
+/// Sums `connect 0, read 0, write 0, timeout 0`.
+fn socket_errors(words: &[&str]) -> u64 {
+    words.iter().filter_map(|word| word.trim_end_matches(',').parse::<u64>().ok()).sum()
+}
+
+/// wrk writes latencies as `317.00us`, `1.20ms` or `1.01s`.
+fn latency(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(split);
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return None,
+    };
+    Some(Duration::from_secs_f64(number.parse::<f64>().ok()? * scale))
+}
