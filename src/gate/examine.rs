@@ -15,7 +15,7 @@ use crate::gate::decision::{
 use crate::gate::facts::Facts;
 use crate::gate::navigation::is_navigation;
 use crate::gate::policy::{Access, Policy, Preflight, Route, Upgrades};
-use crate::gate::readings::readings;
+use crate::gate::readings::every_reading;
 use crate::gate::request::RequestView;
 use crate::gate::route::{Match, RouteId};
 
@@ -106,11 +106,9 @@ enum Found<'a> {
 fn find<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, Reason> {
     let path = request.target.path();
     let first = lookup(policy, request, path.as_bytes());
-    if !request.target.has_one_reading() {
-        let all = readings(path).ok_or(Reason::AmbiguousTarget)?;
-        if all.iter().any(|reading| lookup(policy, request, reading) != first) {
-            return Err(Reason::AmbiguousTarget);
-        }
+    let agrees = |reading: &[u8]| lookup(policy, request, reading) == first;
+    if !request.target.has_one_reading() && !every_reading(path, agrees) {
+        return Err(Reason::AmbiguousTarget);
     }
     match first {
         Place::Own => Ok(Found::Own),
@@ -233,7 +231,8 @@ impl Inquiry<'_> {
 
     /// Nobody could be identified; `failure` says why, if something was offered.
     fn turn_away(&self, failure: Option<Reason>) -> Decision {
-        let guest = self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
+        let guest =
+            self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
         if guest {
             return Decision::Allow(Permit::anonymous(self.route_id, Arc::clone(self.route)));
         }

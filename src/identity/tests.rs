@@ -60,9 +60,15 @@ fn without_a_user_there_is_no_identity() {
 
 #[test]
 fn a_mail_address_that_is_not_verified_is_not_trusted() {
-    for (verified, trusted) in
-        [(json!(false), false), (json!("false"), false), (json!(0), false), (json!([]), false), (json!(true), true), (json!("true"), true), (json!(null), true)]
-    {
+    for (verified, trusted) in [
+        (json!(false), false),
+        (json!("false"), false),
+        (json!(0), false),
+        (json!([]), false),
+        (json!(true), true),
+        (json!("true"), true),
+        (json!(null), true),
+    ] {
         let found = identity(
             json!({"sub": "u", "email": "a@x.test", "email_verified": verified}),
             &ClaimMap::default(),
