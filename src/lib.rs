@@ -4,6 +4,13 @@
 //! be fetched is fetched (`remote`); what happened is told (`telemetry`). ARCHITECTURE.md has the map and the layering rule.
 
 pub mod base;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod gate;
 pub mod identity;
+pub mod remote;
+pub mod serve;
+pub mod telemetry;
 pub mod token;

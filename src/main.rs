@@ -1,1 +1,10 @@
-fn main() {}
+//! The `sidegate` program: reads the command line and does what it says.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    sidegate::cli::main()
+}

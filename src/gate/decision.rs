@@ -8,7 +8,6 @@ use crate::gate::caller::{Caller, Fields};
 use crate::gate::credential::CredentialKind;
 use crate::gate::facts::KeyQuestion;
 use crate::gate::policy::Route;
-use crate::gate::route::RouteId;
 
 /// A decision, or the one fact that is still missing for it.
 #[derive(Debug)]
@@ -117,7 +116,6 @@ pub struct PreflightAnswer {
 /// upstream.
 #[derive(Debug)]
 pub struct Permit {
-    route_id: RouteId,
     route: Arc<Route>,
     caller: Option<Passed>,
     fields: Option<Fields>,
@@ -130,22 +128,17 @@ struct Passed {
 }
 
 impl Permit {
-    pub(super) const fn anonymous(route_id: RouteId, route: Arc<Route>) -> Self {
-        Self { route_id, route, caller: None, fields: None }
+    pub(super) const fn anonymous(route: Arc<Route>) -> Self {
+        Self { route, caller: None, fields: None }
     }
 
     pub(super) fn identified(
-        (route_id, route): (RouteId, Arc<Route>),
+        route: Arc<Route>,
         caller: Arc<Caller>,
         kind: CredentialKind,
         fields: Fields,
     ) -> Self {
-        Self { route_id, route, caller: Some(Passed { caller, kind }), fields: Some(fields) }
-    }
-
-    /// The route's id.
-    pub const fn route_id(&self) -> RouteId {
-        self.route_id
+        Self { route, caller: Some(Passed { caller, kind }), fields: Some(fields) }
     }
 
     /// The route that the request may take.

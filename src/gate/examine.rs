@@ -17,14 +17,13 @@ use crate::gate::navigation::is_navigation;
 use crate::gate::policy::{Access, Policy, Preflight, Route, Upgrades};
 use crate::gate::readings::every_reading;
 use crate::gate::request::RequestView;
-use crate::gate::route::{Match, RouteId};
+use crate::gate::route::Match;
 
 /// A request whose route is found and whose credentials are read: what is left is to judge them.
 #[derive(Debug)]
 pub struct Inquiry<'a> {
     policy: &'a Policy,
     request: RequestView<'a>,
-    route_id: RouteId,
     route: &'a Arc<Route>,
     offer: Offer<'a>,
 }
@@ -57,17 +56,16 @@ pub enum Examined<'a> {
 
 /// Finds the route of `request` and reads what it offers.
 pub fn examine<'a>(policy: &'a Policy, request: RequestView<'a>) -> Examined<'a> {
-    let found = match find(policy, &request) {
+    let route = match find(policy, &request) {
         Ok(Found::Own) => return decided(Decision::OwnEndpoint, None),
-        Ok(Found::Route(found)) => found,
+        Ok(Found::Route(route)) => route,
         Err(reason) => return decided(Decision::Refuse(reason), None),
     };
-    let (route_id, route) = found;
-    if let Some(decision) = without_identity(route_id, route, &request) {
+    if let Some(decision) = without_identity(route, &request) {
         return decided(decision, Some(route));
     }
     match extract(policy, route, &request) {
-        Ok(offer) => Examined::Open(Inquiry { policy, request, route_id, route, offer }),
+        Ok(offer) => Examined::Open(Inquiry { policy, request, route, offer }),
         Err(reason) => decided(unusable(reason), Some(route)),
     }
 }
@@ -99,7 +97,7 @@ const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Exami
 
 enum Found<'a> {
     Own,
-    Route((RouteId, &'a Arc<Route>)),
+    Route(&'a Arc<Route>),
 }
 
 /// The one route under which every reading of the target falls.
@@ -114,9 +112,7 @@ fn find<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, 
         Place::Own => Ok(Found::Own),
         Place::Table(Match::NoHost) => Err(Reason::UnknownHost),
         Place::Table(Match::NoPath) => Err(Reason::NoRoute),
-        Place::Table(Match::Route(id)) => {
-            policy.route(id).map(|route| Found::Route((id, route))).ok_or(Reason::NoRoute)
-        }
+        Place::Table(Match::Route(id)) => policy.route(id).map(Found::Route).ok_or(Reason::NoRoute),
     }
 }
 
@@ -134,29 +130,25 @@ fn lookup(policy: &Policy, request: &RequestView<'_>, path: &[u8]) -> Place {
 }
 
 /// Decisions that hold whoever is calling.
-fn without_identity(
-    route_id: RouteId,
-    route: &Arc<Route>,
-    request: &RequestView<'_>,
-) -> Option<Decision> {
+fn without_identity(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
     if request.wants_upgrade() && !may_upgrade(route, request) {
         return Some(Decision::Forbid(Reason::UpgradeNotAllowed.into()));
     }
     if route.access == Access::Public {
-        return Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route))));
+        return Some(Decision::Allow(Permit::anonymous(Arc::clone(route))));
     }
-    if request.is_preflight() { preflight(route_id, route, request) } else { None }
+    if request.is_preflight() { preflight(route, request) } else { None }
 }
 
-/// Only to WebSocket: a connection upgraded to h2c is a tunnel through which requests reach the upstream unjudged.
+/// Only by a handshake that says WebSocket and nothing else.
 fn may_upgrade(route: &Route, request: &RequestView<'_>) -> bool {
     matches!(route.upgrades, Upgrades::WebSocket { .. }) && request.is_websocket_handshake()
 }
 
-fn preflight(route_id: RouteId, route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
+fn preflight(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Decision> {
     match &route.preflight {
         Preflight::Refuse => None,
-        Preflight::Forward => Some(Decision::Allow(Permit::anonymous(route_id, Arc::clone(route)))),
+        Preflight::Forward => Some(Decision::Allow(Permit::anonymous(Arc::clone(route)))),
         Preflight::Answer { origins, methods, headers, max_age, credentials } => {
             let origin = request
                 .text(header::ORIGIN)
@@ -201,12 +193,9 @@ impl Inquiry<'_> {
             return self.forbid(Reason::CrossOriginUpgrade, caller);
         }
         match caller.headers(&self.route.headers).map(Arc::clone) {
-            Ok(fields) => Decision::Allow(Permit::identified(
-                (self.route_id, Arc::clone(self.route)),
-                caller,
-                kind,
-                fields,
-            )),
+            Ok(fields) => {
+                Decision::Allow(Permit::identified(Arc::clone(self.route), caller, kind, fields))
+            }
             Err(_) => self.forbid(Reason::IdentityTooLarge, caller),
         }
     }
@@ -234,7 +223,7 @@ impl Inquiry<'_> {
         let guest =
             self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
         if guest {
-            return Decision::Allow(Permit::anonymous(self.route_id, Arc::clone(self.route)));
+            return Decision::Allow(Permit::anonymous(Arc::clone(self.route)));
         }
         let reason = failure.unwrap_or(Reason::MissingCredential);
         let error = failure.map(|_| BearerError::InvalidToken);

@@ -31,6 +31,11 @@ impl KeyRing {
         Self(states)
     }
 
+    /// How many providers have keys.
+    pub fn loaded(&self) -> usize {
+        self.0.iter().filter(|state| matches!(state, KeyState::Loaded(_))).count()
+    }
+
     /// The keys of `provider`; not loaded for one that the ring does not know.
     pub fn state(&self, provider: ProviderId) -> &KeyState {
         self.0.get(usize::from(provider.0)).unwrap_or(&KeyState::NotLoaded)
@@ -49,7 +54,7 @@ pub struct KeyQuestion {
 }
 
 /// Why the gate asks for keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyDoubt {
     /// The signature does not hold under the key of that name: it may have been replaced.
     BadSignature,

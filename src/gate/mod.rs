@@ -11,6 +11,7 @@ mod decision;
 mod examine;
 mod facts;
 mod headers;
+mod narrate;
 mod navigation;
 mod policy;
 mod propagate;
@@ -28,6 +29,7 @@ pub use decision::{
 pub use examine::{Examined, Inquiry, examine, judge};
 pub use facts::{Facts, KeyAnswer, KeyDoubt, KeyQuestion, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
+pub use narrate::{Told, narrate};
 pub use policy::{
     Access, AssertionSpec, InboundCredential, LoginUrl, LoginUrlError, Policy, Preflight, Provider,
     Route, Upgrades, UpstreamId,

@@ -191,6 +191,8 @@ pub enum Preflight {
 /// One route: who may pass, what goes along, where to.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// Its place among the policy's routes.
+    pub id: RouteId,
     /// Its name in logs, metrics and assertions.
     pub name: Arc<str>,
     /// Who may pass.

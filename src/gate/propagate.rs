@@ -134,12 +134,17 @@ impl ManagedNames {
             MethodRules::None => &[][..],
             MethodRules::Some => METHOD_OVERRIDES,
         };
-        let mut names = Self { folded: HashSet::default(), lengths: 0 };
-        let built_in = BUILT_IN.iter().chain(overrides).copied();
-        built_in
-            .chain(more.into_iter().map(HeaderName::as_str))
-            .for_each(|name| names.insert(name));
+        let mut names = Self::of(BUILT_IN);
+        let more = more.into_iter().map(HeaderName::as_str);
+        overrides.iter().copied().chain(more).for_each(|name| names.insert(name));
         names
+    }
+
+    /// Just `names`.
+    pub fn of(names: &[&str]) -> Self {
+        let mut set = Self { folded: HashSet::default(), lengths: 0 };
+        names.iter().for_each(|name| set.insert(name));
+        set
     }
 
     fn insert(&mut self, name: &str) {

@@ -55,9 +55,13 @@ impl<'a> RequestView<'a> {
         if fields.next().is_some() { None } else { field.to_str().ok() }
     }
 
-    /// Whether the client wants to leave HTTP on this connection.
+    /// Whether the client wants to leave HTTP for WebSocket on this connection
+    /// ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)). Offers of other protocols are never taken up and
+    /// never passed on: such a request is an ordinary one.
     pub fn wants_upgrade(&self) -> bool {
-        self.headers.contains_key(header::UPGRADE)
+        let offers = self.headers.get_all(header::UPGRADE).iter();
+        let mut protocols = offers.flat_map(|offer| offer.as_bytes().split(|b| *b == b','));
+        protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
     }
 
     /// Whether this is a WebSocket handshake and nothing else

@@ -24,8 +24,8 @@ pub(crate) struct Callers {
 }
 
 /// The caller of the last request on a connection: most connections have only one.
-#[derive(Debug, Default)]
-pub(crate) struct Memo(Option<Remembered>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memo(Option<Arc<Remembered>>);
 
 #[derive(Debug)]
 struct Remembered {
@@ -36,24 +36,38 @@ struct Remembered {
 
 impl Memo {
     /// The caller of the last request, if this one offers the same credential under the same policy.
-    pub(crate) fn find(&self, generation: u64, credential: &Credential<'_>) -> Option<&Arc<Caller>> {
+    pub(crate) fn find(
+        &self,
+        generation: u64,
+        credential: &Credential<'_>,
+    ) -> Option<&Arc<Caller>> {
         let known = self.0.as_ref()?;
         let same = known.generation == generation && **known.token == *credential.token();
         same.then_some(&known.caller)
     }
 
     /// Keeps `caller` for the next request on the connection.
-    pub(crate) fn keep(&mut self, generation: u64, credential: &Credential<'_>, caller: &Arc<Caller>) {
+    pub(crate) fn keep(
+        &mut self,
+        generation: u64,
+        credential: &Credential<'_>,
+        caller: &Arc<Caller>,
+    ) {
         let token = Zeroizing::new(Box::from(credential.token()));
-        self.0 = Some(Remembered { generation, token, caller: Arc::clone(caller) });
+        self.0 = Some(Arc::new(Remembered { generation, token, caller: Arc::clone(caller) }));
     }
 }
 
 impl Callers {
     /// Room for about `bytes`.
     pub(crate) fn new(bytes: u64) -> Self {
-        let weigh = |_: &Key, caller: &Arc<Caller>| u32::try_from(caller.weight() + ENTRY_OVERHEAD).unwrap_or(u32::MAX);
-        let cache = Cache::builder().max_capacity(bytes).weigher(weigh).build_with_hasher(RandomState::new());
+        let weigh = |_: &Key, caller: &Arc<Caller>| {
+            u32::try_from(caller.weight() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder()
+            .max_capacity(bytes)
+            .weigher(weigh)
+            .build_with_hasher(RandomState::new());
         Self { cache }
     }
 

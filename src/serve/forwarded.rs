@@ -71,7 +71,12 @@ impl TrustedProxies {
     }
 
     /// Who is behind `peer`, which connected with `scheme` and sent `headers`.
-    pub(crate) fn origin(&self, peer: Option<IpAddr>, scheme: Scheme, headers: &HeaderMap) -> Origin {
+    pub(crate) fn origin(
+        &self,
+        peer: Option<IpAddr>,
+        scheme: Scheme,
+        headers: &HeaderMap,
+    ) -> Origin {
         let peer = peer.map(|address| address.to_canonical());
         let direct = Origin { client: peer, scheme, trusted: false };
         if self.0.is_empty() {
@@ -126,13 +131,40 @@ fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
 }
 
 /// `X-Forwarded-For` for the upstream: what a trusted proxy sent, and the peer behind it.
-pub(crate) fn forwarded_for(peer: Option<IpAddr>, origin: &Origin, headers: &HeaderMap) -> Option<HeaderValue> {
-    let peer = peer.map(|address| address.to_canonical().to_string()).unwrap_or_else(|| "unknown".to_owned());
+pub(crate) fn forwarded_for(
+    peer: Option<IpAddr>,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Option<HeaderValue> {
+    let peer = peer
+        .map(|address| address.to_canonical().to_string())
+        .unwrap_or_else(|| "unknown".to_owned());
     if !origin.trusted {
         return HeaderValue::try_from(peer).ok();
     }
     let before = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
     let items: Vec<&str> = before.chain([peer.as_str()]).collect();
+    HeaderValue::try_from(items.join(", ")).ok()
+}
+
+/// `Forwarded` for the upstream ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)), where a trusted proxy speaks it: what
+/// it sent, and the peer behind it.
+pub(crate) fn forwarded(
+    peer: Option<IpAddr>,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Option<HeaderValue> {
+    if !origin.trusted || !headers.contains_key(&FORWARDED) {
+        return None;
+    }
+    let node = match peer.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+        None => "unknown".to_owned(),
+    };
+    let own = format!("for={node};proto={}", origin.scheme.as_str());
+    let before = headers.get_all(&FORWARDED).iter().filter_map(|line| line.to_str().ok());
+    let items: Vec<&str> = before.chain([own.as_str()]).collect();
     HeaderValue::try_from(items.join(", ")).ok()
 }
 
@@ -155,8 +187,19 @@ mod tests {
 
     #[test]
     fn nobody_is_trusted_by_default() {
-        let found = origin(&[], "10.0.0.1", &[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")]);
-        assert_eq!(found, Origin { client: Some("10.0.0.1".parse().unwrap()), scheme: Scheme::Http, trusted: false });
+        let found = origin(
+            &[],
+            "10.0.0.1",
+            &[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")],
+        );
+        assert_eq!(
+            found,
+            Origin {
+                client: Some("10.0.0.1".parse().unwrap()),
+                scheme: Scheme::Http,
+                trusted: false
+            }
+        );
     }
 
     #[test]
@@ -172,16 +215,28 @@ mod tests {
     #[test]
     fn a_broken_list_ends_at_what_is_known() {
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", "garbage"), "10.0.0.1");
-        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", "1.1.1.1, fe80::1%eth0, 10.0.0.3"), "10.0.0.3");
+        assert_eq!(
+            client(&["10.0.0.0/8"], "10.0.0.1", "1.1.1.1, fe80::1%eth0, 10.0.0.3"),
+            "10.0.0.3"
+        );
     }
 
     #[test]
     fn only_a_trusted_proxy_tells_the_scheme_and_only_once() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "https")]).scheme, Scheme::Https);
-        assert_eq!(origin(&trusted, "9.0.0.1", &[("x-forwarded-proto", "https")]).scheme, Scheme::Http);
+        assert_eq!(
+            origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "https")]).scheme,
+            Scheme::Https
+        );
+        assert_eq!(
+            origin(&trusted, "9.0.0.1", &[("x-forwarded-proto", "https")]).scheme,
+            Scheme::Http
+        );
         let twice = [("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")];
         assert_eq!(origin(&trusted, "10.0.0.1", &twice).scheme, Scheme::Http);
-        assert_eq!(origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "javascript")]).scheme, Scheme::Http);
+        assert_eq!(
+            origin(&trusted, "10.0.0.1", &[("x-forwarded-proto", "javascript")]).scheme,
+            Scheme::Http
+        );
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::time::Timestamp;
-use crate::gate::{self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step};
+use crate::gate::{
+    self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
+};
 use crate::serve::callers::Memo;
 use crate::serve::runtime::Runtime;
 use crate::telemetry::metrics::CacheLookup;
@@ -15,10 +17,22 @@ pub(crate) struct Verdict {
     pub(crate) route: Option<Arc<Route>>,
 }
 
+impl Verdict {
+    /// Refused before any route was found.
+    pub(crate) const fn refused(reason: Reason) -> Self {
+        Self { decision: Decision::Refuse(reason), route: None }
+    }
+}
+
 /// Runs the gate to a decision, fetching each fact it asks for.
 ///
 /// A question asked twice, or one that cannot be answered, closes the gate.
-pub(crate) async fn decide(runtime: &Runtime, request: RequestView<'_>, memo: &mut Memo, now: Timestamp) -> Verdict {
+pub(crate) async fn decide(
+    runtime: &Runtime,
+    request: RequestView<'_>,
+    memo: &mut Memo,
+    now: Timestamp,
+) -> Verdict {
     match gate::examine(&runtime.policy, request) {
         Examined::Decided { decision, route } => Verdict { decision, route: route.cloned() },
         Examined::Open(inquiry) => {
@@ -28,7 +42,12 @@ pub(crate) async fn decide(runtime: &Runtime, request: RequestView<'_>, memo: &m
     }
 }
 
-async fn settle(runtime: &Runtime, inquiry: &Inquiry<'_>, memo: &mut Memo, now: Timestamp) -> Decision {
+async fn settle(
+    runtime: &Runtime,
+    inquiry: &Inquiry<'_>,
+    memo: &mut Memo,
+    now: Timestamp,
+) -> Decision {
     let ring = runtime.keys.ring();
     let mut facts = Facts::new(&ring);
     for credential in inquiry.credentials() {
@@ -46,7 +65,7 @@ async fn settle(runtime: &Runtime, inquiry: &Inquiry<'_>, memo: &mut Memo, now: 
                 return Decision::Unavailable(Reason::Unanswered);
             }
             Step::Missing(question) => {
-                let answer = runtime.keys.answer(question.clone()).await;
+                let answer = runtime.keys.answer(&question).await;
                 facts.learn(question, answer);
             }
         }
@@ -55,16 +74,26 @@ async fn settle(runtime: &Runtime, inquiry: &Inquiry<'_>, memo: &mut Memo, now: 
 
 fn recall(runtime: &Runtime, credential: &Credential<'_>, memo: &Memo) -> Option<Arc<Caller>> {
     if let Some(caller) = memo.find(runtime.policy.generation, credential) {
-        runtime.metrics.cache_lookup(CacheLookup::Memo);
+        runtime.metrics.cache_looked_up(CacheLookup::Memo);
         return Some(Arc::clone(caller));
     }
     let found = runtime.callers.find(credential);
-    runtime.metrics.cache_lookup(if found.is_some() { CacheLookup::Hit } else { CacheLookup::Miss });
+    runtime.metrics.cache_looked_up(if found.is_some() {
+        CacheLookup::Hit
+    } else {
+        CacheLookup::Miss
+    });
     found
 }
 
 /// Remembers the caller that was found, on this connection and on all others.
-fn learn(runtime: &Runtime, inquiry: &Inquiry<'_>, facts: &Facts<'_>, found: (usize, &Arc<Caller>), memo: &mut Memo) {
+fn learn(
+    runtime: &Runtime,
+    inquiry: &Inquiry<'_>,
+    facts: &Facts<'_>,
+    found: (usize, &Arc<Caller>),
+    memo: &mut Memo,
+) {
     let (index, caller) = found;
     let Some(credential) = inquiry.credentials().get(index) else {
         return;

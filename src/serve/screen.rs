@@ -7,8 +7,16 @@ use crate::gate::Reason;
 use crate::serve::settings::RequestLimits;
 
 /// Refuses what must not be judged, let alone forwarded.
-pub(crate) fn screen(method: &Method, target: &[u8], headers: &HeaderMap, limits: &RequestLimits) -> Result<(), Reason> {
-    if method == Method::TRACE || method == Method::CONNECT || !method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
+pub(crate) fn screen(
+    method: &Method,
+    target: &[u8],
+    headers: &HeaderMap,
+    limits: &RequestLimits,
+) -> Result<(), Reason> {
+    if method == Method::TRACE
+        || method == Method::CONNECT
+        || !method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+    {
         return Err(Reason::MethodNotAllowed);
     }
     if target.len() > limits.target_bytes || headers.len() > limits.headers {
@@ -40,7 +48,9 @@ fn framing(headers: &HeaderMap) -> Result<(), Reason> {
     let Some(length) = lengths.next() else {
         return Ok(());
     };
-    let digits = !length.is_empty() && length.len() <= 19 && length.as_bytes().iter().all(u8::is_ascii_digit);
+    let digits = !length.is_empty()
+        && length.len() <= 19
+        && length.as_bytes().iter().all(u8::is_ascii_digit);
     let alone = lengths.next().is_none() && !headers.contains_key(header::TRANSFER_ENCODING);
     if digits && alone { Ok(()) } else { Err(Reason::MalformedFraming) }
 }
@@ -51,14 +61,23 @@ mod tests {
     use http::HeaderValue;
     use http::header::HeaderName;
 
-    const LIMITS: RequestLimits = RequestLimits { header_bytes: 1_000, headers: 10, target_bytes: 100, cookie_bytes: 200 };
+    const LIMITS: RequestLimits =
+        RequestLimits { header_bytes: 1_000, headers: 10, target_bytes: 100, cookie_bytes: 200 };
 
     fn verdict(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<(), Reason> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
-        screen(&Method::from_bytes(method.as_bytes()).unwrap(), target.as_bytes(), &headers, &LIMITS)
+        screen(
+            &Method::from_bytes(method.as_bytes()).unwrap(),
+            target.as_bytes(),
+            &headers,
+            &LIMITS,
+        )
     }
 
     #[test]
@@ -71,7 +90,14 @@ mod tests {
     fn several_or_strange_lengths_are_refused() {
         let twice: &[(&str, &str)] = &[("content-length", "5"), ("content-length", "5")];
         let both: &[(&str, &str)] = &[("content-length", "5"), ("transfer-encoding", "chunked")];
-        for fields in [twice, both, &[("content-length", "5, 5")], &[("content-length", "+5")], &[("content-length", "")], &[("content-length", "0x5")]] {
+        for fields in [
+            twice,
+            both,
+            &[("content-length", "5, 5")],
+            &[("content-length", "+5")],
+            &[("content-length", "")],
+            &[("content-length", "0x5")],
+        ] {
             assert_eq!(verdict("POST", "/", fields), Err(Reason::MalformedFraming), "{fields:?}");
         }
     }
@@ -86,8 +112,11 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        let long = "x".repeat(990);
-        assert_eq!(verdict("GET", &format!("/{}", "a".repeat(100)), &[]), Err(Reason::HeadersTooLarge));
+        let long = "x".repeat(991);
+        assert_eq!(
+            verdict("GET", &format!("/{}", "a".repeat(100)), &[]),
+            Err(Reason::HeadersTooLarge)
+        );
         assert_eq!(verdict("GET", "/", &[("x-long", &long)]), Err(Reason::HeadersTooLarge));
         assert_eq!(verdict("GET", "/", &[("cookie", &long[..201])]), Err(Reason::HeadersTooLarge));
         assert_eq!(verdict("GET", "/", &[("a", ""); 11]), Err(Reason::HeadersTooLarge));

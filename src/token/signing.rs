@@ -133,11 +133,71 @@ fn coordinates(pair: &EcdsaKeyPair) -> (String, String) {
 mod tests {
     use super::*;
 
+    /// The key of [RFC 7515 §A.3](https://www.rfc-editor.org/rfc/rfc7515#appendix-A.3), written by OpenSSL.
+    const RFC_7515_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjpsQnnGQmL+YBIff
+H1136cspYG6+0iY7X1fCE9+E9LKhRANCAAR/zc4ncPbEXUGDy+5v20t7WAczNXvp
+7xO6z248e9FURcfxRM0bvZt+hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt
+-----END PRIVATE KEY-----
+";
+
     #[test]
     fn a_key_survives_its_pem_form() {
         let key = SigningKey::generate().unwrap();
         let again = SigningKey::from_pem(key.to_pem().unwrap().expose()).unwrap();
         assert_eq!(again.kid(), key.kid());
         assert_eq!(again.public_jwk(), key.public_jwk());
+    }
+
+    #[test]
+    fn a_pem_of_openssl_is_read_and_written_alike() {
+        let key = SigningKey::from_pem(RFC_7515_KEY).unwrap();
+        assert_eq!(key.public_jwk()["x"], "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU");
+        assert_eq!(key.public_jwk()["y"], "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0");
+        assert_eq!(key.to_pem().unwrap().expose(), RFC_7515_KEY);
+    }
+
+    #[test]
+    fn the_key_id_is_the_thumbprint_that_other_libraries_compute() {
+        let key = SigningKey::from_pem(RFC_7515_KEY).unwrap();
+        assert_eq!(key.kid(), "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U");
+        assert_eq!(key.public_jwk()["kid"], key.kid());
+    }
+
+    #[test]
+    fn two_new_keys_differ() {
+        let keys = [SigningKey::generate().unwrap(), SigningKey::generate().unwrap()];
+        assert_ne!(keys[0].kid(), keys[1].kid());
+    }
+
+    #[test]
+    fn other_pem_forms_and_curves_are_refused_with_a_remedy() {
+        for text in [
+            "",
+            "jpsQnnGQmL",
+            "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n",
+        ] {
+            assert_eq!(SigningKey::from_pem(text).unwrap_err(), SigningError::NotPkcs8);
+        }
+        let p384 =
+            EcdsaKeyPair::generate(&aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+        let body = STANDARD.encode(p384.to_pkcs8v1().unwrap().as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        assert_eq!(SigningKey::from_pem(&pem).unwrap_err(), SigningError::NotP256);
+        assert!(SigningError::NotPkcs8.to_string().contains("openssl"));
+    }
+
+    #[test]
+    fn debug_text_shows_the_public_name_alone() {
+        let key = SigningKey::from_pem(RFC_7515_KEY).unwrap();
+        let expected = r#"SigningKey { kid: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U", .. }"#;
+        assert_eq!(format!("{key:?}"), expected);
+    }
+
+    #[test]
+    fn the_public_key_has_no_private_part() {
+        let key = SigningKey::generate().unwrap();
+        assert!(key.public_jwk().get("d").is_none());
     }
 }

@@ -1,0 +1,5 @@
+//! What a decision costs.
+
+fn main() {
+    divan::main();
+}

@@ -1,0 +1,45 @@
+//! `sidegate check`: exactly the code by which `run` reads its configuration, and with `--online` by which it gets keys.
+
+use anyhow::anyhow;
+
+use crate::cli::output::print;
+use crate::cli::{ConfigFile, Failure, run};
+use crate::serve::keys::fetch;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Fetch every provider's keys too
+    #[arg(long)]
+    online: bool,
+}
+
+pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded = arguments.config.load()?;
+    let service = loaded.settings.service;
+    let path = arguments.config.path.display();
+    let (routes, providers) = (service.policy.routes.len(), service.policy.providers.len());
+    print(&format!(
+        "{path}: fine; {routes} routes, {providers} providers, {} upstreams\n",
+        service.upstreams.len()
+    ))?;
+    if arguments.online {
+        online(service.keys, &service.outbound)?;
+    }
+    Ok(())
+}
+
+fn online(
+    keys: Vec<crate::remote::jwks::ProviderKeys>,
+    outbound: &crate::remote::http::ClientSettings,
+) -> Result<(), Failure> {
+    let count = keys.len();
+    let (ring, notes) = run::runtime(1)?.block_on(fetch(keys, outbound))?;
+    notes.iter().try_for_each(|note| print(&format!("keys of {note}\n")))?;
+    let loaded = ring.loaded();
+    if loaded < count {
+        return Err(anyhow!("{} of {count} providers gave no keys", count - loaded).into());
+    }
+    Ok(())
+}

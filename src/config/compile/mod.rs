@@ -1,0 +1,167 @@
+//! From the file as written to the settings of the running program.
+//!
+//! Every section is compiled whatever became of the others, so that all problems are told at
+//! once; settings come out only if there are none. What is written must count: a demand that
+//! nothing would look at is a problem.
+
+mod address;
+mod identity;
+mod keys;
+mod listeners;
+mod matching;
+mod names;
+mod preflight;
+mod process;
+mod providers;
+mod require;
+mod routes;
+mod times;
+mod tls;
+mod upstreams;
+
+use crate::config::compile::identity::{Signer, Wishes};
+use crate::config::compile::routes::Surroundings;
+use crate::config::compile::upstreams::UpstreamTimes;
+use crate::config::file::{Access, File};
+use crate::config::inputs::Inputs;
+use crate::config::path::KeyPath;
+use crate::config::problem::Report;
+use crate::config::units::{Size, Span};
+use crate::gate::{Policy, Provider};
+use crate::remote::jwks::ProviderKeys;
+use crate::serve::settings::{
+    ListenerSettings, ProcessSettings, ServiceSettings, Settings, UpstreamSettings,
+};
+
+/// Compiles `file`. `None` where the report has a problem.
+pub(super) fn compile(
+    mut file: File,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<Settings> {
+    let listeners = listeners::compile(&mut file, inputs, report);
+    let times = UpstreamTimes::read(&file.timeouts, &KeyPath::root().key("timeouts"), report);
+    let upstreams = upstreams::compile(&mut file, times, inputs, report);
+    check_loops(&upstreams, &listeners, report);
+    let upstreams = upstreams.into_iter().map(|(_, upstream)| upstream).collect();
+    let providers = providers::compile(&mut file, inputs, report);
+    check_need_of_providers(&file, &providers, report);
+    let process = process(&file, listeners, inputs, report);
+    let service = service(&file, upstreams, providers, inputs, report);
+    process::session(file.session.as_ref(), inputs, report);
+    let (process, service) = (process?, service?);
+    report.is_clean().then_some(Settings { process, service })
+}
+
+/// An upstream that is sidegate itself would have each request go round until something breaks.
+fn check_loops(
+    upstreams: &[(KeyPath, UpstreamSettings)],
+    listeners: &[ListenerSettings],
+    report: &mut Report,
+) {
+    for (path, upstream) in upstreams {
+        let own = |listener: &&ListenerSettings| {
+            upstream.servers.iter().any(|server| address::leads_back(server, &listener.address))
+        };
+        if let Some(listener) = listeners.iter().find(own) {
+            let message = format!("leads back to sidegate's own listener `{}`", listener.name);
+            report.refuse(path, message, "write the address of the app");
+        }
+    }
+}
+
+/// Without a provider nobody can have an identity; that is fine only where nobody needs one.
+fn check_need_of_providers(file: &File, providers: &[providers::Compiled], report: &mut Report) {
+    let routes = file.routes.as_deref().unwrap_or_default();
+    let all_open = !routes.is_empty() && routes.iter().all(|route| route.access == Access::Public);
+    if providers.is_empty() && report.is_clean() && !all_open {
+        let message = "nobody vouches for callers, but some routes need an identity";
+        let remedy = "add `provider:` with the `issuer` and `audience` of the tokens, or write access: public";
+        report.refuse(&KeyPath::root(), message, remedy);
+    }
+}
+
+fn process(
+    file: &File,
+    listeners: Vec<ListenerSettings>,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<ProcessSettings> {
+    let admin = listeners::admin(&file.admin, &listeners, inputs, report);
+    let guard = process::guard(&file.limits, &file.timeouts, report);
+    let path = KeyPath::root().key("timeouts").key("drain");
+    let drain = times::span(file.timeouts.drain, Span::secs(0), Span::secs(86_400), &path, report);
+    Some(ProcessSettings {
+        listeners,
+        admin,
+        threads: process::threads(file.threads),
+        log_level: process::level(file.log.level),
+        guard: guard?,
+        drain: drain?,
+    })
+}
+
+fn service(
+    file: &File,
+    upstreams: Vec<UpstreamSettings>,
+    providers: Vec<providers::Compiled>,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<ServiceSettings> {
+    let (providers, keys): (Vec<Provider>, Vec<ProviderKeys>) =
+        providers.into_iter().map(|compiled| (compiled.provider, compiled.keys)).unzip();
+    let policy = policy(file, &upstreams, providers, report);
+    let trusted_proxies = process::trusted_proxies(&file.trusted_proxies, report);
+    let limits = process::limits(&file.limits, report);
+    let cache = KeyPath::root().key("cache").key("size");
+    let cache = times::size(file.cache.size, Size::mib(1), Size::mib(1 << 20), &cache, report);
+    let assertion = process::assertion(&file.assertion, inputs, report);
+    let outbound = process::egress(&file.egress, inputs, report);
+    Some(ServiceSettings {
+        policy: policy?,
+        upstreams,
+        trusted_proxies,
+        limits: limits?,
+        requests: process::requests(file.log.requests),
+        identity_cache_bytes: u64::try_from(cache?).unwrap_or(u64::MAX),
+        assertion,
+        keys,
+        outbound,
+    })
+}
+
+fn policy(
+    file: &File,
+    upstreams: &[UpstreamSettings],
+    providers: Vec<Provider>,
+    report: &mut Report,
+) -> Option<Policy> {
+    let root = KeyPath::root();
+    let prefix = names::prefix(&file.prefix, &root.key("prefix"), report);
+    let upstreams: Vec<String> = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+    let around = Surroundings {
+        upstreams: &upstreams,
+        providers: &providers,
+        prefix: prefix.as_deref().unwrap_or_default(),
+        identity: &Wishes::read(&file.identity, &root.key("identity"), report),
+        signer: &Signer::read(&file.assertion, &root.key("assertion"), report),
+        max_body: file.limits.body,
+        timeout: process::request_timeout(&file.timeouts, report),
+    };
+    let routes = routes::compile(file.routes.as_deref(), &around, report);
+    let max_token_bytes = process::token_bytes(&file.limits, report);
+    let max_age = root.key("cache").key("max_age");
+    let max_remembered =
+        times::span(file.cache.max_age, Span::secs(0), Span::secs(86_400), &max_age, report);
+    Some(Policy {
+        generation: 0,
+        managed: routes.managed(),
+        plans: routes.plans.len()?,
+        table: routes.table,
+        routes: routes.routes,
+        providers,
+        prefix: prefix?,
+        max_token_bytes: max_token_bytes?,
+        max_remembered: max_remembered?,
+    })
+}

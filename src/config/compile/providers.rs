@@ -1,0 +1,299 @@
+//! `provider` and `providers`: who vouches for callers, and what their tokens must say.
+
+use crate::config::compile::{keys, names, require, times};
+use crate::config::file::{
+    ClaimNames, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes,
+};
+use crate::config::inputs::Inputs;
+use crate::config::path::KeyPath;
+use crate::config::problem::Report;
+use crate::config::secret;
+use crate::config::units::Span;
+use crate::gate::{LoginUrl, LoginUrlError, Provider};
+use crate::identity::ClaimMap;
+use crate::remote::egress::is_loopback;
+use crate::remote::jwks::ProviderKeys;
+use crate::token::{Rules, TypeRule};
+use http::header::HeaderName;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use url::Url;
+
+/// Clocks that disagree by more are wrong clocks.
+const MOST_LEEWAY: Span = Span::secs(300);
+
+/// Types of tokens that say something else than who a caller is; as credentials they would be replays.
+const OTHER_TOKENS: [&str; 3] = ["logout+jwt", "dpop+jwt", "secevent+jwt"];
+
+/// One provider, compiled.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) path: KeyPath,
+    pub(super) provider: Provider,
+    pub(super) keys: ProviderKeys,
+}
+
+/// Every provider in written order, without those that have problems.
+pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report) -> Vec<Compiled> {
+    let written = written(file, report);
+    let several = written.len() > 1;
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut issuers: BTreeSet<String> = BTreeSet::new();
+    let mut compiled = Vec::new();
+    for (path, written) in &written {
+        let Some(name) = name(written, several, path, report) else { continue };
+        if !issuers.insert(written.issuer.clone()) {
+            let message = format!("another provider has the issuer `{}` already", written.issuer);
+            report.refuse(
+                &path.key("issuer"),
+                message,
+                "make one provider of the two, with all its audiences",
+            );
+        }
+        if !names.insert(name.clone()) {
+            let message = format!("there are two providers `{name}`");
+            report.refuse(&path.key("name"), message, "give each a name of its own");
+        }
+        compiled.extend(one(written, &name, path, inputs, report));
+    }
+    compiled
+}
+
+/// The long form, or the short one as the long one would have it.
+fn written(file: &mut File, report: &mut Report) -> Vec<(KeyPath, Written)> {
+    let (short, long) = (KeyPath::root().key("provider"), KeyPath::root().key("providers"));
+    match (file.provider.take(), file.providers.take()) {
+        (Some(_), Some(_)) => {
+            report.refuse(&short, "is written beside `providers`", "move it into `providers`");
+            Vec::new()
+        }
+        (Some(provider), None) => vec![(short, provider)],
+        (None, list) => {
+            let items = list.into_iter().flatten().enumerate();
+            items.map(|(index, provider)| (long.index(index), provider)).collect()
+        }
+    }
+}
+
+fn name(written: &Written, several: bool, path: &KeyPath, report: &mut Report) -> Option<String> {
+    match &written.name {
+        Some(name) => names::label(name, &path.key("name"), report),
+        None if several => {
+            report.refuse(path, "has no name, and there are several providers", "add `name:`");
+            None
+        }
+        None => Some(String::from("default")),
+    }
+}
+
+fn one(
+    written: &Written,
+    name: &str,
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<Compiled> {
+    let keys = keys::compile(written, name, path, inputs, report);
+    let rules = rules(written, path, report);
+    let cookies = cookies(written, path, report);
+    let headers = headers(written.headers.as_ref(), &path.key("headers"), report);
+    let login_url =
+        written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
+    let claims = claims(&written.claims, &path.key("claims"), report);
+    client(written, path, inputs, report);
+    let provider = Provider {
+        name: Arc::from(name),
+        issuer: Arc::from(written.issuer.as_str()),
+        rules: rules?,
+        cookies,
+        headers,
+        login_url: login_url.flatten(),
+        claims: claims?,
+    };
+    Some(Compiled { path: path.clone(), provider, keys: keys? })
+}
+
+fn rules(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Rules> {
+    let audiences = audiences(written, path, report);
+    let types = types(&written.token_types, &path.key("token_types"), report);
+    let leeway =
+        times::span(written.leeway, Span::secs(0), MOST_LEEWAY, &path.key("leeway"), report);
+    Some(Rules {
+        issuer: written.issuer.clone(),
+        audiences: audiences?,
+        clients: written.clients.as_ref().map(|clients| clients.0.clone()),
+        algorithms: written.algorithms.0.iter().map(|name| name.0).collect(),
+        types: types?,
+        leeway: leeway?,
+    })
+}
+
+/// The audiences that tokens may be for: without one, a token for any other app would open this one
+/// ([RFC 8725 §3.9](https://www.rfc-editor.org/rfc/rfc8725#section-3.9)).
+fn audiences(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Vec<String>> {
+    match (&written.audience, &written.audiences, &written.client_id) {
+        (Some(_), Some(_), _) => {
+            report.refuse(
+                &path.key("audience"),
+                "is written beside `audiences`",
+                "keep one of the two",
+            );
+            None
+        }
+        (Some(list), None, _) | (None, Some(list), _) => Some(list.0.clone()),
+        (None, None, Some(client)) if written.r#type == ProviderType::Oidc => {
+            Some(vec![client.clone()])
+        }
+        (None, None, _) => {
+            let message = "nothing says for whom tokens must be: a token for any other app would open this one";
+            report.refuse(
+                path,
+                message,
+                "add `audience:` with the `aud` of the tokens for this app",
+            );
+            None
+        }
+    }
+}
+
+fn types(written: &TokenTypes, path: &KeyPath, report: &mut Report) -> Option<TypeRule> {
+    let list = match written {
+        TokenTypes::Word(TokenTypeWord::Any) => return Some(TypeRule::Any),
+        TokenTypes::Word(TokenTypeWord::AccessToken) => return Some(TypeRule::AccessToken),
+        TokenTypes::List(list) => list,
+    };
+    for (index, name) in list.iter().enumerate() {
+        let short = name.to_ascii_lowercase();
+        let short = short.strip_prefix("application/").unwrap_or(&short);
+        if OTHER_TOKENS.contains(&short) {
+            let message = format!("`{name}` does not say who a caller is");
+            report.refuse(&path.index(index), message, "remove it");
+        }
+    }
+    Some(TypeRule::Exactly(list.clone()))
+}
+
+fn cookies(written: &Written, path: &KeyPath, report: &mut Report) -> Vec<String> {
+    let (list, path) = match (&written.cookie, &written.cookies) {
+        (Some(_), Some(_)) => {
+            report.refuse(
+                &path.key("cookie"),
+                "is written beside `cookies`",
+                "keep one of the two",
+            );
+            return Vec::new();
+        }
+        (Some(list), None) => (list, path.key("cookie")),
+        (None, Some(list)) => (list, path.key("cookies")),
+        (None, None) => return Vec::new(),
+    };
+    let mut found: Vec<String> = Vec::new();
+    for (index, name) in list.0.iter().enumerate() {
+        let path = path.index(index);
+        let Some(name) = names::cookie(name, &path, report) else { continue };
+        if found.contains(&name) {
+            report.refuse(&path, format!("`{name}` is listed twice"), "keep one of the two");
+        }
+        found.push(name);
+    }
+    found
+}
+
+fn headers(list: Option<&List<String>>, path: &KeyPath, report: &mut Report) -> Vec<HeaderName> {
+    let mut found: Vec<HeaderName> = Vec::new();
+    for (index, name) in list.iter().flat_map(|list| list.0.iter().enumerate()) {
+        let path = path.index(index);
+        if name.eq_ignore_ascii_case("authorization") {
+            report.refuse(&path, "`Authorization` is always read", "remove it");
+            continue;
+        }
+        let Some(header) = names::header(name, &path, report) else { continue };
+        if found.contains(&header) {
+            report.refuse(&path, format!("`{name}` is listed twice"), "keep one of the two");
+        }
+        found.push(header);
+    }
+    found
+}
+
+/// Where people sign in: https, http on this machine, or a path on the host they came to.
+pub(super) fn login_url(text: &str, path: &KeyPath, report: &mut Report) -> Option<LoginUrl> {
+    if !is_login_address(text) {
+        let message = format!("`{text}` is no address of a login page");
+        let remedy = "write an https:// URL or a path, such as https://login.example.com/signin?rd={return_to}";
+        report.refuse(path, message, remedy);
+        return None;
+    }
+    let url = LoginUrl::parse(text);
+    if let Err(error) = url {
+        let remedy = match error {
+            LoginUrlError::SeveralPlaces => "keep one of them",
+            LoginUrlError::OutsideQuery => {
+                "write it as a value of the query, such as ?rd={return_to}"
+            }
+        };
+        report.refuse(path, error.to_string(), remedy);
+    } else if !text.contains("{return_to}") {
+        let message =
+            "has no `{return_to}`: after signing in, people end where the login service sends them";
+        report.warn(
+            path,
+            message,
+            "add the login service's return parameter, such as ?rd={return_to}",
+        );
+    }
+    url.ok()
+}
+
+fn is_login_address(text: &str) -> bool {
+    if text.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'"' | b'<' | b'>')) {
+        return false;
+    }
+    if text.starts_with('/') {
+        return !text.starts_with("//");
+    }
+    let parsed = Url::parse(&text.replace("{return_to}", "x")).ok();
+    parsed.is_some_and(|url| {
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+        secure && url.has_host() && url.username().is_empty() && url.password().is_none()
+    })
+}
+
+fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
+    let mut read = |key: &str, text: &str| require::claim(text, &path.key(key), report);
+    let [user, email, name, preferred_username, groups, roles, scopes] = [
+        read("user", &written.user),
+        read("email", &written.email),
+        read("name", &written.name),
+        read("preferred_username", &written.preferred_username),
+        read("groups", &written.groups),
+        read("roles", &written.roles),
+        read("scopes", &written.scopes),
+    ];
+    Some(ClaimMap {
+        user: user?,
+        email: email?,
+        name: name?,
+        preferred_username: preferred_username?,
+        groups: groups?,
+        roles: roles?,
+        scopes: scopes?,
+    })
+}
+
+/// A client's secret is checked although nothing is asked with it yet: a file that was forgotten is better found now.
+fn client(written: &Written, path: &KeyPath, inputs: &mut Inputs, report: &mut Report) {
+    let Some(written_secret) = &written.client_secret else { return };
+    secret::load(written_secret, &path.key("client_secret"), inputs, report);
+    if written.client_id.is_none() {
+        report.refuse(path, "has a client secret without a client id", "add `client_id:`");
+    }
+    if written.login_url.is_none() {
+        let message = "sidegate does not sign people in by itself in this version: whoever has no token gets 401";
+        report.warn(
+            path,
+            message,
+            "add `login_url:` with the page of the login service, and its `cookie:`",
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! The configuration file as it is written: every key, its type, its default and its description.
+//!
+//! This is the one source of the JSON Schema, and with it of the structure check and of what
+//! editors show. Nothing here judges: what was written well-formed but makes no sense is found when
+//! it is compiled.
+
+mod edge;
+mod identity;
+mod list;
+mod process;
+mod provider;
+mod route;
+mod secret;
+mod upstream;
+
+pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
+pub(crate) use identity::{
+    Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion,
+};
+pub(crate) use list::List;
+pub(crate) use process::{
+    Admin, AdminListener, AdminWord, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Session,
+    Timeouts,
+};
+pub(crate) use provider::{
+    AlgorithmName, ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
+};
+pub(crate) use route::{
+    Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
+    UpgradeWord,
+};
+pub(crate) use secret::Secret;
+pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The configuration of sidegate. Unknown keys, numbers without units and keys written twice are errors; `sidegate check`
+/// tells all problems of a file at once. Relative paths begin at the directory of this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Sidegate configuration")]
+pub(crate) struct File {
+    /// Where requests come in: short for `listeners` with one entry.
+    pub(crate) listen: Option<Listen>,
+    /// Where requests come in, each with its own address and certificates.
+    pub(crate) listeners: Option<Vec<Listener>>,
+    /// Where requests go: short for `upstreams` with one entry.
+    pub(crate) upstream: Option<Upstreams>,
+    /// Where requests go. Routes name them; with one alone no route has to.
+    pub(crate) upstreams: Option<Vec<Upstream>>,
+    /// Who vouches for callers: short for `providers` with one entry.
+    pub(crate) provider: Option<Provider>,
+    /// Who vouches for callers. The `iss` of a token selects the provider, by exact match.
+    pub(crate) providers: Option<Vec<Provider>>,
+    /// Which requests need whom, and where they go. The most specific match wins: the more exact host, then the more exact
+    /// path, then a named method; the order does not matter. Left out: every request needs an identity and goes to the
+    /// only upstream. A request that matches no route is refused.
+    pub(crate) routes: Option<Vec<Route>>,
+    /// Identity headers for all routes that do not say otherwise.
+    #[serde(default)]
+    pub(crate) identity: Identity,
+    /// The signed assertion by which upstreams can verify that sidegate named the caller.
+    #[serde(default)]
+    pub(crate) assertion: Assertion,
+    /// Where sidegate's own endpoints live. No route can match below it.
+    #[serde(default = "default_prefix")]
+    #[schemars(extend("examples" = ["/.auth"]))]
+    pub(crate) prefix: String,
+    /// Sign-in sessions. Needed only where sidegate keeps sessions itself.
+    pub(crate) session: Option<Session>,
+    /// The listener of probes and metrics, `/livez`, `/readyz` and `/metrics`; `none` for none. Nothing of it is
+    /// ever on a listener for requests.
+    #[serde(default)]
+    pub(crate) admin: Admin,
+    /// What is logged, as one JSON object per line on standard output.
+    #[serde(default)]
+    pub(crate) log: Log,
+    /// Addresses or networks of proxies in front whose `X-Forwarded-*` and `Forwarded` headers are believed. Everybody
+    /// else's are replaced. A network of all addresses is refused.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["10.0.0.0/8", "192.0.2.7"]]))]
+    pub(crate) trusted_proxies: Vec<String>,
+    /// How much of everything is accepted.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    /// How long everything may take.
+    #[serde(default)]
+    pub(crate) timeouts: Timeouts,
+    /// The memory of verified callers, which spares their next requests the signature check.
+    #[serde(default)]
+    pub(crate) cache: Cache,
+    /// How providers are reached.
+    #[serde(default)]
+    pub(crate) egress: Egress,
+    /// Worker threads; left out: one per core.
+    #[schemars(range(min = 1, max = 1024), extend("examples" = [4]))]
+    pub(crate) threads: Option<usize>,
+}
+
+fn default_prefix() -> String {
+    String::from("/.auth")
+}

@@ -1,0 +1,257 @@
+//! Providers, as written.
+
+use crate::config::file::list::List;
+use crate::config::file::secret::Secret;
+use crate::config::units::Span;
+use crate::token::Algorithm;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+/// Somebody whose signed tokens say who a caller is. Its keys come from `jwks_uri`, `jwks_file` or `jwks`; left out: from
+/// where its discovery document says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Provider {
+    /// Its name for routes, logs and metrics. Needed where there are several.
+    #[schemars(extend("examples" = ["main"]))]
+    pub(crate) name: Option<String>,
+    /// What it is.
+    #[serde(default)]
+    pub(crate) r#type: ProviderType,
+    /// Its issuer identifier, exactly as in the `iss` of its tokens: a trailing slash matters. Plain http only on
+    /// loopback.
+    #[schemars(extend("examples" = ["https://login.example.com"]))]
+    pub(crate) issuer: String,
+    /// Where its public keys are; left out: where its discovery document says. Plain http only on loopback.
+    #[schemars(extend("examples" = ["https://login.example.com/jwks.json"]))]
+    pub(crate) jwks_uri: Option<String>,
+    /// A file with its public keys, read again when it changes.
+    #[schemars(extend("examples" = ["/etc/sidegate/keys.json"]))]
+    pub(crate) jwks_file: Option<PathBuf>,
+    /// Its public keys themselves: a JWK set, as RFC 7517 has it.
+    #[schemars(with = "Option<KeySetText>")]
+    pub(crate) jwks: Option<Map<String, Value>>,
+    /// The audience that its tokens must have; one or several, of which a token must have one. Left out: the `client_id`.
+    #[schemars(extend("examples" = ["web"]))]
+    pub(crate) audience: Option<List<String>>,
+    /// The same as `audience`.
+    #[schemars(extend("examples" = [["web", "https://api.example.com"]]))]
+    pub(crate) audiences: Option<List<String>>,
+    /// The clients whose tokens are accepted, by `azp` or `client_id`; left out: every client that got a token for the
+    /// audience.
+    #[schemars(extend("examples" = [["web", "mobile"]]))]
+    pub(crate) clients: Option<List<String>>,
+    /// The name under which sidegate is registered there.
+    #[schemars(extend("examples" = ["web"]))]
+    pub(crate) client_id: Option<String>,
+    /// The secret that goes with `client_id`.
+    pub(crate) client_secret: Option<Secret>,
+    /// The SSO cookie that is itself a token; one or several names.
+    #[schemars(extend("examples" = ["sso"]))]
+    pub(crate) cookie: Option<List<String>>,
+    /// The same as `cookie`.
+    #[schemars(extend("examples" = [["sso", "sso_staging"]]))]
+    pub(crate) cookies: Option<List<String>>,
+    /// Headers beside `Authorization` that carry a token, and nothing but the token.
+    #[schemars(extend("examples" = [["X-Access-Token"]]))]
+    pub(crate) headers: Option<List<String>>,
+    /// The login page, with `{return_to}` in its query where the address to come back to belongs. An absolute URL, or a
+    /// path on the same host. Left out: nobody is redirected, everybody gets 401.
+    #[schemars(extend("examples" = ["https://login.example.com/signin?rd={return_to}"]))]
+    pub(crate) login_url: Option<String>,
+    /// The signature algorithms that are accepted. Only asymmetric ones are.
+    #[serde(default = "default_algorithms")]
+    pub(crate) algorithms: List<AlgorithmName>,
+    /// Which `typ` tokens must have: `any` for none, `JWT` or `at+jwt`; `access_token` for `at+jwt` alone (RFC 9068); or a
+    /// list of types.
+    #[serde(default)]
+    pub(crate) token_types: TokenTypes,
+    /// How far the clocks of sidegate and the provider may disagree, 5m at most.
+    #[serde(default = "default_leeway")]
+    pub(crate) leeway: Span,
+    /// Which claims say what.
+    #[serde(default)]
+    pub(crate) claims: ClaimNames,
+    /// When keys are fetched again.
+    #[serde(default)]
+    pub(crate) key_refresh: KeyRefresh,
+    /// A file where the last good keys are kept, for a restart while the provider is down. Whoever can write it can make
+    /// tokens.
+    #[schemars(extend("examples" = ["/var/lib/sidegate/main.jwks"]))]
+    pub(crate) key_cache: Option<PathBuf>,
+}
+
+/// What a provider is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-remarks" = {
+    "introspection": "introspection is not available in this version; write oidc or jwt",
+    "authgear": "authgear is not available in this version; write oidc for its JWT tokens",
+    "auth0": "auth0 is not available in this version; write oidc for its JWT tokens",
+    "okta": "okta is not available in this version; write oidc for its JWT tokens",
+    "mosaic": "mosaic is not available in this version; write oidc for its JWT tokens",
+}))]
+pub(crate) enum ProviderType {
+    /// An issuer of JWTs: needs `audience`.
+    Jwt,
+    /// An OpenID provider.
+    #[default]
+    Oidc,
+}
+
+/// `any`, `access_token`, or a list of types.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum TokenTypes {
+    Word(TokenTypeWord),
+    /// Media types, with or without `application/`.
+    List(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// The usual choices.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TokenTypeWord {
+    /// `at+jwt` alone (RFC 9068).
+    AccessToken,
+    /// None, `JWT` or `at+jwt`.
+    Any,
+}
+
+impl Default for TokenTypes {
+    fn default() -> Self {
+        Self::Word(TokenTypeWord::Any)
+    }
+}
+
+/// Which claims say what: the exact name of a claim, or a JSON Pointer such as `/realm_access/roles`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ClaimNames {
+    /// What apps know the caller by. It should never be given to somebody else.
+    pub(crate) user: String,
+    /// The mail address.
+    pub(crate) email: String,
+    /// The full name.
+    pub(crate) name: String,
+    /// The short name.
+    pub(crate) preferred_username: String,
+    /// Groups: a list.
+    pub(crate) groups: String,
+    /// Roles: a list.
+    pub(crate) roles: String,
+    /// Scopes: words separated by spaces, or a list.
+    pub(crate) scopes: String,
+}
+
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self {
+            user: String::from("sub"),
+            email: String::from("email"),
+            name: String::from("name"),
+            preferred_username: String::from("preferred_username"),
+            groups: String::from("groups"),
+            roles: String::from("roles"),
+            scopes: String::from("scope"),
+        }
+    }
+}
+
+/// When keys are fetched again: ahead of the expiry that the provider tells, within bounds.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct KeyRefresh {
+    /// The shortest time between two planned fetches.
+    pub(crate) min: Span,
+    /// The longest.
+    pub(crate) max: Span,
+    /// The time where the provider tells none.
+    pub(crate) default: Span,
+    /// The shortest time between two fetches for the sake of an unknown key, counted from the attempt.
+    pub(crate) cooldown: Span,
+    /// One fetch.
+    pub(crate) timeout: Span,
+}
+
+impl Default for KeyRefresh {
+    fn default() -> Self {
+        Self {
+            min: Span::secs(60),
+            max: Span::secs(86_400),
+            default: Span::secs(3_600),
+            cooldown: Span::secs(10),
+            timeout: Span::secs(5),
+        }
+    }
+}
+
+fn default_leeway() -> Span {
+    Span::secs(60)
+}
+
+fn default_algorithms() -> List<AlgorithmName> {
+    use Algorithm::{EdDSA, Es256, Es384, Ps256, Rs256};
+    List([Rs256, Ps256, Es256, Es384, EdDSA].map(AlgorithmName).to_vec())
+}
+
+/// A signature algorithm by its registered name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AlgorithmName(pub(crate) Algorithm);
+
+impl<'de> Deserialize<'de> for AlgorithmName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for AlgorithmName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl JsonSchema for AlgorithmName {
+    fn schema_name() -> Cow<'static, str> {
+        "Algorithm".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        const SYMMETRIC: &str = "whoever can check an HMAC can make one: let the provider sign with RS256, ES256 or EdDSA";
+        let names: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        json_schema!({
+            "description": "A signature algorithm. Only asymmetric ones are accepted.",
+            "type": "string",
+            "enum": names,
+            "x-remarks": {
+                "none": "a token without a signature proves nothing: write the algorithm that the provider signs with",
+                "HS256": SYMMETRIC, "HS384": SYMMETRIC, "HS512": SYMMETRIC,
+            },
+        })
+    }
+}
+
+/// The schema of a JWK set that is written into the configuration.
+struct KeySetText;
+
+impl JsonSchema for KeySetText {
+    fn schema_name() -> Cow<'static, str> {
+        "KeySet".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A JWK set (RFC 7517): pasted JSON is YAML too.",
+            "properties": { "keys": { "type": "array", "minItems": 1, "items": { "type": "object", "additionalProperties": true },
+                "description": "The keys.", "examples": [[{"kty": "EC", "crv": "P-256", "x": "…", "y": "…"}]] } },
+            "required": ["keys"],
+            "additionalProperties": true,
+            "examples": [json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "…"}]})],
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Where the three parts of the demo listen, and the configuration that connects them.
+
+use std::net::SocketAddr;
+
+/// The name of the SSO cookie.
+pub(super) const COOKIE: &str = "sso";
+
+/// The audience of every token that the login service signs.
+pub(super) const AUDIENCE: &str = "demo";
+
+/// Where the three parts of the demo listen. All share one host, for a browser keeps cookies by host and not by port: that
+/// is how the login service's cookie reaches the app, as one apex domain would have it.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Sidegate, before the app: the address that people open.
+    pub app: SocketAddr,
+    /// The login service.
+    pub login: SocketAddr,
+    /// The echo app itself, which nobody but sidegate should reach.
+    pub echo: SocketAddr,
+}
+
+impl Addresses {
+    /// The origin that people open, without a final slash.
+    pub fn app_url(&self) -> String {
+        format!("http://{}", self.app)
+    }
+
+    /// The issuer of the tokens: the origin of the login service.
+    pub fn issuer(&self) -> String {
+        format!("http://{}", self.login)
+    }
+
+    /// The configuration of a sidegate that stands before the echo app, as one would write it in a file.
+    pub fn configuration(&self) -> String {
+        let (listen, issuer, echo) = (self.app, self.issuer(), self.echo);
+        format!(
+            r"listen: {listen}
+provider:
+  issuer: {issuer}
+  audience: {AUDIENCE}
+  cookie: {COOKIE}
+  login_url: {issuer}/signin?rd={{return_to}}
+upstreams:
+  - {{ name: echo, servers: ['http://{echo}'] }}
+routes:
+  - match: {{ paths: [/*] }}
+    access: required
+    upstream: echo
+  - match: {{ paths: [/public, /public/*] }}
+    access: public
+    upstream: echo
+  - match: {{ paths: [/admin, /admin/*] }}
+    access: required
+    require: {{ groups_any: [admin] }}
+    upstream: echo
+"
+        )
+    }
+}
+
+#[cfg(test)]
+pub(super) fn samples() -> Addresses {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    Addresses { app: at(8080), login: at(9090), echo: at(3000) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_is_yaml_that_names_all_three_addresses() {
+        let text = samples().configuration();
+        let file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        assert_eq!(file["listen"], "127.0.0.1:8080");
+        assert_eq!(file["provider"]["login_url"], "http://127.0.0.1:9090/signin?rd={return_to}");
+        assert_eq!(file["upstreams"][0]["servers"][0], "http://127.0.0.1:3000");
+        assert_eq!(file["routes"].as_sequence().unwrap().len(), 3);
+    }
+}

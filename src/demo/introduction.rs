@@ -1,0 +1,68 @@
+//! What `sidegate demo` prints once it runs. Every line with a command works as it stands.
+
+use super::addresses::Addresses;
+use super::people;
+
+/// The introduction: the addresses, the users, and what to try. It holds no token: the commands fetch their own.
+pub fn introduction(addresses: &Addresses) -> String {
+    let (app, login) = (addresses.app_url(), addresses.issuer());
+    let (users, password) = (users(), people::PASSWORD);
+    let bearer = |user: &str| {
+        format!("curl -H \"Authorization: Bearer $(curl -sX POST '{login}/token?user={user}')\"")
+    };
+    let (ada, bob) = (bearer("ada"), bearer("bob"));
+    format!(
+        "\
+Sidegate's demo is running: a login service, an app, and sidegate before the app.
+
+  Open  {app}/
+
+Users, all with the password `{password}`:
+{users}
+Try in the browser:
+  {app}/          sign in, and see who the app thinks you are
+  {app}/public    no sign-in needed
+  {app}/admin     for the group admin: ada may, bob may not
+  {login}/signout   sign out
+
+Try with curl:
+  curl -i {app}/
+  {ada} -H 'Accept: application/json' {app}/
+  {bob} -i {app}/admin
+
+Rotate the login service's keys; tokens signed before stay valid, unless they are to be forgotten:
+  curl -X POST '{login}/rotate'
+  curl -X POST '{login}/rotate?forget=1'
+
+Stop it with Ctrl-C.
+"
+    )
+}
+
+fn users() -> String {
+    people::EVERYBODY
+        .iter()
+        .map(|person| format!("  {:<6}{}\n", person.id, person.groups.join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::addresses::samples;
+
+    #[test]
+    fn it_names_the_addresses_the_users_and_the_password() {
+        let text = introduction(&samples());
+        for part in [
+            "http://127.0.0.1:8080/\n",
+            "http://127.0.0.1:9090/rotate",
+            "ada   admin, staff",
+            "bob   staff",
+            "`demo`",
+        ] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+        assert!(!text.contains("3000"), "the echo app is reached through sidegate only");
+    }
+}

@@ -1,0 +1,22 @@
+//! Outbound IO: the only modules that open connections. What is fetched is handed on as typed values;
+//! nothing here decides about a request.
+
+pub mod discovery;
+pub mod egress;
+pub mod http;
+pub mod jwks;
+
+/// The longest error text that is kept for a status page or a log line, in characters.
+const ERROR_TEXT_CHARS: usize = 400;
+
+/// An error with all its sources, on one bounded line without control characters: parts of it may be the provider's words.
+pub(crate) fn error_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.chars().filter(|c| !c.is_control()).take(ERROR_TEXT_CHARS).collect()
+}

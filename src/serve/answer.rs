@@ -1,0 +1,44 @@
+//! Writes answers of our own to a pingora session. Never pingora's own error answers: they close the connection and name
+//! the server.
+
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+
+use crate::serve::reply::{Audience, Reply};
+use crate::serve::request_id::{RequestId, X_REQUEST_ID};
+
+/// For whom an answer to `request` is: a page for whoever accepts pages first of all, JSON for all others.
+pub(crate) fn audience(request: &RequestHeader) -> Audience {
+    if prefers_pages(&request.headers) { Audience::Person } else { Audience::Program }
+}
+
+fn prefers_pages(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
+    let first = accept.split(|b| matches!(b, b',' | b';')).next().unwrap_or_default();
+    first.trim_ascii().eq_ignore_ascii_case(b"text/html")
+}
+
+/// Sends `reply`. The body stays home for HEAD, its length does not
+/// ([RFC 9110 §9.3.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2)).
+pub(crate) async fn send(
+    session: &mut Session,
+    reply: Reply,
+    id: &RequestId,
+) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 2))?;
+    for (name, value) in reply.headers {
+        head.append_header(name, value)?;
+    }
+    if reply.status != http::StatusCode::NO_CONTENT {
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()))?;
+    }
+    head.insert_header(X_REQUEST_ID, id.header())?;
+    let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), bodiless).await?;
+    if bodiless {
+        return Ok(());
+    }
+    session.write_response_body(Some(reply.body), true).await
+}

@@ -1,0 +1,128 @@
+//! What is known of one request while it passes through pingora's phases.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::HeaderValue;
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType};
+
+use crate::base::time::Timestamp;
+use crate::clock::Clock;
+use crate::gate::{Caller, Decision, Permit, Reason, Route};
+use crate::serve::callers::Memo;
+use crate::serve::forwarded::Origin;
+use crate::serve::gatekeeper::Verdict;
+use crate::serve::guard::ConnectionContext;
+use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
+use crate::serve::runtime::Runtime;
+use crate::telemetry::Outcome;
+
+/// How far a request has got. Only a permitted one reaches an upstream.
+#[derive(Debug, Default)]
+pub(crate) enum Progress {
+    /// Answered by us.
+    Answered,
+    /// Not judged yet.
+    #[default]
+    Fresh,
+    /// Let through.
+    Permitted(Permit),
+}
+
+/// See the module's text.
+pub(crate) struct Context {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) started: Instant,
+    pub(crate) began_millis: u64,
+    pub(crate) now: Timestamp,
+    pub(crate) id: RequestId,
+    pub(crate) connection: Option<ConnectionContext>,
+    pub(crate) memo: Memo,
+    pub(crate) progress: Progress,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) told: Option<Told>,
+    pub(crate) attempts: usize,
+    pub(crate) body_bytes: u64,
+}
+
+/// What is told of the decision, in logs and metrics.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Reason,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) caller: Option<Arc<Caller>>,
+}
+
+impl Context {
+    /// A request that begins now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the duration of a request begins to be measured"
+    )]
+    pub(crate) fn new(runtime: Arc<Runtime>, clock: &Clock, id: RequestId) -> Self {
+        let started = Instant::now();
+        let began_millis = clock.unix_millis();
+        let now = Timestamp::from_secs(began_millis / 1000);
+        Self {
+            runtime,
+            started,
+            began_millis,
+            now,
+            id,
+            connection: None,
+            memo: Memo::default(),
+            progress: Progress::Fresh,
+            origin: None,
+            told: None,
+            attempts: 0,
+            body_bytes: 0,
+        }
+    }
+
+    /// What lets the request pass, if anything does.
+    pub(crate) const fn permit(&self) -> Option<&Permit> {
+        match &self.progress {
+            Progress::Permitted(permit) => Some(permit),
+            Progress::Answered | Progress::Fresh => None,
+        }
+    }
+
+    /// The id the upstream is told: a trusted proxy's, else our own.
+    pub(crate) fn upstream_request_id(&self, received: &RequestHeader) -> HeaderValue {
+        let trusted = self.origin.is_some_and(|origin| origin.trusted);
+        let given = received.headers.get(X_REQUEST_ID).filter(|given| trusted && acceptable(given));
+        given.cloned().unwrap_or_else(|| self.id.header())
+    }
+
+    /// Fails once the exchange has taken longer than its route allows.
+    pub(crate) fn check_deadline(&self) -> pingora::Result<()> {
+        let timeout = self.permit().and_then(|permit| permit.route().timeout);
+        match timeout {
+            Some(timeout) if self.started.elapsed() > timeout => Error::e_explain(
+                ErrorType::HTTPStatus(504),
+                "the exchange took longer than its route allows",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Told {
+    /// What to tell of `verdict`.
+    pub(crate) fn of(verdict: &Verdict) -> Self {
+        let outcome = match &verdict.decision {
+            Decision::Allow(_) => Outcome::Allow,
+            Decision::Challenge(_) => Outcome::Challenge,
+            Decision::Forbid(_) => Outcome::Forbid,
+            Decision::OwnEndpoint => Outcome::Own,
+            Decision::Preflight(_) => Outcome::Preflight,
+            Decision::Refuse(_) => Outcome::Refuse,
+            Decision::SignIn(_) => Outcome::SignIn,
+            Decision::Unavailable(_) => Outcome::Unavailable,
+        };
+        let caller = verdict.decision.caller().cloned();
+        Self { outcome, reason: verdict.decision.reason(), route: verdict.route.clone(), caller }
+    }
+}

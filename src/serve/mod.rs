@@ -1,0 +1,36 @@
+//! Inbound IO: accepts connections, has each request judged, forwards what may pass and answers the rest.
+//!
+//! [`Bound`] listens, so that bind errors come before anything else; [`Server`] serves, reloads and stops.
+
+pub mod drain;
+pub mod guard;
+pub mod keys;
+pub mod listener;
+pub mod settings;
+pub mod tls;
+
+mod admin;
+mod answer;
+mod assertions;
+mod callers;
+mod context;
+mod failure;
+mod forwarded;
+mod gatekeeper;
+mod observer;
+mod outbound;
+mod own;
+mod pages;
+mod proxy;
+mod readiness;
+mod reply;
+mod request_id;
+mod runtime;
+mod screen;
+mod server;
+mod story;
+mod upstream;
+mod view;
+
+pub use runtime::StartError;
+pub use server::{Bound, ListenError, Server};

@@ -1,0 +1,337 @@
+//! The proxy door: pingora's phases, each one call into what decides or does.
+//!
+//! Fails closed: a request that is not permitted has no upstream, whatever phase asks for one.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::HttpPeer;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::{Error, ErrorType, Result};
+
+use crate::clock::Clock;
+use crate::gate::{Decision, Reason};
+use crate::serve::answer::{audience, send};
+use crate::serve::callers::Memo;
+use crate::serve::context::{Context, Progress, Told};
+use crate::serve::failure::{Blame, blame};
+use crate::serve::forwarded::{forwarded, forwarded_for};
+use crate::serve::gatekeeper::{Verdict, decide};
+use crate::serve::guard::ConnectionContext;
+use crate::serve::outbound::{Additions, rewrite};
+use crate::serve::own::own_endpoint;
+use crate::serve::reply::Reply;
+use crate::serve::request_id::RequestIds;
+use crate::serve::runtime::Runtime;
+use crate::serve::screen::screen;
+use crate::serve::settings::GuardSettings;
+use crate::serve::story;
+use crate::serve::upstream::Upstream;
+use crate::serve::view::{self, Parts};
+use crate::telemetry::Door;
+use crate::telemetry::writer::LineWriter;
+
+/// One listener's proxy.
+pub(crate) struct Proxy {
+    pub(crate) live: Arc<ArcSwap<Runtime>>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Arc<RequestIds>,
+    pub(crate) guard: GuardSettings,
+    pub(crate) listener: String,
+    pub(crate) lines: LineWriter,
+}
+
+/// Nobody let this request through: a phase asked for what only a permit yields.
+const NOT_PERMITTED: &str = "request was not permitted";
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.live.load_full(), &self.clock, self.ids.next())
+    }
+
+    /// No modules: compression is the upstream's business.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    fn on_connection_reuse(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+        carried: Box<dyn Any + Send + Sync>,
+    ) {
+        let Ok(connection) = carried.downcast::<ConnectionContext>() else { return };
+        connection.header_complete();
+        if let Some(memo) = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok()) {
+            ctx.memo = *memo;
+        }
+        ctx.connection = Some(*connection);
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        self.limit(session);
+        match self.judge(session, ctx).await {
+            None => Ok(false),
+            Some(reply) => {
+                send(session, reply, &ctx.id).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let (upstream, timeout) = upstream(ctx)?;
+        let mut peer =
+            upstream.peer().await.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        if let Some(timeout) = timeout {
+            let left = timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1));
+            peer.options.read_timeout = peer.options.read_timeout.map(|read| read.min(left));
+        }
+        Ok(peer)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let runtime = Arc::clone(&ctx.runtime);
+        let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
+            return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
+        };
+        let received = session.req_header();
+        if request.raw_path().first() != Some(&b'/') {
+            let judged = view::target(received)
+                .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
+            request.set_raw_path(judged.as_bytes())?;
+        }
+        let assertion = match (permit.caller(), &permit.route().assertion) {
+            (Some(caller), Some(spec)) => {
+                let value = runtime.assertions.header(permit, caller, spec, ctx.now);
+                let value = value.map_err(|_| {
+                    Error::explain(ErrorType::InternalError, "assertion could not be signed")
+                })?;
+                Some((spec.header.clone(), value))
+            }
+            _ => None,
+        };
+        let peer = view::peer(session);
+        let additions = Additions {
+            forwarded: forwarded(peer, origin, &received.headers),
+            forwarded_for: forwarded_for(peer, origin, &received.headers),
+            forwarded_host: view::host(received)
+                .ok()
+                .and_then(|host| HeaderValue::from_str(host).ok()),
+            request_id: ctx.upstream_request_id(received),
+            assertion,
+            host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
+        };
+        rewrite(request, permit, &runtime.policy, (&runtime.forwarded_names, origin), additions)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        ctx.body_bytes +=
+            body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        let limit = ctx.permit().and_then(|permit| permit.route().max_body_bytes);
+        if limit.is_some_and(|limit| ctx.body_bytes > limit) {
+            return Error::e_explain(ErrorType::HTTPStatus(413), Reason::BodyTooLarge.label());
+        }
+        ctx.check_deadline()
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if let Ok((upstream, _)) = upstream(ctx) {
+            upstream.metrics.answered(answer.status.as_u16());
+        }
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        ctx.check_deadline().map(|()| None)
+    }
+
+    /// Nothing was sent yet: any request may be tried elsewhere.
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let retries = upstream(ctx).map_or(0, |(upstream, _)| upstream.settings.retries);
+        ctx.attempts += 1;
+        error.set_retry(ctx.attempts <= retries);
+        error
+    }
+
+    /// Something may have been sent: only what is safe to repeat is repeated, and only where a kept connection turned out dead
+    /// ([RFC 9110 §9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)).
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        _ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        if session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated() {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        let blame = blame(error);
+        if let (Some(kind), Ok((upstream, _))) = (blame.upstream(), upstream(ctx)) {
+            upstream.metrics.failed(kind);
+            story::upstream_failed(&upstream.settings.name, kind, error, &ctx.id);
+        }
+        let reply = match blame {
+            Blame::Client => None,
+            _ if session.response_written().is_some() => None,
+            blame => Some(blame.reply(audience(session.req_header()), ctx.id.as_str())),
+        };
+        let error_code = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
+        if let Some(reply) = reply {
+            // A client that is gone cannot be told.
+            let _ = send(session, reply, &ctx.id).await;
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+        story::told(&self.listener, &self.lines, session, ctx);
+        if let Some(connection) = ctx.connection.take() {
+            connection.leave_memo(Box::new(std::mem::take(&mut ctx.memo)));
+        }
+    }
+
+    /// pingora's own error log would repeat what clients send; ours says what matters.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _session: &Session, ctx: &Context) -> String {
+        ctx.id.as_str().to_owned()
+    }
+}
+
+impl Proxy {
+    /// Deadlines that pingora leaves open.
+    fn limit(&self, session: &mut Session) {
+        session.set_keepalive(Some(self.guard.idle_deadline.as_secs().max(1)));
+        session.set_read_timeout(Some(self.guard.body_deadline));
+        session.set_write_timeout(Some(self.guard.body_deadline));
+    }
+
+    /// Judges the request: nothing where it may go upstream, else the answer.
+    async fn judge(&self, session: &Session, ctx: &mut Context) -> Option<Reply> {
+        let started = Instant::now();
+        let verdict = self.verdict(session, ctx).await;
+        let request = session.req_header();
+        let reply = match &verdict.decision {
+            Decision::OwnEndpoint => Some(self.own(request, ctx)),
+            decision => Reply::to(decision, audience(request), ctx.id.as_str()),
+        };
+        let told = Told::of(&verdict);
+        let route = ctx.runtime.route_metrics(told.route.as_deref());
+        ctx.runtime.metrics.decided(
+            Door::Proxy,
+            route,
+            told.outcome,
+            told.reason.label(),
+            started.elapsed(),
+        );
+        ctx.told = Some(told);
+        ctx.progress = match (verdict.decision, &reply) {
+            (Decision::Allow(permit), None) => Progress::Permitted(permit),
+            _ => Progress::Answered,
+        };
+        reply
+    }
+
+    async fn verdict(&self, session: &Session, ctx: &mut Context) -> Verdict {
+        let request = session.req_header();
+        let runtime = Arc::clone(&ctx.runtime);
+        let screened =
+            screen(&request.method, request.raw_path(), &request.headers, &runtime.limits);
+        let parts = match screened.and_then(|()| Parts::of(request)) {
+            Ok(parts) => parts,
+            Err(reason) => return Verdict::refused(reason),
+        };
+        let scheme = view::connection_scheme(session);
+        let origin = runtime.trusted.origin(view::peer(session), scheme, &request.headers);
+        let certificate = view::client_certificate(session);
+        let view = parts.view(request, &origin, certificate);
+        let verdict = decide(&runtime, view, &mut ctx.memo, ctx.now).await;
+        ctx.origin = Some(origin);
+        match &verdict.decision {
+            Decision::Allow(permit) if is_too_long(request, permit.route().max_body_bytes) => {
+                Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), route: verdict.route }
+            }
+            _ => verdict,
+        }
+    }
+
+    fn own(&self, request: &RequestHeader, ctx: &Context) -> Reply {
+        let target = view::target(request).unwrap_or("/");
+        let path = target.split('?').next().unwrap_or(target);
+        let rest = ctx.runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
+        own_endpoint(&ctx.runtime, &request.method, rest, audience(request), ctx.id.as_str())
+    }
+}
+
+fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
+    let permit =
+        ctx.permit().ok_or_else(|| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
+    let upstream = ctx.runtime.upstream(permit.route().upstream);
+    let upstream = upstream
+        .ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
+    Ok((upstream, permit.route().timeout))
+}
+
+/// Whether the request announces a longer body than the route takes.
+fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
+    let length = request
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
+}

@@ -1,0 +1,32 @@
+//! Whether this replica should be sent requests.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::serve::drain::Drain;
+use crate::serve::runtime::Runtime;
+
+/// Ready is: every provider has given keys once, and the end has not begun. Keys that are old because a provider is down do not
+/// make a replica unready: it serves on with them.
+pub(crate) struct Readiness {
+    pub(crate) live: Arc<ArcSwap<Runtime>>,
+    pub(crate) drain: Drain,
+}
+
+impl Readiness {
+    /// What is missing; empty when ready. Provider names only, and in words.
+    pub(crate) fn missing(&self) -> Vec<(String, String)> {
+        let mut missing = Vec::new();
+        if self.drain.is_begun() {
+            missing.push(("server".to_owned(), "stopping".to_owned()));
+        }
+        for status in self.live.load().keys.status() {
+            if status.loaded.is_none() {
+                let why = status.error.unwrap_or_else(|| "no attempt has ended yet".to_owned());
+                missing.push((status.name, format!("has no keys yet: {why}")));
+            }
+        }
+        missing
+    }
+}

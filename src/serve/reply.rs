@@ -1,0 +1,337 @@
+//! From a decision to an HTTP answer: status, headers, and a body for whoever asked, a person or a program.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+use crate::gate::{BearerError, Challenge, Decision, Forbidden, PreflightAnswer, Reason, SignIn};
+use crate::serve::pages::{Explanation, html, json};
+
+/// An answer of our own, complete but for the request id.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: SmallVec<[(HeaderName, HeaderValue); 8]>,
+    pub(crate) body: Bytes,
+}
+
+/// For whom an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// A browser that shows pages.
+    Person,
+    /// Anything else.
+    Program,
+}
+
+/// What went wrong behind us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpstreamFailure {
+    /// It could not be reached, or its answer was none.
+    BadGateway,
+    /// A fault of our own.
+    Internal,
+    /// It did not answer in time.
+    Timeout,
+}
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+impl Reply {
+    /// The answer to a decision; none where the request goes on, upstream or to an endpoint of our own.
+    pub(crate) fn to(decision: &Decision, audience: Audience, request_id: &str) -> Option<Self> {
+        match decision {
+            Decision::Allow(_) | Decision::OwnEndpoint => None,
+            Decision::Challenge(challenge) => {
+                Some(challenge_reply(challenge, audience, request_id))
+            }
+            Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, audience, request_id)),
+            Decision::Preflight(answer) => Some(preflight_reply(answer)),
+            Decision::Refuse(reason) => Some(Self::refusal(*reason, audience, request_id)),
+            Decision::SignIn(sign_in) => Some(sign_in_reply(sign_in)),
+            Decision::Unavailable(reason) => {
+                let reply = Self::refusal(*reason, audience, request_id);
+                Some(reply.with(header::RETRY_AFTER, HeaderValue::from_static("5")))
+            }
+        }
+    }
+
+    /// The answer to a request that is refused for what it is, whoever sent it.
+    pub(crate) fn refusal(reason: Reason, audience: Audience, request_id: &str) -> Self {
+        let reply = Self::explain(status(reason), &Explanation::of(reason), audience, request_id);
+        if reason == Reason::MethodNotAllowed {
+            reply.with(header::ALLOW, HeaderValue::from_static(METHODS))
+        } else {
+            reply
+        }
+    }
+
+    /// The answer where the upstream gave none.
+    pub(crate) fn upstream_failed(
+        failure: UpstreamFailure,
+        audience: Audience,
+        request_id: &str,
+    ) -> Self {
+        let (status, code, message) = match failure {
+            UpstreamFailure::BadGateway => (
+                StatusCode::BAD_GATEWAY,
+                "bad_gateway",
+                "the application cannot be reached at the moment",
+            ),
+            UpstreamFailure::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "something went wrong on our side",
+            ),
+            UpstreamFailure::Timeout => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "gateway_timeout",
+                "the application took too long to answer",
+            ),
+        };
+        let advice = Some("Try again in a moment.");
+        Self::explain(
+            status,
+            &Explanation { code, message, advice, ..Explanation::default() },
+            audience,
+            request_id,
+        )
+    }
+
+    /// An answer in JSON.
+    pub(crate) fn json(body: String) -> Self {
+        Self::new(StatusCode::OK, HeaderValue::from_static("application/json"), body)
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The answer where there is nothing at an address of our own.
+    pub(crate) fn not_found(audience: Audience, request_id: &str) -> Self {
+        Self::refusal(Reason::NoRoute, audience, request_id)
+    }
+
+    fn explain(
+        status: StatusCode,
+        explanation: &Explanation<'_>,
+        audience: Audience,
+        request_id: &str,
+    ) -> Self {
+        match audience {
+            Audience::Person => {
+                let kind = HeaderValue::from_static("text/html; charset=utf-8");
+                Self::new(status, kind, html(status, explanation, request_id)).with(
+                    header::CONTENT_SECURITY_POLICY,
+                    HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+                )
+            }
+            Audience::Program => Self::new(
+                status,
+                HeaderValue::from_static("application/json"),
+                json(explanation, request_id),
+            ),
+        }
+    }
+
+    fn new(status: StatusCode, content_type: HeaderValue, body: String) -> Self {
+        let reply = Self::empty(status);
+        let body = Bytes::from(body);
+        Self { body, ..reply }
+            .with(header::CONTENT_TYPE, content_type)
+            .with(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+            .with(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+    }
+
+    /// No answer of ours may be kept by any cache: it depends on who asks.
+    fn empty(status: StatusCode) -> Self {
+        let headers =
+            SmallVec::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
+        Self { status, headers, body: Bytes::new() }
+    }
+}
+
+const fn status(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Reason::KeysUnavailable | Reason::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Reason::NoRoute => StatusCode::NOT_FOUND,
+        Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) -> Reply {
+    let (code, message) = match &challenge.error {
+        None => ("login_required", Reason::MissingCredential.public_text()),
+        Some(BearerError::InvalidToken) => ("invalid_token", Reason::TokenMalformed.public_text()),
+        Some(BearerError::InsufficientUserAuthentication { .. }) => {
+            ("insufficient_user_authentication", challenge.reason.public_text())
+        }
+    };
+    let explanation = Explanation {
+        code,
+        message,
+        login_url: challenge.login_url.as_deref(),
+        ..Explanation::default()
+    };
+    Reply::explain(StatusCode::UNAUTHORIZED, &explanation, audience, request_id)
+        .with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()))
+}
+
+/// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3): no `error` where nothing was offered.
+fn www_authenticate(error: Option<&BearerError>) -> HeaderValue {
+    let text = match error {
+        None => return HeaderValue::from_static("Bearer realm=\"sidegate\""),
+        Some(BearerError::InvalidToken) => {
+            return HeaderValue::from_static("Bearer realm=\"sidegate\", error=\"invalid_token\"");
+        }
+        Some(BearerError::InsufficientUserAuthentication { acr_values, max_age }) => {
+            let acr = if acr_values.is_empty() {
+                String::new()
+            } else {
+                format!(", acr_values=\"{}\"", acr_values.join(" "))
+            };
+            let age = max_age.map(|seconds| format!(", max_age={seconds}")).unwrap_or_default();
+            format!(
+                "Bearer realm=\"sidegate\", error=\"insufficient_user_authentication\"{acr}{age}"
+            )
+        }
+    };
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"sidegate\""))
+}
+
+fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) -> Reply {
+    let identity = forbidden.caller.as_ref().map(|caller| caller.identity());
+    let explanation = Explanation {
+        user: identity.map(|identity| {
+            identity.preferred_username().or(identity.name()).unwrap_or(identity.user())
+        }),
+        email: identity.and_then(|identity| identity.email()),
+        login_url: forbidden.login_url.as_deref(),
+        ..Explanation::of(forbidden.reason)
+    };
+    let reply = Reply::explain(StatusCode::FORBIDDEN, &explanation, audience, request_id);
+    if forbidden.reason != Reason::MissingScope {
+        return reply;
+    }
+    let challenge =
+        HeaderValue::from_static("Bearer realm=\"sidegate\", error=\"insufficient_scope\"");
+    reply.with(header::WWW_AUTHENTICATE, challenge)
+}
+
+/// 302 for a navigation: only GET and HEAD get this far, and both stay what they are.
+fn sign_in_reply(sign_in: &SignIn) -> Reply {
+    match HeaderValue::try_from(sign_in.location.as_str()) {
+        Ok(location) => Reply::empty(StatusCode::FOUND)
+            .with(header::LOCATION, location)
+            .with(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        Err(_) => Reply::empty(StatusCode::UNAUTHORIZED),
+    }
+}
+
+fn preflight_reply(answer: &PreflightAnswer) -> Reply {
+    let reply = Reply::empty(StatusCode::NO_CONTENT)
+        .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, answer.origin.clone())
+        .with(header::VARY, HeaderValue::from_static("Origin"))
+        .with(header::ACCESS_CONTROL_ALLOW_METHODS, answer.methods.clone())
+        .with(header::ACCESS_CONTROL_ALLOW_HEADERS, answer.headers.clone())
+        .with(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(answer.max_age));
+    if !answer.credentials {
+        return reply;
+    }
+    reply.with(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field<'r>(reply: &'r Reply, name: &HeaderName) -> Option<&'r str> {
+        reply
+            .headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .and_then(|(_, value)| value.to_str().ok())
+    }
+
+    fn challenge(error: Option<BearerError>) -> Decision {
+        Decision::Challenge(Challenge {
+            reason: Reason::TokenExpired,
+            error,
+            login_url: Some("https://l.test/?a=b&c=\"<".into()),
+        })
+    }
+
+    #[test]
+    fn every_answer_forbids_caching() {
+        for reason in Reason::ALL {
+            let reply = Reply::to(&Decision::Refuse(*reason), Audience::Program, "r1").unwrap();
+            assert_eq!(field(&reply, &header::CACHE_CONTROL), Some("no-store"));
+        }
+    }
+
+    /// The client learns that the token is bad, not in which way.
+    #[test]
+    fn bad_tokens_look_alike() {
+        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), Audience::Program, "r1")
+            .unwrap();
+        assert_eq!(reply.status, 401);
+        assert_eq!(
+            field(&reply, &header::WWW_AUTHENTICATE),
+            Some("Bearer realm=\"sidegate\", error=\"invalid_token\"")
+        );
+        assert!(!String::from_utf8_lossy(&reply.body).contains("expired"));
+    }
+
+    #[test]
+    fn step_up_names_what_would_do() {
+        let error = BearerError::InsufficientUserAuthentication {
+            acr_values: vec!["mfa".into()],
+            max_age: Some(600),
+        };
+        let reply = Reply::to(&challenge(Some(error)), Audience::Program, "r1").unwrap();
+        let said = field(&reply, &header::WWW_AUTHENTICATE).unwrap();
+        assert!(
+            said.ends_with(
+                "error=\"insufficient_user_authentication\", acr_values=\"mfa\", max_age=600"
+            ),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn programs_get_json_with_the_login_url() {
+        let reply = Reply::to(&challenge(None), Audience::Program, "r1").unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body["error"], "login_required");
+        assert_eq!(body["login_url"], "https://l.test/?a=b&c=\"<");
+        assert_eq!(body["request_id"], "r1");
+    }
+
+    #[test]
+    fn pages_escape_what_they_show() {
+        let reply = Reply::to(&challenge(None), Audience::Person, "<script>").unwrap();
+        let page = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
+        assert!(page.contains("a=b&amp;c=&quot;&lt;"), "{page}");
+        assert!(field(&reply, &header::CONTENT_SECURITY_POLICY).is_some());
+    }
+
+    #[test]
+    fn sign_in_is_a_302_to_the_login_page() {
+        let sign_in =
+            SignIn { reason: Reason::MissingCredential, location: "https://l.test/?rd=x".into() };
+        let reply = Reply::to(&Decision::SignIn(sign_in), Audience::Person, "r1").unwrap();
+        assert_eq!(
+            (reply.status.as_u16(), field(&reply, &header::LOCATION)),
+            (302, Some("https://l.test/?rd=x"))
+        );
+    }
+}

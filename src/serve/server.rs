@@ -1,0 +1,251 @@
+//! The whole server: listeners bound, runtime started, reloaded, stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use pingora::apps::HttpServerOptions;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::serve::admin::Admin;
+use crate::serve::assertions::SigningKeys;
+use crate::serve::drain::{Drain, Drained};
+use crate::serve::guard::{self, Admission, Guard, Process};
+use crate::serve::listener::{BindError, BoundListener, ListenAddress};
+use crate::serve::proxy::Proxy;
+use crate::serve::readiness::Readiness;
+use crate::serve::request_id::RequestIds;
+use crate::serve::runtime::{Lasting, Runtime, StartError};
+use crate::serve::settings::{
+    GuardSettings, ListenerSettings, ProcessSettings, ServiceSettings, Settings,
+};
+use crate::serve::tls::{ListenerTls, TlsError};
+use crate::telemetry::metrics::{Metrics, Reload};
+use crate::telemetry::writer::LineWriter;
+
+/// How often what the cache holds is measured, and certificates are looked at.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Sockets that listen already, with their certificates loaded.
+pub struct Bound {
+    listeners: Vec<(ListenerSettings, BoundListener, Option<Arc<ListenerTls>>)>,
+    admin: Option<BoundListener>,
+}
+
+/// Why there is no listening.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// A socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A listener's certificates.
+    #[error("listener `{listener}` cannot speak TLS")]
+    Tls {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong.
+        #[source]
+        source: TlsError,
+    },
+}
+
+impl Bound {
+    /// Listens wherever `settings` say.
+    pub fn listen(settings: &ProcessSettings) -> Result<Self, ListenError> {
+        let listen = |listener: &ListenerSettings| {
+            let tls = listener.tls.as_ref().map(ListenerTls::load).transpose();
+            let tls =
+                tls.map_err(|source| ListenError::Tls { listener: listener.name.clone(), source })?;
+            Ok((listener.clone(), listener.address.bind()?, tls.map(Arc::new)))
+        };
+        let listeners =
+            settings.listeners.iter().map(listen).collect::<Result<_, ListenError>>()?;
+        let admin = settings.admin.as_ref().map(ListenAddress::bind).transpose()?;
+        Ok(Self { listeners, admin })
+    }
+
+    /// Where it listens, in the order of the settings: with the ports that the system chose.
+    pub fn addresses(&self) -> Vec<ListenAddress> {
+        self.listeners.iter().map(|(_, bound, _)| bound.address().clone()).collect()
+    }
+}
+
+/// A server at work.
+pub struct Server {
+    live: Arc<ArcSwap<Runtime>>,
+    lasting: Lasting,
+    generations: AtomicU64,
+    drain: Drain,
+    drain_deadline: Duration,
+    upkeep: JoinHandle<()>,
+}
+
+impl Server {
+    /// Puts `settings` to work on `bound`. Returns when requests are being accepted; needs a tokio runtime.
+    pub fn start(
+        settings: Settings,
+        bound: Bound,
+        clock: Clock,
+        metrics: Metrics,
+        lines: LineWriter,
+    ) -> Result<Self, StartError> {
+        let own_keys = Arc::new(SigningKeys::new(Vec::new(), clock.now())?);
+        let lasting = Lasting { clock: clock.clone(), metrics: metrics.clone(), own_keys };
+        let runtime = Runtime::start(settings.service, 1, &lasting, None)?;
+        let live = Arc::new(ArcSwap::from_pointee(runtime));
+        metrics.config_reloaded(Reload::Ok, clock.now());
+        let process = settings.process;
+        let drain = Drain::new();
+        let shared = Process { admission: admission(&process.guard), drain: drain.clone() };
+        let tls = bound
+            .listeners
+            .iter()
+            .filter_map(|(settings, _, tls)| Some((settings.name.clone(), tls.clone()?)))
+            .collect();
+        let builder = Builder {
+            live: &live,
+            lasting: &lasting,
+            lines: &lines,
+            guard: &process.guard,
+            shared: &shared,
+        };
+        bound
+            .listeners
+            .into_iter()
+            .for_each(|(settings, bound, tls)| builder.proxy(settings, bound, tls));
+        if let Some(admin) = bound.admin {
+            builder.admin(admin);
+        }
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&live), metrics, clock, tls));
+        Ok(Self {
+            live,
+            lasting,
+            generations: AtomicU64::new(1),
+            drain,
+            drain_deadline: process.drain,
+            upkeep,
+        })
+    }
+
+    /// Replaces what requests are judged by, as a whole: each request sees the old or the new, none a mixture.
+    pub fn reload(&self, settings: ServiceSettings) -> Result<(), StartError> {
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let previous = self.live.load_full();
+        let next = Runtime::start(settings, generation, &self.lasting, Some(&previous))?;
+        self.live.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// Stops accepting and waits for what is running, up to the deadline of the settings.
+    pub async fn stop(self) {
+        self.drain.begin();
+        if let Drained::Left(left) = self.drain.wait(self.drain_deadline).await {
+            warn!(left, "deadline passed with requests still running; cutting them");
+        }
+        self.upkeep.abort();
+    }
+}
+
+fn admission(guard: &GuardSettings) -> Admission {
+    match guard.max_connections_per_ip {
+        Some(per_client) => Admission::per_client(guard.max_connections, per_client),
+        None => Admission::new(guard.max_connections),
+    }
+}
+
+/// What listeners are built from.
+struct Builder<'a> {
+    live: &'a Arc<ArcSwap<Runtime>>,
+    lasting: &'a Lasting,
+    lines: &'a LineWriter,
+    guard: &'a GuardSettings,
+    shared: &'a Process,
+}
+
+impl Builder<'_> {
+    fn proxy(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        let door = Proxy {
+            live: Arc::clone(self.live),
+            clock: self.lasting.clock.clone(),
+            ids: Arc::new(RequestIds::new(random())),
+            guard: self.guard.clone(),
+            listener: settings.name.clone(),
+            lines: self.lines.clone(),
+        };
+        let mut app = HttpProxy::new(door, Arc::new(ServerConf::default()));
+        app.handle_init_modules();
+        app.server_options = Some(HttpServerOptions::default());
+        let limits = self.limits(settings.max_connections);
+        let metrics = self.lasting.metrics.listener(&settings.name);
+        let guard = Guard::new(Arc::new(app), limits, tls, self.shared, metrics);
+        info!(listener = settings.name, address = %bound.address(), "listening");
+        let drain = self.shared.drain.clone();
+        tokio::spawn(async move { bound.serve(guard, &drain).await });
+    }
+
+    fn admin(&self, bound: BoundListener) {
+        let readiness = Readiness { live: Arc::clone(self.live), drain: self.shared.drain.clone() };
+        let missing = move || readiness.missing();
+        let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), missing);
+        let limits = guard::Settings::default();
+        let guard = Guard::new(
+            Arc::new(app),
+            limits,
+            None,
+            self.shared,
+            self.lasting.metrics.listener("admin"),
+        );
+        info!(listener = "admin", address = %bound.address(), "listening");
+        let drain = self.shared.drain.clone();
+        tokio::spawn(async move { bound.serve(guard, &drain).await });
+    }
+
+    fn limits(&self, max_connections: Option<usize>) -> guard::Settings {
+        guard::Settings {
+            max_connections: max_connections.unwrap_or(self.guard.max_connections),
+            handshake: self.guard.header_deadline,
+            first_byte: self
+                .guard
+                .header_deadline
+                .max(Duration::from_secs(30))
+                .min(self.guard.idle_deadline),
+            header: self.guard.header_deadline,
+            idle: self.guard.idle_deadline,
+            max_requests: self.guard.max_requests,
+        }
+    }
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // Without randomness ids repeat over restarts; nothing else rests on them.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    u64::from_be_bytes(bytes)
+}
+
+/// What has to be done now and then: measuring the cache, reading changed certificates.
+async fn upkeep(
+    live: Arc<ArcSwap<Runtime>>,
+    metrics: Metrics,
+    clock: Clock,
+    tls: Vec<(String, Arc<ListenerTls>)>,
+) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let (entries, bytes) = live.load().callers.size();
+        metrics.cache_measured(entries, bytes);
+        tls.iter().for_each(|(listener, tls)| tls.refresh(listener, &metrics, clock.now()));
+    }
+}

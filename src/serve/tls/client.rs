@@ -1,0 +1,55 @@
+//! The client's certificate: read once, after the handshake, and kept with the connection.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use pingora::listeners::TlsAccept;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::base::client_certificate::{AlternativeNames, ClientCertificate};
+
+/// The client certificate of the connection that `digest` describes, if it presented one whose
+/// names can be trusted to be what they look like.
+pub fn client_certificate(digest: &SslDigest) -> Option<&ClientCertificate> {
+    digest.extension.get()
+}
+
+/// Reads the certificate when a handshake is complete.
+pub(super) struct ReadCertificate;
+
+#[async_trait]
+impl TlsAccept for ReadCertificate {
+    async fn handshake_complete_callback(
+        &self,
+        tls: &TlsRef,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
+        let certificate = facts(tls.peer_certificate_der()?)?;
+        Some(Arc::new(certificate))
+    }
+}
+
+/// What the certificate says; nothing if it cannot be parsed or tries to look like another one.
+fn facts(der: &[u8]) -> Option<ClientCertificate> {
+    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+    let mut thumbprint = [0; 32];
+    thumbprint.copy_from_slice(digest::digest(&digest::SHA256, der).as_ref());
+    let found = ClientCertificate::new(thumbprint, parsed.subject().to_string(), names(&parsed));
+    found.inspect_err(|error| tracing::warn!(%error, "client certificate is ignored")).ok()
+}
+
+fn names(certificate: &X509Certificate<'_>) -> AlternativeNames {
+    let mut names = AlternativeNames::default();
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    for name in extension.iter().flat_map(|extension| &extension.value.general_names) {
+        match *name {
+            GeneralName::DNSName(name) => names.dns.push(name.into()),
+            GeneralName::RFC822Name(name) => names.emails.push(name.into()),
+            GeneralName::URI(name) => names.uris.push(name.into()),
+            _ => {}
+        }
+    }
+    names
+}

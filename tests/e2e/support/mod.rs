@@ -1,0 +1,9 @@
+//! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
+
+pub(crate) mod http;
+pub(crate) mod nginx;
+pub(crate) mod oidc_provider;
+pub(crate) mod peer;
+pub(crate) mod process;
+pub(crate) mod upstream;
+pub(crate) mod webdriver;

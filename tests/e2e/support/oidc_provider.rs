@@ -1,0 +1,103 @@
+//! A real OpenID provider: npm `oidc-provider`, as `tests/peers/oidc-provider.mjs` sets it up.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Client;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::http::{client, json};
+use super::peer::{find, report_missing};
+use super::process::Program;
+
+/// The audience of the tokens.
+pub(crate) const AUDIENCE: &str = "https://api.example.test";
+
+/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff).
+pub(crate) struct OidcProvider {
+    pub(crate) issuer: String,
+    client: Client,
+    _program: Program,
+}
+
+impl OidcProvider {
+    /// Starts one with keys of its own; nothing where node or the package is missing.
+    pub(crate) async fn start() -> Option<Self> {
+        let node = find(&["node", "nodejs"])?;
+        let peers = peers();
+        if !peers.join("node_modules/oidc-provider").is_dir() {
+            report_missing("oidc-provider (run `npm ci` in tests/peers)");
+            return None;
+        }
+        let mut command = Command::new(node);
+        command.arg("oidc-provider.mjs").current_dir(peers);
+        let program = Program::start(command);
+        let issuer = program.wait_for(issuer).await;
+        Some(Self { issuer, client: client(), _program: program })
+    }
+
+    /// An access token for `user`, signed with `algorithm`: RS256, PS256, ES256 or EdDSA.
+    pub(crate) async fn token(&self, user: &str, algorithm: &str) -> String {
+        self.token_for(user, &format!("{AUDIENCE}/{algorithm}")).await
+    }
+
+    /// As [`token`](Self::token), expiring after `seconds`.
+    pub(crate) async fn short_token(&self, user: &str, algorithm: &str, seconds: u32) -> String {
+        self.token_for(user, &format!("{AUDIENCE}/{algorithm}/{seconds}")).await
+    }
+
+    /// Signs with new keys from now on, the old ones still published.
+    pub(crate) async fn rotate(&self) {
+        self.control("rotate").await;
+    }
+
+    /// Signs with new keys from now on and withdraws the old ones.
+    pub(crate) async fn rotate_and_forget(&self) {
+        self.control("rotate?forget=1").await;
+    }
+
+    /// Answers 503 to everything until [`recover`](Self::recover).
+    pub(crate) async fn fail(&self) {
+        self.control("down").await;
+    }
+
+    /// Answers again.
+    pub(crate) async fn recover(&self) {
+        self.control("up").await;
+    }
+
+    /// How often `path` has been asked for.
+    pub(crate) async fn requests(&self, path: &str) -> u64 {
+        self.control("requests").await[path].as_u64().unwrap_or(0)
+    }
+
+    async fn token_for(&self, user: &str, resource: &str) -> String {
+        let form =
+            [("grant_type", "client_credentials"), ("scope", "read"), ("resource", resource)];
+        let request = self
+            .client
+            .post(format!("{}/token", self.issuer))
+            .basic_auth(user, Some(format!("{user}-secret")));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let answer = json(request.send().await.unwrap()).await;
+        answer["access_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("expected a token, found {answer}"))
+            .to_owned()
+    }
+
+    async fn control(&self, action: &str) -> Value {
+        json(self.client.post(format!("{}/test/{action}", self.issuer)).send().await.unwrap()).await
+    }
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
+fn issuer(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    Some(line["issuer"].as_str()?.to_owned())
+}

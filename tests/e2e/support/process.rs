@@ -1,0 +1,165 @@
+//! Programs run by a test: their output is collected line by line, and they end with the test.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How long anything may take to say or do what is waited for. Generous, for a busy machine; a passing test never waits it out.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program. Killed when dropped.
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    output: Arc<Output>,
+}
+
+/// The lines that a program has written so far, on standard output and standard error alike.
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Vec<String>>,
+    grown: Notify,
+}
+
+impl Program {
+    /// Starts `command`.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let name = Path::new(command.as_std().get_program()).display().to_string();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let output = Arc::new(Output::default());
+        tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&output)));
+        tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&output)));
+        Self { name, child, output }
+    }
+
+    /// The first thing that `find` sees in a line, waiting for that line if need be.
+    pub(crate) async fn wait_for<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let grown = self.output.grown.notified();
+                if let Some(found) = self.output.lines.lock().iter().find_map(|line| find(line)) {
+                    return found;
+                }
+                grown.await;
+            }
+        };
+        let found = timeout(PATIENCE, search).await;
+        found.unwrap_or_else(|_| {
+            panic!("{} did not write what was waited for, but:\n{}", self.name, self.output())
+        })
+    }
+
+    /// All that has been written so far.
+    pub(crate) fn output(&self) -> String {
+        self.output.lines.lock().join("\n")
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_else(|| panic!("{} has ended:\n{}", self.name, self.output()))
+    }
+
+    /// Sends the signal called `name`: `TERM`, `HUP`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success(), "kill -{name} of {} failed", self.name);
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let end = timeout(PATIENCE, self.child.wait()).await;
+        end.unwrap_or_else(|_| panic!("{} still runs:\n{}", self.name, self.output())).unwrap()
+    }
+}
+
+async fn collect(stream: impl AsyncRead + Unpin, output: Arc<Output>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        output.lines.lock().push(line);
+        output.grown.notify_waiters();
+    }
+}
+
+/// The real `sidegate` program.
+pub(crate) struct Sidegate {
+    pub(crate) program: Program,
+    directory: TempDir,
+}
+
+impl Sidegate {
+    /// `sidegate run` with `configuration`, which should ask for port 0.
+    pub(crate) fn run(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.yaml");
+        std::fs::write(&file, configuration).unwrap();
+        let mut command = sidegate();
+        command.arg("run").arg("-c").arg(file);
+        Self { program: Program::start(command), directory }
+    }
+
+    /// `sidegate demo` on a free port.
+    pub(crate) fn demo() -> Self {
+        let mut command = sidegate();
+        command.args(["demo", "--address", "127.0.0.1:0"]);
+        Self { program: Program::start(command), directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// Replaces the configuration file in one step, as editors and config maps do. It is noticed, or `HUP` is sent.
+    pub(crate) fn configure(&self, configuration: &str) {
+        let mut file = tempfile::NamedTempFile::new_in(self.directory.path()).unwrap();
+        file.write_all(configuration.as_bytes()).unwrap();
+        file.persist(self.directory.path().join("config.yaml")).unwrap();
+    }
+
+    /// Where the listener called `name` listens, once it does.
+    pub(crate) async fn listener(&self, name: &str) -> SocketAddr {
+        self.program.wait_for(|line| listening(line, |listener| listener == name)).await
+    }
+
+    /// Where the first listener listens that is not the admin's, once it does.
+    pub(crate) async fn address(&self) -> SocketAddr {
+        self.program.wait_for(|line| listening(line, |listener| listener != "admin")).await
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn stop(mut self) -> ExitStatus {
+        self.program.signal("TERM").await;
+        self.program.ended().await
+    }
+}
+
+fn sidegate() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_sidegate"))
+}
+
+/// The address in a log line that says which listener is listening where.
+fn listening(line: &str, wanted: impl Fn(&str) -> bool) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let field = |name: &str| line.get(name).or_else(|| line.get("fields")?.get(name))?.as_str();
+    if field("message")? != "listening" || !wanted(field("listener")?) {
+        return None;
+    }
+    field("address")?.parse().ok()
+}

@@ -1,0 +1,172 @@
+//! A small [WebDriver](https://www.w3.org/TR/webdriver2/) client: one headless Chromium per test, with nothing remembered.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::http::client;
+use super::peer::find;
+use super::process::Program;
+
+/// Keeps Chromium quiet: no sandbox for root in containers, nothing fetched that the test did not ask for.
+const FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// The key of an element's reference ([WebDriver §11](https://www.w3.org/TR/webdriver2/#elements)).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A browser with one window. Closed when dropped.
+pub(crate) struct Browser {
+    driver: SocketAddr,
+    session: String,
+    client: Client,
+    _program: Program,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens a browser; nothing where Chromium or its driver is missing.
+    pub(crate) async fn start() -> Option<Self> {
+        let binary = find(&["chromium", "chromium-browser", "google-chrome"])?;
+        let driver = find(&["chromedriver"])?;
+        let mut command = Command::new(driver);
+        command.arg("--port=0");
+        let program = Program::start(command);
+        let port = program.wait_for(port).await;
+        let (driver, profile, client) =
+            (SocketAddr::from(([127, 0, 0, 1], port)), tempfile::tempdir().unwrap(), client());
+        let body = capabilities(&binary, profile.path());
+        let created = send(&client, Method::POST, format!("http://{driver}/session"), body).await;
+        let session = created["sessionId"].as_str().unwrap().to_owned();
+        Some(Self { driver, session, client, _program: program, _profile: profile })
+    }
+
+    /// Opens `url` and waits until it has loaded.
+    pub(crate) async fn open(&self, url: &str) {
+        self.post("url", json!({ "url": url })).await;
+    }
+
+    /// The address of the page, as the address bar would have it.
+    pub(crate) async fn current_url(&self) -> String {
+        self.read("url").await
+    }
+
+    /// The title of the page.
+    pub(crate) async fn title(&self) -> String {
+        self.read("title").await
+    }
+
+    /// The text of the first element that `selector` matches.
+    pub(crate) async fn text(&self, selector: &str) -> String {
+        let element = self.find(selector).await;
+        self.read(&format!("element/{element}/text")).await
+    }
+
+    /// Clicks the first element that `selector` matches, and waits until what that opens has loaded.
+    pub(crate) async fn click(&self, selector: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("element/{element}/click"), json!({})).await;
+    }
+
+    /// Types `text` into the first element that `selector` matches.
+    pub(crate) async fn fill_in(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// The width and the height of the window, in CSS pixels.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.post("window/rect", json!({ "width": width, "height": height })).await;
+    }
+
+    /// Whether any part of the page sticks out sideways.
+    pub(crate) async fn scrolls_sideways(&self) -> bool {
+        let script =
+            "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        let answer = self.post("execute/sync", json!({ "script": script, "args": [] })).await;
+        answer.as_bool().unwrap()
+    }
+
+    /// Keeps a picture of the window as `tests/artifacts/NAME.png`.
+    pub(crate) async fn screenshot(&self, name: &str) {
+        let picture = STANDARD.decode(self.read("screenshot").await).unwrap();
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/artifacts");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(format!("{name}.png")), picture).unwrap();
+    }
+
+    async fn find(&self, selector: &str) -> String {
+        let found =
+            self.post("element", json!({ "using": "css selector", "value": selector })).await;
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    async fn read(&self, command: &str) -> String {
+        let value = send(&self.client, Method::GET, self.at(command), Value::Null).await;
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("expected text for {command}, found {value}"))
+            .to_owned()
+    }
+
+    async fn post(&self, command: &str, body: Value) -> Value {
+        send(&self.client, Method::POST, self.at(command), body).await
+    }
+
+    fn at(&self, command: &str) -> String {
+        format!("http://{}/session/{}/{command}", self.driver, self.session)
+    }
+}
+
+impl Drop for Browser {
+    /// Ends the session, without which Chromium would outlive its driver. Blocking, for a drop cannot wait otherwise.
+    fn drop(&mut self) {
+        let Ok(mut stream) = TcpStream::connect(self.driver) else { return };
+        let head =
+            format!("DELETE /session/{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.session, self.driver);
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.read(&mut [0; 64]);
+    }
+}
+
+/// Sends one command and returns its `value`; a refused command fails the test with the driver's words.
+async fn send(client: &Client, method: Method, url: String, body: Value) -> Value {
+    let mut request = client.request(method, &url);
+    if !body.is_null() {
+        request = request.header("content-type", "application/json").body(body.to_string());
+    }
+    let response = request.send().await.unwrap();
+    let refused = !response.status().is_success();
+    let mut answer = super::http::json(response).await;
+    assert!(!refused, "{url} with {body}: {}", answer["value"]["message"]);
+    answer["value"].take()
+}
+
+fn capabilities(binary: &Path, profile: &Path) -> Value {
+    let profile = format!("--user-data-dir={}", profile.display());
+    let arguments: Vec<&str> =
+        FLAGS.into_iter().chain([profile.as_str(), "--window-size=1100,1000"]).collect();
+    let options = json!({ "binary": PathBuf::from(binary), "args": arguments });
+    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } })
+}
+
+/// The port in the line with which the driver says that it has started.
+fn port(line: &str) -> Option<u16> {
+    line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+}
