@@ -181,6 +181,7 @@ pub(super) struct RouteSpec {
 pub(super) fn route(path: &str) -> RouteSpec {
     let headers = HeaderPlan { id: PlanId(0), fields: Preset::XForwarded.fields() };
     let route = Route {
+        id: RouteId(0),
         name: Arc::from(path),
         access: Access::Required,
         rule: Rule::default(),
@@ -359,6 +360,7 @@ pub(super) fn gate_of(providers: Vec<Provider>, specs: Vec<RouteSpec>) -> Gate {
         if spec.route.providers.is_empty() {
             spec.route.providers.clone_from(&every);
         }
+        spec.route.id = id;
         routes.push(Arc::new(spec.route));
     }
     table.seal().unwrap();
