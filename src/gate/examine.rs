@@ -15,7 +15,7 @@ use crate::gate::decision::{
 use crate::gate::facts::Facts;
 use crate::gate::navigation::is_navigation;
 use crate::gate::policy::{Access, Policy, Preflight, Route, Upgrades};
-use crate::gate::readings::readings;
+use crate::gate::readings::every_reading;
 use crate::gate::request::RequestView;
 use crate::gate::route::Match;
 
@@ -104,11 +104,9 @@ enum Found<'a> {
 fn find<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, Reason> {
     let path = request.target.path();
     let first = lookup(policy, request, path.as_bytes());
-    if !request.target.has_one_reading() {
-        let all = readings(path).ok_or(Reason::AmbiguousTarget)?;
-        if all.iter().any(|reading| lookup(policy, request, reading) != first) {
-            return Err(Reason::AmbiguousTarget);
-        }
+    let agrees = |reading: &[u8]| lookup(policy, request, reading) == first;
+    if !request.target.has_one_reading() && !every_reading(path, agrees) {
+        return Err(Reason::AmbiguousTarget);
     }
     match first {
         Place::Own => Ok(Found::Own),

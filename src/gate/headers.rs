@@ -95,7 +95,9 @@ impl HeaderSource {
             Self::Issuer => one(Some(identity.issuer())),
             Self::Methods => join(&identity.methods(), " "),
             Self::Name => one(identity.name()),
-            Self::PreferredUsername => one(identity.preferred_username().or(Some(identity.user()))),
+            Self::PreferredUsername => {
+                one(Some(identity.preferred_username().unwrap_or(identity.user())))
+            }
             Self::Roles => join(identity.roles(), ","),
             Self::Scopes => join(identity.scopes(), " "),
             Self::True => "true".to_owned(),

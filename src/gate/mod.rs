@@ -38,3 +38,6 @@ pub use propagate::{ManagedNames, MethodRules};
 pub use request::{RequestView, Scheme};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
 pub use target::Target;
+
+#[cfg(test)]
+mod tests;

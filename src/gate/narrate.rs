@@ -11,7 +11,7 @@ use crate::gate::decision::Decision;
 use crate::gate::examine::{Examined, Inquiry, examine, judge};
 use crate::gate::facts::Facts;
 use crate::gate::policy::Policy;
-use crate::gate::readings::readings;
+use crate::gate::readings::every_reading;
 use crate::gate::request::RequestView;
 use crate::gate::{Match, Step};
 use crate::token::Jwt;
@@ -75,9 +75,15 @@ fn paths(policy: &Policy, request: &RequestView<'_>) -> Vec<Told> {
     if request.target.has_one_reading() {
         return vec![told("readings", "one: every upstream reads this path alike")];
     }
-    let Some(all) = readings(request.target.path()) else {
+    let path = request.target.path();
+    let mut all = vec![path.as_bytes().to_vec()];
+    let judgeable = every_reading(path, |reading| {
+        all.push(reading.to_vec());
+        true
+    });
+    if !judgeable {
         return vec![told("readings", "too many to judge")];
-    };
+    }
     let place =
         |reading: &[u8]| match policy.table.find(request.authority.host(), reading, request.method)
         {

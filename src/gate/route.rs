@@ -44,7 +44,7 @@ pub enum PathPatternError {
     Unknown(String),
     /// A pattern that can be read in several ways, so that no request would ever match it cleanly.
     #[error(
-        "`{0}` can be read in several ways: write it without `//`, `/./`, `/../`, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX"
+        "`{0}` can be read in several ways: write it without `//`, a dot at the end of a segment, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX"
     )]
     Ambiguous(String),
     /// Each of the regular expressions compiles, all of one host together do not.
@@ -84,7 +84,7 @@ impl PathPattern {
 fn is_ambiguous(path: &str) -> bool {
     path.contains(['%', ';', '\\', '?', '#'])
         || path.contains("//")
-        || path.split('/').any(|segment| segment == "." || segment == "..")
+        || path.split('/').any(|segment| segment.ends_with('.'))
 }
 
 /// Compiles for bytes, not characters: a `.` that stops at a byte which is no UTF-8 lets a request slip past its rule
@@ -444,9 +444,10 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_says_so() {
-        for text in
-            ["", "x", "/a*", "/*/b", "*", "/a b", "~ (", "/a/../b", "/a//b", "/a%2fb", "/a;b"]
-        {
+        for text in [
+            "", "x", "/a*", "/*/b", "*", "/a b", "~ (", "/a/../b", "/a./b", "/a//b", "/a%2fb",
+            "/a;b",
+        ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
         assert_eq!(PathPattern::parse("/*").unwrap(), PathPattern::Prefix(String::new()));

@@ -137,7 +137,7 @@ fn explain_path(text: &str, error: &PathPatternError) -> (String, String) {
         PathPatternError::Ambiguous(_) => (
             format!("`{text}` can be read in several ways"),
             String::from(
-                "write it without `//`, `/./`, `/../`, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX",
+                "write it without `//`, a dot at the end of a segment, `;`, `\\`, `%`, `?` and `#`, or as ~ REGEX",
             ),
         ),
         PathPatternError::TooLarge { why, .. } => (
