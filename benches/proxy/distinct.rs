@@ -12,7 +12,7 @@ use crate::peers::{self, Running, Sidegate, World};
 use crate::report::{self, Verdict, mib};
 
 /// Small enough to overflow within the run: some ten thousand callers.
-const CACHE: &str = "16MiB";
+const CACHE: &str = "size: 16MiB";
 const CACHE_MIB: f64 = 16.0;
 /// "±10 %".
 const TOLERANCE: f64 = 1.1;
@@ -24,7 +24,7 @@ pub(crate) fn run(world: &World, options: &Options) -> Result<bool> {
         return Ok(true);
     }
     report::title(&format!(
-        "Memory after {} distinct ES256 tokens, cache of {CACHE}",
+        "Memory after {} distinct ES256 tokens, cache of {CACHE_MIB} MiB",
         options.tokens
     ));
     let wish = Sidegate { cache: Some(CACHE), ..Sidegate::usual(world) };
@@ -43,7 +43,7 @@ pub(crate) fn run(world: &World, options: &Options) -> Result<bool> {
         ));
     }
     let grown = mib(sidegate.server.resident()?.saturating_sub(before));
-    let promise = format!("resident memory grown by at most {CACHE} + 10 %");
+    let promise = format!("resident memory grown by at most {CACHE_MIB} MiB + 10 %");
     report::bar(
         &promise,
         &format!("{grown:.1} MiB"),

@@ -142,7 +142,7 @@ pub(crate) struct Sidegate<'a> {
     pub(crate) requests: &'a str,
     /// Where its log goes.
     pub(crate) output: Output,
-    /// `cache.size`, if not the default.
+    /// The `cache` section, if not the default.
     pub(crate) cache: Option<&'a str>,
     /// Where its keys come from, as a line of the provider's section.
     pub(crate) keys: String,
@@ -196,7 +196,7 @@ pub(crate) fn configuration(
     port: u16,
     admin: SocketAddr,
 ) -> String {
-    let cache = wish.cache.map(|size| format!("cache: {{ size: {size} }}\n")).unwrap_or_default();
+    let cache = wish.cache.map(|cache| format!("cache: {{ {cache} }}\n")).unwrap_or_default();
     format!(
         r"listen: 127.0.0.1:{port}
 upstream: http://{upstream}
