@@ -83,6 +83,8 @@ impl Callers {
 
     /// How many callers are remembered and how much room they take, in bytes.
     pub(crate) fn size(&self) -> (u64, u64) {
+        // The cache counts lazily: what is pending is not in its figures yet.
+        self.cache.run_pending_tasks();
         (self.cache.entry_count(), self.cache.weighted_size())
     }
 }
