@@ -19,7 +19,7 @@ use crate::serve::settings::ServiceSettings;
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-    /// The address asked for, such as https://app.example.com/orders?x=1
+    /// The address asked for, such as `https://app.example.com/orders?x=1`
     #[arg(long)]
     url: String,
     /// The method

@@ -1,6 +1,6 @@
 //! The gate decides: may this request pass, as whom, and what else is to be done with it?
 //!
-//! Pure: bytes, facts and a time in, a decision out. [`examine`] finds the route and what the request offers;
+//! Pure: bytes, facts and a time in, a decision out. [`fn@examine`] finds the route and what the request offers;
 //! [`judge`] turns that, with the facts, into a [`Decision`] or the one question that is still open.
 
 mod authenticate;

@@ -19,4 +19,5 @@ mod proxy;
 mod redirects;
 mod remembered;
 mod support;
+mod under_load;
 mod upgrades;
