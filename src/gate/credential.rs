@@ -144,10 +144,22 @@ fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<&'a str>, Reaso
 /// [RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2).
 fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let allowed =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    !body.is_empty() && body.bytes().all(allowed)
+    // Without an early end, on all bytes alike: every request pays for this, and bad ones are few.
+    let allowed = |all: bool, b: u8| all & TOKEN68[usize::from(b)];
+    !body.is_empty() && body.bytes().fold(true, allowed)
 }
+
+/// The bytes of a token68, padding apart.
+const TOKEN68: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 128_u8 {
+        let sign = matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        table[b as usize] = sign || b.is_ascii_alphanumeric();
+        b += 1;
+    }
+    table
+};
 
 type HeaderOffer<'a> = Option<(&'a str, SmallVec<[ProviderId; 4]>)>;
 
