@@ -236,7 +236,7 @@ impl Contender {
     fn print(&self, bare: Option<f64>, nginx: Option<f64>) {
         let Some(middle) = self.middle() else { return };
         let ratio = |other: Option<f64>| {
-            other.map_or("–".into(), |other| format!("{:.2}", middle.cpu_micros / other))
+            other.map_or_else(|| "–".into(), |other| format!("{:.2}", middle.cpu_micros / other))
         };
         let all: Vec<String> =
             self.samples.iter().map(|sample| format!("{:.1}", sample.cpu_micros)).collect();

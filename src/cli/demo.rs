@@ -43,7 +43,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
         )
         .into());
     }
-    let login = bind(arguments.login_address.unwrap_or(SocketAddr::new(ip, 0)))?;
+    let login = bind(arguments.login_address.unwrap_or_else(|| SocketAddr::new(ip, 0)))?;
     let echo = bind(SocketAddr::new(ip, 0))?;
     let planned =
         Addresses { app: arguments.address, login: login.local_addr()?, echo: echo.local_addr()? };

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config;
+use crate::serve::tls;
 
 /// An authentication proxy: checks SSO cookies and bearer tokens at the edge and tells the app who is calling.
 #[derive(Debug, Parser)]
@@ -56,6 +57,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    tls::install_crypto();
     // Bad usage ends here, with exit code 2 and an explanation.
     let done = match Arguments::parse().command {
         Command::Check(arguments) => check::main(&arguments),
@@ -68,7 +70,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Configuration(problems)) => {
-            eprint!("{problems}");
+            eprintln!("{problems}");
             ExitCode::from(2)
         }
         Err(Failure::Other(error)) => {
@@ -91,7 +93,7 @@ impl ConfigFile {
     fn load(&self) -> Result<config::Loaded, Failure> {
         let loaded = config::load(&self.path).map_err(Failure::Configuration)?;
         if !loaded.warnings.is_empty() {
-            eprint!("{}", loaded.warnings);
+            eprintln!("{}", loaded.warnings);
         }
         Ok(loaded)
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -23,7 +24,7 @@ use crate::telemetry::writer::LineWriter;
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Log lines that wait for a slow reader, in bytes; more are dropped and counted.
-const LOG_BUFFER_BYTES: usize = 8 << 20;
+const LOG_BUFFER_BYTES: usize = 4 << 20;
 
 /// How long the last log lines may take to be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
@@ -51,13 +52,14 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     served
 }
 
-/// The one runtime that everything runs on.
+/// The one runtime that everything runs on. One thread alone is spared what several need to share work: 7 % of the CPU of a
+/// proxied request.
 pub(crate) fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("sidegate")
-        .enable_all()
-        .build()
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).thread_name("sidegate").enable_all().build()
 }
 
 async fn serve(

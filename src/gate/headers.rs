@@ -96,7 +96,7 @@ impl HeaderSource {
             Self::Methods => join(&identity.methods(), " "),
             Self::Name => one(identity.name()),
             Self::PreferredUsername => {
-                one(Some(identity.preferred_username().unwrap_or(identity.user())))
+                one(Some(identity.preferred_username().unwrap_or_else(|| identity.user())))
             }
             Self::Roles => join(identity.roles(), ","),
             Self::Scopes => join(identity.scopes(), " "),

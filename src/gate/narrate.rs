@@ -132,9 +132,10 @@ fn credential_steps(policy: &Policy, credential: &Credential<'_>) -> Vec<Told> {
             let named = jwt.issuer().unwrap_or("none");
             let known = credential.providers().iter().filter_map(|id| policy.provider(*id));
             let provider = known.into_iter().find(|provider| &*provider.issuer == named);
-            let found = provider.map_or("no provider of this route".to_owned(), |provider| {
-                format!("provider {}", provider.name)
-            });
+            let found = match provider {
+                Some(provider) => format!("provider {}", provider.name),
+                None => "no provider of this route".to_owned(),
+            };
             steps.push(told("issuer", format!("{named} -> {found}")));
         }
     }

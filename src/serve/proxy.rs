@@ -254,15 +254,15 @@ impl ProxyHttp for Proxy {
 }
 
 impl Proxy {
-    /// Deadlines that pingora leaves open.
+    /// Deadlines that pingora leaves open. Idle connections are the guard's: a timer of pingora's would cost every request.
     fn limit(&self, session: &mut Session) {
-        session.set_keepalive(Some(self.guard.idle_deadline.as_secs().max(1)));
         session.set_read_timeout(Some(self.guard.body_deadline));
         session.set_write_timeout(Some(self.guard.body_deadline));
     }
 
     /// Judges the request: nothing where it may go upstream, else the answer.
     async fn judge(&self, session: &Session, ctx: &mut Context) -> Option<Reply> {
+        #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
         let started = Instant::now();
         let verdict = self.verdict(session, ctx).await;
         let request = session.req_header();

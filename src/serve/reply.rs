@@ -211,7 +211,10 @@ fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) 
     let identity = forbidden.caller.as_ref().map(|caller| caller.identity());
     let explanation = Explanation {
         user: identity.map(|identity| {
-            identity.preferred_username().or(identity.name()).unwrap_or(identity.user())
+            identity
+                .preferred_username()
+                .or_else(|| identity.name())
+                .unwrap_or_else(|| identity.user())
         }),
         email: identity.and_then(|identity| identity.email()),
         login_url: forbidden.login_url.as_deref(),

@@ -32,6 +32,9 @@ use crate::telemetry::writer::LineWriter;
 /// How often what the cache holds is measured, and certificates are looked at.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Connections that the admin listener takes at once.
+const ADMIN_CONNECTIONS: usize = 64;
+
 /// Sockets that listen already, with their certificates loaded.
 pub struct Bound {
     listeners: Vec<(ListenerSettings, BoundListener, Option<Arc<ListenerTls>>)>,
@@ -199,13 +202,13 @@ impl Builder<'_> {
         let missing = move || readiness.missing();
         let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), missing);
         let limits = guard::Settings::default();
-        let guard = Guard::new(
-            Arc::new(app),
-            limits,
-            None,
-            self.shared,
-            self.lasting.metrics.listener("admin"),
-        );
+        // A flood of connections for the app must not fail the probes.
+        let own = Process {
+            admission: Admission::new(ADMIN_CONNECTIONS),
+            drain: self.shared.drain.clone(),
+        };
+        let guard =
+            Guard::new(Arc::new(app), limits, None, &own, self.lasting.metrics.listener("admin"));
         info!(listener = "admin", address = %bound.address(), "listening");
         let drain = self.shared.drain.clone();
         tokio::spawn(async move { bound.serve(guard, &drain).await });

@@ -83,7 +83,10 @@ fn iis(path: &str) -> String {
     resolve(&trimmed.join("/"), &['/'])
 }
 
-const SERVERS: [(&str, fn(&str) -> String); 6] = [
+/// A way to read a path, by the name of the server that reads so.
+type Server = (&'static str, fn(&str) -> String);
+
+const SERVERS: [Server; 6] = [
     ("nginx", nginx),
     ("tomcat", tomcat),
     ("decoded then tomcat", decoded_then_tomcat),
