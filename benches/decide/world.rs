@@ -1,7 +1,10 @@
 //! The policy, keys and requests that decisions are measured with: one provider, a route of each kind, a token of usual
 //! size.
 
-#![expect(clippy::unwrap_used, reason = "a bench whose world cannot be made has nothing to measure")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a bench whose world cannot be made has nothing to measure"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
