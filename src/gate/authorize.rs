@@ -69,11 +69,13 @@ impl Rule {
         if self.emails.is_empty() && self.email_domains.is_empty() {
             return Ok(());
         }
+        let email = identity.trusted_email().unwrap_or_default();
         // ASCII alone: Unicode folds the Kelvin sign into a `k`, and so one domain into another.
-        let email = identity.trusted_email().unwrap_or_default().to_ascii_lowercase();
-        let listed = self.emails.contains(&email);
-        let at_domain = domain(&email)
-            .is_some_and(|domain| self.email_domains.iter().any(|listed| listed == domain));
+        let is_listed = |list: &[String], text: &str| {
+            list.iter().any(|listed| listed.eq_ignore_ascii_case(text))
+        };
+        let listed = is_listed(&self.emails, email);
+        let at_domain = domain(email).is_some_and(|name| is_listed(&self.email_domains, name));
         if listed || at_domain { Ok(()) } else { Err(Reason::MissingEmail) }
     }
 

@@ -144,10 +144,22 @@ fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<&'a str>, Reaso
 /// [RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2).
 fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let allowed =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    !body.is_empty() && body.bytes().all(allowed)
+    // Without an early end, on all bytes alike: every request pays for this, and bad ones are few.
+    let allowed = |all: bool, b: u8| all & TOKEN68[usize::from(b)];
+    !body.is_empty() && body.bytes().fold(true, allowed)
 }
+
+/// The bytes of a token68, padding apart.
+const TOKEN68: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 128_u8 {
+        let sign = matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        table[b as usize] = sign || b.is_ascii_alphanumeric();
+        b += 1;
+    }
+    table
+};
 
 type HeaderOffer<'a> = Option<(&'a str, SmallVec<[ProviderId; 4]>)>;
 
@@ -239,7 +251,7 @@ impl<'a> Iterator for CookieValues<'a, '_> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         while !self.rest.is_empty() {
-            let end = memchr(b';', self.rest).unwrap_or(self.rest.len());
+            let end = first_semicolon(self.rest);
             let pair = self.rest[..end].trim_ascii();
             self.rest = self.rest.get(end + 1..).unwrap_or_default();
             let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix(b"="));
@@ -251,8 +263,12 @@ impl<'a> Iterator for CookieValues<'a, '_> {
     }
 }
 
-fn memchr(needle: u8, haystack: &[u8]) -> Option<usize> {
-    haystack.iter().position(|b| *b == needle)
+/// Where the pair at the start of `field` ends. Looks at blocks, since tokens are long.
+fn first_semicolon(field: &[u8]) -> usize {
+    let without = |block: &&[u8]| !block.iter().fold(false, |found, b| found | (*b == b';'));
+    let skipped: usize = field.chunks(64).take_while(without).map(<[u8]>::len).sum();
+    let within = field[skipped..].iter().position(|b| *b == b';');
+    within.map_or(field.len(), |index| skipped + index)
 }
 
 /// Whether `provider` takes a credential of that kind at all: for the configuration's warnings.

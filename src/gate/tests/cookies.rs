@@ -118,3 +118,14 @@ fn thousands_of_cookies_are_walked_once() {
     let field = "a=b;".repeat(8000) + "sso=x";
     assert_eq!(cookie_values(field.as_bytes(), "sso"), [b"x"]);
 }
+
+#[test]
+fn a_cookie_is_found_wherever_it_stands() {
+    for before in 0..200 {
+        for value in [0, 1, 63, 64, 65, 700] {
+            let (before, value) = ("a".repeat(before), "v".repeat(value));
+            let field = format!("{before};sso={value};b=1");
+            assert_eq!(cookie_values(field.as_bytes(), "sso"), [value.as_bytes()], "{field}");
+        }
+    }
+}
