@@ -20,7 +20,7 @@ mod gatekeeper;
 mod observer;
 mod outbound;
 mod own;
-mod pages;
+pub mod pages;
 mod proxy;
 mod readiness;
 mod reply;

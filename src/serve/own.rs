@@ -4,7 +4,7 @@ use http::Method;
 use http::header::{self, HeaderValue};
 
 use crate::gate::Reason;
-use crate::serve::reply::{Audience, Reply};
+use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
 /// Answers `method` on `path`, which begins behind the prefix.
@@ -12,8 +12,7 @@ pub(crate) fn own_endpoint(
     runtime: &Runtime,
     method: &Method,
     path: &[u8],
-    audience: Audience,
-    request_id: &str,
+    asker: Asker<'_>,
 ) -> Reply {
     match path {
         b"/jwks" if is_read(method) => {
@@ -23,8 +22,8 @@ pub(crate) fn own_endpoint(
             reply.headers.retain(|(name, _)| *name != header::CACHE_CONTROL);
             reply.with(header::CACHE_CONTROL, maximum_age)
         }
-        b"/jwks" => Reply::refusal(Reason::MethodNotAllowed, audience, request_id),
-        _ => Reply::not_found(audience, request_id),
+        b"/jwks" => Reply::refusal(Reason::MethodNotAllowed, asker),
+        _ => Reply::not_found(asker),
     }
 }
 

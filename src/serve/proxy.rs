@@ -18,7 +18,7 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::clock::Clock;
 use crate::gate::{Decision, Reason};
-use crate::serve::answer::{audience, send};
+use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame};
@@ -226,7 +226,7 @@ impl ProxyHttp for Proxy {
         let reply = match blame {
             Blame::Client => None,
             _ if session.response_written().is_some() => None,
-            blame => Some(blame.reply(audience(session.req_header()), ctx.id.as_str())),
+            blame => Some(blame.reply(asker(&ctx.runtime.pages, session.req_header(), &ctx.id))),
         };
         let error_code = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         if let Some(reply) = reply {
@@ -268,7 +268,8 @@ impl Proxy {
         let request = session.req_header();
         let reply = match &verdict.decision {
             Decision::OwnEndpoint => Some(self.own(request, ctx)),
-            decision => Reply::to(decision, audience(request), ctx.id.as_str()),
+            Decision::Allow(_) => None,
+            decision => Reply::to(decision, asker(&ctx.runtime.pages, request, &ctx.id)),
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
@@ -314,7 +315,8 @@ impl Proxy {
         let target = view::target(request).unwrap_or("/");
         let path = target.split('?').next().unwrap_or(target);
         let rest = ctx.runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
-        own_endpoint(&ctx.runtime, &request.method, rest, audience(request), ctx.id.as_str())
+        let asker = asker(&ctx.runtime.pages, request, &ctx.id);
+        own_endpoint(&ctx.runtime, &request.method, rest, asker)
     }
 }
 

@@ -6,7 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use crate::gate::{BearerError, Challenge, Decision, Forbidden, PreflightAnswer, Reason, SignIn};
-use crate::serve::pages::{Explanation, html, json};
+use crate::serve::pages::{Explanation, Language, Pages, json};
 
 /// An answer of our own, complete but for the request id.
 #[derive(Debug)]
@@ -25,6 +25,15 @@ pub(crate) enum Audience {
     Program,
 }
 
+/// Who asks, and what answers to them are made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) audience: Audience,
+    pub(crate) language: Language,
+    pub(crate) pages: &'a Pages,
+    pub(crate) request_id: &'a str,
+}
+
 /// What went wrong behind us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpstreamFailure {
@@ -41,26 +50,26 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 impl Reply {
     /// The answer to a decision; none where the request goes on, upstream or to an endpoint of our own.
-    pub(crate) fn to(decision: &Decision, audience: Audience, request_id: &str) -> Option<Self> {
+    pub(crate) fn to(decision: &Decision, asker: Asker<'_>) -> Option<Self> {
         match decision {
             Decision::Allow(_) | Decision::OwnEndpoint => None,
             Decision::Challenge(challenge) => {
-                Some(challenge_reply(challenge, audience, request_id))
+                Some(challenge_reply(challenge, asker))
             }
-            Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, audience, request_id)),
+            Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, asker)),
             Decision::Preflight(answer) => Some(preflight_reply(answer)),
-            Decision::Refuse(reason) => Some(Self::refusal(*reason, audience, request_id)),
+            Decision::Refuse(reason) => Some(Self::refusal(*reason, asker)),
             Decision::SignIn(sign_in) => Some(sign_in_reply(sign_in)),
             Decision::Unavailable(reason) => {
-                let reply = Self::refusal(*reason, audience, request_id);
+                let reply = Self::refusal(*reason, asker);
                 Some(reply.with(header::RETRY_AFTER, HeaderValue::from_static("5")))
             }
         }
     }
 
     /// The answer to a request that is refused for what it is, whoever sent it.
-    pub(crate) fn refusal(reason: Reason, audience: Audience, request_id: &str) -> Self {
-        let reply = Self::explain(status(reason), &Explanation::of(reason), audience, request_id);
+    pub(crate) fn refusal(reason: Reason, asker: Asker<'_>) -> Self {
+        let reply = Self::explain(status(reason), &Explanation::of(reason), asker);
         if reason == Reason::MethodNotAllowed {
             reply.with(header::ALLOW, HeaderValue::from_static(METHODS))
         } else {
@@ -71,8 +80,7 @@ impl Reply {
     /// The answer where the upstream gave none.
     pub(crate) fn upstream_failed(
         failure: UpstreamFailure,
-        audience: Audience,
-        request_id: &str,
+        asker: Asker<'_>,
     ) -> Self {
         let (status, code, message) = match failure {
             UpstreamFailure::BadGateway => (
@@ -91,13 +99,7 @@ impl Reply {
                 "the application took too long to answer",
             ),
         };
-        let advice = Some("Try again in a moment.");
-        Self::explain(
-            status,
-            &Explanation { code, message, advice, ..Explanation::default() },
-            audience,
-            request_id,
-        )
+        Self::explain(status, &Explanation { code, message, ..Explanation::default() }, asker)
     }
 
     /// An answer in JSON.
@@ -112,23 +114,27 @@ impl Reply {
     }
 
     /// The answer where there is nothing at an address of our own.
-    pub(crate) fn not_found(audience: Audience, request_id: &str) -> Self {
-        Self::refusal(Reason::NoRoute, audience, request_id)
+    pub(crate) fn not_found(asker: Asker<'_>) -> Self {
+        Self::refusal(Reason::NoRoute, asker)
     }
 
-    fn explain(
+    /// A page of our own, under the policy that it needs.
+    pub(crate) fn page(status: StatusCode, body: String, policy: HeaderValue) -> Self {
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        Self::new(status, kind, body).with(header::CONTENT_SECURITY_POLICY, policy)
+    }
+
+    /// What `explanation` says, for whoever asks.
+    pub(crate) fn explain(
         status: StatusCode,
         explanation: &Explanation<'_>,
-        audience: Audience,
-        request_id: &str,
+        asker: Asker<'_>,
     ) -> Self {
+        let Asker { audience, language, pages, request_id } = asker;
         match audience {
             Audience::Person => {
-                let kind = HeaderValue::from_static("text/html; charset=utf-8");
-                Self::new(status, kind, html(status, explanation, request_id)).with(
-                    header::CONTENT_SECURITY_POLICY,
-                    HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-                )
+                let body = pages.message(status, explanation, language, request_id);
+                Self::page(status, body, HeaderValue::from_static(CONTENT_SECURITY_POLICY))
             }
             Audience::Program => Self::new(
                 status,
@@ -167,7 +173,7 @@ const fn status(reason: Reason) -> StatusCode {
     }
 }
 
-fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) -> Reply {
+fn challenge_reply(challenge: &Challenge, asker: Asker<'_>) -> Reply {
     let (code, message) = match &challenge.error {
         None => ("login_required", Reason::MissingCredential.public_text()),
         Some(BearerError::InvalidToken) => ("invalid_token", Reason::TokenMalformed.public_text()),
@@ -178,10 +184,10 @@ fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) 
     let explanation = Explanation {
         code,
         message,
-        login_url: challenge.login_url.as_deref(),
+        link: challenge.login_url.as_deref(),
         ..Explanation::default()
     };
-    Reply::explain(StatusCode::UNAUTHORIZED, &explanation, audience, request_id)
+    Reply::explain(StatusCode::UNAUTHORIZED, &explanation, asker)
         .with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()))
 }
 
@@ -207,7 +213,7 @@ fn www_authenticate(error: Option<&BearerError>) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"sidegate\""))
 }
 
-fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) -> Reply {
+fn forbidden_reply(forbidden: &Forbidden, asker: Asker<'_>) -> Reply {
     let identity = forbidden.caller.as_ref().map(|caller| caller.identity());
     let explanation = Explanation {
         user: identity.map(|identity| {
@@ -217,10 +223,10 @@ fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) 
                 .unwrap_or_else(|| identity.user())
         }),
         email: identity.and_then(|identity| identity.email()),
-        login_url: forbidden.login_url.as_deref(),
+        link: forbidden.login_url.as_deref(),
         ..Explanation::of(forbidden.reason)
     };
-    let reply = Reply::explain(StatusCode::FORBIDDEN, &explanation, audience, request_id);
+    let reply = Reply::explain(StatusCode::FORBIDDEN, &explanation, asker);
     if forbidden.reason != Reason::MissingScope {
         return reply;
     }
@@ -264,6 +270,18 @@ mod tests {
             .and_then(|(_, value)| value.to_str().ok())
     }
 
+    fn pages() -> Pages {
+        Pages::built_in()
+    }
+
+    fn person<'a>(pages: &'a Pages, request_id: &'a str) -> Asker<'a> {
+        Asker { audience: Audience::Person, language: Language::default(), pages, request_id }
+    }
+
+    fn program(pages: &Pages) -> Asker<'_> {
+        Asker { audience: Audience::Program, language: Language::default(), pages, request_id: "r1" }
+    }
+
     fn challenge(error: Option<BearerError>) -> Decision {
         Decision::Challenge(Challenge {
             reason: Reason::TokenExpired,
@@ -275,7 +293,7 @@ mod tests {
     #[test]
     fn every_answer_forbids_caching() {
         for reason in Reason::ALL {
-            let reply = Reply::to(&Decision::Refuse(*reason), Audience::Program, "r1").unwrap();
+            let reply = Reply::to(&Decision::Refuse(*reason), program(&pages())).unwrap();
             assert_eq!(field(&reply, &header::CACHE_CONTROL), Some("no-store"));
         }
     }
@@ -283,7 +301,7 @@ mod tests {
     /// The client learns that the token is bad, not in which way.
     #[test]
     fn bad_tokens_look_alike() {
-        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), Audience::Program, "r1")
+        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), program(&pages()))
             .unwrap();
         assert_eq!(reply.status, 401);
         assert_eq!(
@@ -299,7 +317,7 @@ mod tests {
             acr_values: vec!["mfa".into()],
             max_age: Some(600),
         };
-        let reply = Reply::to(&challenge(Some(error)), Audience::Program, "r1").unwrap();
+        let reply = Reply::to(&challenge(Some(error)), program(&pages())).unwrap();
         let said = field(&reply, &header::WWW_AUTHENTICATE).unwrap();
         assert!(
             said.ends_with(
@@ -311,7 +329,7 @@ mod tests {
 
     #[test]
     fn programs_get_json_with_the_login_url() {
-        let reply = Reply::to(&challenge(None), Audience::Program, "r1").unwrap();
+        let reply = Reply::to(&challenge(None), program(&pages())).unwrap();
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(body["error"], "login_required");
         assert_eq!(body["login_url"], "https://l.test/?a=b&c=\"<");
@@ -320,7 +338,7 @@ mod tests {
 
     #[test]
     fn pages_escape_what_they_show() {
-        let reply = Reply::to(&challenge(None), Audience::Person, "<script>").unwrap();
+        let reply = Reply::to(&challenge(None), person(&pages(), "<script>")).unwrap();
         let page = String::from_utf8_lossy(&reply.body).into_owned();
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
         assert!(page.contains("a=b&amp;c=&quot;&lt;"), "{page}");
@@ -331,7 +349,7 @@ mod tests {
     fn sign_in_is_a_302_to_the_login_page() {
         let sign_in =
             SignIn { reason: Reason::MissingCredential, location: "https://l.test/?rd=x".into() };
-        let reply = Reply::to(&Decision::SignIn(sign_in), Audience::Person, "r1").unwrap();
+        let reply = Reply::to(&Decision::SignIn(sign_in), person(&pages(), "r1")).unwrap();
         assert_eq!(
             (reply.status.as_u16(), field(&reply, &header::LOCATION)),
             (302, Some("https://l.test/?rd=x"))

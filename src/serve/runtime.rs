@@ -12,6 +12,7 @@ use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
+use crate::serve::pages::Pages;
 use crate::serve::settings::{RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
@@ -30,6 +31,7 @@ pub(crate) struct Runtime {
     pub(crate) callers: Callers,
     pub(crate) assertions: Assertions,
     pub(crate) keys: KeyKeeper,
+    pub(crate) pages: Arc<Pages>,
     pub(crate) metrics: Metrics,
     routes: Vec<RouteMetrics>,
     unrouted: RouteMetrics,
@@ -104,6 +106,7 @@ impl Runtime {
             callers: Callers::new(settings.identity_cache_bytes),
             assertions: Assertions::new(settings.assertion.issuer, signing),
             keys,
+            pages: settings.pages,
             metrics,
         })
     }

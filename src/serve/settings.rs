@@ -1,5 +1,6 @@
 //! What the configuration gives the running program: typed, checked, ready. No YAML reaches this far.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -8,6 +9,7 @@ use crate::gate::Policy;
 use crate::remote::http::ClientSettings;
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::listener::ListenAddress;
+use crate::serve::pages::Pages;
 use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::log::Level;
@@ -90,6 +92,8 @@ pub struct ServiceSettings {
     pub keys: Vec<ProviderKeys>,
     /// How outbound requests are made.
     pub outbound: ClientSettings,
+    /// What people are shown.
+    pub pages: Arc<Pages>,
 }
 
 /// How large a request header may be.

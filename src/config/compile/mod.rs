@@ -20,6 +20,8 @@ mod tls;
 mod upstreams;
 mod words;
 
+use std::sync::Arc;
+
 use crate::config::compile::identity::{Signer, Wishes};
 use crate::config::compile::route::Surroundings;
 use crate::config::compile::upstreams::UpstreamTimes;
@@ -29,6 +31,7 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span};
 use crate::gate::{Policy, Provider};
+use crate::serve::pages::Pages;
 use crate::serve::settings::{ListenerSettings, ProcessSettings, ServiceSettings, Settings};
 
 /// Compiles `file`. `None` where the report has a problem.
@@ -132,6 +135,7 @@ fn service(
         assertion,
         keys: keys?,
         outbound,
+        pages: Arc::new(Pages::built_in()),
     })
 }
 
