@@ -8,15 +8,16 @@ use crate::base::time::Timestamp;
 use crate::gate::caller::{Caller, Verified};
 use crate::gate::credential::Credential;
 use crate::gate::decision::Reason;
-use crate::gate::facts::{Facts, KeyDoubt, KeyQuestion, ProviderId};
+use crate::gate::facts::{Facts, ProviderId};
 use crate::gate::policy::{Policy, Provider};
+use crate::gate::question::{KeyDoubt, KeyQuestion, Question};
 use crate::identity::Identity;
 use crate::token::{Jwt, KeySet, TokenError};
 
 /// Why there is no caller (yet).
 pub(super) enum Failure {
-    /// The keys at hand do not do: ask, then try again.
-    Missing(KeyQuestion),
+    /// What is known does not do: ask, then try again.
+    Missing(Question),
     /// The credential does not hold.
     Rejected(Reason),
     /// Nobody can tell at the moment.
@@ -85,7 +86,7 @@ fn identify<'f>(
     now: Timestamp,
 ) -> Result<(Identity, &'f Arc<KeySet>), Failure> {
     let kid = jwt.header().kid.clone();
-    let ask = |why| ask(facts, KeyQuestion { provider: id, kid, why });
+    let ask = |why| ask(facts, Question::Keys(KeyQuestion { provider: id, kid, why }));
     let Some(keys) = facts.keys(id) else {
         let unavailable = Failure::Unavailable(Reason::KeysUnavailable);
         return Err(ask(KeyDoubt::NotLoaded).unwrap_or(unavailable));
@@ -137,7 +138,7 @@ fn issuers<'p>(
 }
 
 /// The question, unless it was asked already: asking again would not help.
-fn ask(facts: &Facts<'_>, question: KeyQuestion) -> Option<Failure> {
+fn ask(facts: &Facts<'_>, question: Question) -> Option<Failure> {
     if facts.answered(&question) { None } else { Some(Failure::Missing(question)) }
 }
 

@@ -6,8 +6,8 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::gate::caller::{Caller, Fields};
 use crate::gate::credential::CredentialKind;
-use crate::gate::facts::KeyQuestion;
 use crate::gate::policy::Route;
+use crate::gate::question::Question;
 
 /// A decision, or the one fact that is still missing for it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub enum Step {
         by: Option<usize>,
     },
     /// The question to ask before judging again.
-    Missing(KeyQuestion),
+    Missing(Question),
 }
 
 /// What is to be done with a request.

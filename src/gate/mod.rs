@@ -15,6 +15,7 @@ mod narrate;
 mod navigation;
 mod policy;
 mod propagate;
+mod question;
 mod readings;
 mod request;
 mod route;
@@ -27,14 +28,19 @@ pub use decision::{
     BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
 };
 pub use examine::{Examined, Inquiry, examine, judge};
-pub use facts::{Facts, KeyAnswer, KeyDoubt, KeyQuestion, KeyRing, KeyState, ProviderId};
+pub use facts::{Facts, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
 pub use policy::{
-    Access, AssertionSpec, InboundCredential, LoginUrl, LoginUrlError, Policy, Preflight, Provider,
-    Route, Upgrades, UpstreamId,
+    Access, AssertionSpec, Dpop, InboundCredential, Introspection, LoginUrl, LoginUrlError,
+    NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SignInRule, Silent, Upgrades,
+    UpstreamId,
 };
 pub use propagate::{ManagedNames, MethodRules};
+pub use question::{
+    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
+    KeyQuestion, ProofUse, Question,
+};
 pub use request::{RequestView, Scheme};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
 pub use target::Target;

@@ -11,6 +11,7 @@ use crate::gate::decision::Decision;
 use crate::gate::examine::{Examined, Inquiry, examine, judge};
 use crate::gate::facts::Facts;
 use crate::gate::policy::Policy;
+use crate::gate::question::Question;
 use crate::gate::readings::every_reading;
 use crate::gate::request::RequestView;
 use crate::gate::{Match, Step};
@@ -56,7 +57,7 @@ pub fn narrate(
     };
     steps.push(told(
         "decision",
-        decision.as_ref().map_or_else(|| "open: keys are missing".to_owned(), summary),
+        decision.as_ref().map_or_else(|| "open: a fact is missing".to_owned(), summary),
     ));
     (steps, decision)
 }
@@ -159,10 +160,11 @@ fn verified(
             };
             format!("{} of {}, for {ends} s more; {rule}", identity.user(), identity.issuer())
         }
-        Err(Failure::Missing(question)) => format!(
+        Err(Failure::Missing(Question::Keys(question))) => format!(
             "open: keys of provider {} are asked for ({:?})",
             question.provider.0, question.why
         ),
+        Err(Failure::Missing(question)) => format!("open: asks for {}", question.label()),
         Err(Failure::Rejected(reason) | Failure::Unavailable(reason)) => {
             format!("none: {}", reason.label())
         }

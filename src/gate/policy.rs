@@ -73,6 +73,52 @@ pub struct Provider {
     pub login_url: Option<LoginUrl>,
     /// Which claims carry what.
     pub claims: ClaimMap,
+    /// Our client at this provider, if people sign in here through it.
+    pub relying_party: Option<RelyingParty>,
+    /// Whether its tokens may or must come with a proof of possession.
+    pub dpop: Dpop,
+    /// Which of its tokens it is asked about itself.
+    pub introspection: Introspection,
+}
+
+/// What the gate must know of our registration at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelyingParty {
+    /// Our `client_id`: sessions begun by another client do not count.
+    pub client: String,
+}
+
+/// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Introspection {
+    /// Every token, those we could verify too.
+    Always,
+    /// None.
+    #[default]
+    Never,
+    /// Those that are no JWT.
+    Opaque,
+}
+
+/// Proofs of possession ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)) with the tokens of one provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dpop {
+    /// Tokens may come with a proof; those bound to a key must.
+    Accept(NonceRule),
+    /// No proof is judged, and so no token that is bound to a key is accepted.
+    #[default]
+    Off,
+    /// No token is accepted without a proof.
+    Require(NonceRule),
+}
+
+/// Whether a proof must contain a nonce of ours ([RFC 9449 §9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceRule {
+    /// It must.
+    Demanded,
+    /// It need not.
+    None,
 }
 
 /// Where a person signs in, with a place for the address to come back to.
@@ -117,6 +163,37 @@ impl LoginUrl {
             percent_encoding::utf8_percent_encode(address, percent_encoding::NON_ALPHANUMERIC);
         format!("{}{encoded}{after}", self.before)
     }
+}
+
+/// How people sign in for a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignInRule {
+    /// The providers to choose from, in written order; none: all of the route's of which we are a client.
+    pub providers: SmallVec<[ProviderId; 4]>,
+    /// Whether signing in is tried without asking.
+    pub silent: Silent,
+    /// The greatest age of the authentication to ask the provider for; none: what the route's rule asks of callers.
+    pub max_age: Option<Duration>,
+    /// The context classes to ask the provider for; none: what the route's rule asks of callers.
+    pub acr_values: Vec<String>,
+}
+
+/// Whether people are signed in without being asked, if they have a session at the provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Silent {
+    /// No.
+    #[default]
+    Never,
+    /// Only so: who has no session at the provider stays a guest, or is turned away.
+    Only {
+        /// For how long the provider's no is taken for an answer.
+        interval: Duration,
+    },
+    /// On routes where identity is optional.
+    Probe {
+        /// For how long the provider's no is taken for an answer.
+        interval: Duration,
+    },
 }
 
 /// Who may pass a route.
@@ -219,6 +296,8 @@ pub struct Route {
     pub preflight: Preflight,
     /// Where people sign in, if not where the provider says.
     pub login_url: Option<LoginUrl>,
+    /// How people sign in here at a provider of which we are a client.
+    pub sign_in: SignInRule,
     /// The longest request body, in bytes.
     pub max_body_bytes: Option<u64>,
     /// The longest a whole exchange may take.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
+    self, Answer, Caller, Credential, Decision, Examined, Facts, FirstUseAnswer, Inquiry,
+    IntrospectionAnswer, Question, Reason, RequestView, Route, Step,
 };
 use crate::serve::callers::Memo;
 use crate::serve::runtime::Runtime;
@@ -65,10 +66,19 @@ async fn settle(
                 return Decision::Unavailable(Reason::Unanswered);
             }
             Step::Missing(question) => {
-                let answer = runtime.keys.answer(&question).await;
+                let answer = answer(runtime, &question).await;
                 facts.learn(question, answer);
             }
         }
+    }
+}
+
+/// Has each kind of question answered by whoever can.
+async fn answer(runtime: &Runtime, question: &Question) -> Answer {
+    match question {
+        Question::FirstUse(_) => Answer::FirstUse(FirstUseAnswer::Unavailable),
+        Question::Introspection(_) => Answer::Introspection(IntrospectionAnswer::Unavailable),
+        Question::Keys(question) => Answer::Keys(runtime.keys.answer(question).await),
     }
 }
 
