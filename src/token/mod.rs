@@ -7,19 +7,25 @@
 
 mod algorithm;
 mod claims;
+mod confirmation;
+mod dpop;
 mod error;
 mod header;
 mod json;
 mod jwk;
+mod nonce;
 mod rules;
 mod signature;
 mod signing;
 
 pub use algorithm::{Algorithm, AlgorithmSet, KeyKind, UnknownAlgorithm};
 pub use claims::Claims;
+pub use confirmation::{Confirmation, Thumbprint, UnknownConfirmation};
+pub use dpop::{Proof, ProofDemand, ProofError};
 pub use error::{Part, TokenError};
 pub use header::Header;
 pub use jwk::{KeySet, KeySetError, ParsedKeys, PublicKey, SkippedKey};
+pub use nonce::NonceKey;
 pub use rules::{Rules, TypeRule};
 pub use signing::{SigningError, SigningKey};
 
