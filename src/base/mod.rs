@@ -1,6 +1,7 @@
 //! Leaf types that every layer shares. Pure: no IO, no clock, no randomness.
 
 pub mod client_certificate;
+pub mod cookie;
 pub mod host;
 pub mod secret;
 pub mod time;

@@ -6,6 +6,7 @@
 use http::header::{self, HeaderName};
 use smallvec::SmallVec;
 
+use crate::base::cookie::CookieValues;
 use crate::gate::decision::Reason;
 use crate::gate::facts::ProviderId;
 use crate::gate::policy::{Policy, Provider, Route};
@@ -231,44 +232,6 @@ fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a [u8]>,
         }
     }
     Ok(found.filter(|value| !value.is_empty()))
-}
-
-/// Walks a `Cookie` field for one name: exact octets, no unquoting, no case folding
-/// ([RFC 6265 §5.4](https://www.rfc-editor.org/rfc/rfc6265#section-5.4)).
-struct CookieValues<'a, 'n> {
-    rest: &'a [u8],
-    name: &'n [u8],
-}
-
-impl<'a, 'n> CookieValues<'a, 'n> {
-    const fn new(field: &'a [u8], name: &'n [u8]) -> Self {
-        Self { rest: field, name }
-    }
-}
-
-impl<'a> Iterator for CookieValues<'a, '_> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        while !self.rest.is_empty() {
-            let end = first_semicolon(self.rest);
-            let pair = self.rest[..end].trim_ascii();
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
-            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix(b"="));
-            if value.is_some() {
-                return value;
-            }
-        }
-        None
-    }
-}
-
-/// Where the pair at the start of `field` ends. Looks at blocks, since tokens are long.
-fn first_semicolon(field: &[u8]) -> usize {
-    let without = |block: &&[u8]| !block.iter().fold(false, |found, b| found | (*b == b';'));
-    let skipped: usize = field.chunks(64).take_while(without).map(<[u8]>::len).sum();
-    let within = field[skipped..].iter().position(|b| *b == b';');
-    within.map_or(field.len(), |index| skipped + index)
 }
 
 /// Whether `provider` takes a credential of that kind at all: for the configuration's warnings.
