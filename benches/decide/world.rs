@@ -150,6 +150,8 @@ fn policy() -> Policy {
         prefix: "/.auth".to_owned(),
         max_token_bytes: 16 * 1024,
         max_remembered: Duration::from_secs(600),
+        sessions: None,
+        nonces: None,
         plans: 1,
     }
 }

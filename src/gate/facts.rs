@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::gate::caller::Caller;
 use crate::gate::question::{Answer, KeyAnswer, Question};
+use crate::session::RevocationSet;
 use crate::token::KeySet;
 
 /// A provider, by its place in the policy.
@@ -49,12 +50,20 @@ pub struct Facts<'a> {
     keys: &'a KeyRing,
     remembered: SmallVec<[Option<Arc<Caller>>; 2]>,
     answers: Vec<(Question, Answer)>,
+    revoked: Option<&'a RevocationSet>,
 }
 
 impl<'a> Facts<'a> {
     /// Knows `keys` and nothing else.
     pub fn new(keys: &'a KeyRing) -> Self {
-        Self { keys, remembered: SmallVec::new(), answers: Vec::new() }
+        Self { keys, remembered: SmallVec::new(), answers: Vec::new(), revoked: None }
+    }
+
+    /// Knows also which sessions were ended before their time. Without this no session counts.
+    #[must_use]
+    pub const fn with_revocations(mut self, revoked: &'a RevocationSet) -> Self {
+        self.revoked = Some(revoked);
+        self
     }
 
     /// Adds who the next credential, in the order of the inquiry, was found to be before.
@@ -79,6 +88,10 @@ impl<'a> Facts<'a> {
 
     pub(super) fn remembered(&self, index: usize) -> Option<&Arc<Caller>> {
         self.remembered.get(index).and_then(Option::as_ref)
+    }
+
+    pub(super) const fn revoked(&self) -> Option<&'a RevocationSet> {
+        self.revoked
     }
 
     /// The answer to `question`, if it has one of its kind.

@@ -5,8 +5,8 @@
 use std::fmt::{self, Display};
 
 use crate::base::time::Timestamp;
-use crate::gate::authenticate::{Failure, authenticate};
-use crate::gate::credential::Credential;
+use crate::gate::authenticate::{Case, Failure, authenticate};
+use crate::gate::credential::{Credential, CredentialKind};
 use crate::gate::decision::Decision;
 use crate::gate::examine::{Examined, Inquiry, examine, judge};
 use crate::gate::facts::Facts;
@@ -123,6 +123,9 @@ fn inquired(
 fn credential_steps(policy: &Policy, credential: &Credential<'_>) -> Vec<Told> {
     let kind = credential.kind().label();
     let mut steps = vec![told("credential", format!("{kind}, {} bytes", credential.token().len()))];
+    if credential.kind() == CredentialKind::Session {
+        return steps;
+    }
     match Jwt::parse(credential.token(), policy.max_token_bytes) {
         Err(error) => steps.push(told("token", error.to_string())),
         Ok(jwt) => {
@@ -150,7 +153,8 @@ fn verified(
     facts: &Facts<'_>,
     now: Timestamp,
 ) -> String {
-    match authenticate(policy, credential, index, facts, now) {
+    let case = Case { policy, request: &inquiry.request, facts, now };
+    match authenticate(&case, credential, index) {
         Ok(caller) => {
             let identity = caller.identity();
             let ends = now.until(identity.expires()).as_secs();

@@ -11,9 +11,11 @@ use crate::gate::credential::CredentialKinds;
 use crate::gate::facts::ProviderId;
 use crate::gate::headers::HeaderPlan;
 use crate::gate::propagate::ManagedNames;
+use crate::gate::request::Scheme;
 use crate::gate::route::{RouteId, RouteTable};
 use crate::identity::ClaimMap;
-use crate::token::Rules;
+use crate::session::{CookieSpec, Limits, Prompt, SealingKeys};
+use crate::token::{NonceKey, Rules};
 
 /// All the gate goes by. Immutable; a reload makes another.
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub struct Policy {
     pub max_token_bytes: usize,
     /// How long a verified caller is remembered at most.
     pub max_remembered: Duration,
+    /// How sessions are kept, if people sign in here.
+    pub sessions: Option<SessionPolicy>,
+    /// What nonces for proofs of possession are made with; needed where a provider demands them.
+    pub nonces: Option<NonceKey>,
     /// How many distinct header plans the routes have; their ids are below it.
     pub plans: u16,
 }
@@ -79,6 +85,42 @@ pub struct Provider {
     pub dpop: Dpop,
     /// Which of its tokens it is asked about itself.
     pub introspection: Introspection,
+}
+
+/// How sessions are read. Which of them were ended before their time is a fact, not a policy.
+#[derive(Debug)]
+pub struct SessionPolicy {
+    /// The cookie on plain HTTP.
+    pub http: CookieSpec,
+    /// The cookie on HTTPS.
+    pub https: CookieSpec,
+    /// What cookies are sealed with.
+    pub keys: SealingKeys,
+    /// How long sessions live.
+    pub limits: Limits,
+    /// Where they are kept.
+    pub kept: SessionsKept,
+    /// The cookie that says that the provider knew no session a while ago; its presence alone counts.
+    pub probe_cookie: String,
+}
+
+impl SessionPolicy {
+    /// The cookie for requests over `scheme`.
+    pub const fn cookie(&self, scheme: Scheme) -> &CookieSpec {
+        match scheme {
+            Scheme::Http => &self.http,
+            Scheme::Https => &self.https,
+        }
+    }
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionsKept {
+    /// In the cookie, sealed.
+    InCookie,
+    /// In a store; the cookie has the ticket.
+    InStore,
 }
 
 /// What the gate must know of our registration at a provider.
@@ -172,6 +214,8 @@ pub struct SignInRule {
     pub providers: SmallVec<[ProviderId; 4]>,
     /// Whether signing in is tried without asking.
     pub silent: Silent,
+    /// What the provider is told about asking the person.
+    pub prompt: Option<Prompt>,
     /// The greatest age of the authentication to ask the provider for; none: what the route's rule asks of callers.
     pub max_age: Option<Duration>,
     /// The context classes to ask the provider for; none: what the route's rule asks of callers.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::gate::facts::ProviderId;
+use crate::session::{Session, Ticket};
 use crate::token::{Claims, KeySet};
 
 /// A fact that only the outside can tell.
@@ -19,6 +20,10 @@ pub enum Question {
     Introspection(IntrospectionQuestion),
     /// Are there newer keys?
     Keys(KeyQuestion),
+    /// Can this session be renewed?
+    Renewal(RenewalQuestion),
+    /// What is stored under this ticket?
+    Session(SessionQuestion),
 }
 
 impl Question {
@@ -28,6 +33,8 @@ impl Question {
             Self::FirstUse(_) => "first use of a proof",
             Self::Introspection(_) => "introspection",
             Self::Keys(_) => "keys",
+            Self::Renewal(_) => "the renewal of a session",
+            Self::Session(_) => "a stored session",
         }
     }
 }
@@ -41,6 +48,10 @@ pub enum Answer {
     Introspection(IntrospectionAnswer),
     /// To [`Question::Keys`].
     Keys(KeyAnswer),
+    /// To [`Question::Renewal`].
+    Renewal(RenewalAnswer),
+    /// To [`Question::Session`].
+    Session(SessionAnswer),
 }
 
 /// A DPoP proof whose signature holds, about to be used
@@ -130,5 +141,60 @@ pub enum KeyAnswer {
     /// The provider has nothing newer, or was asked a moment ago.
     Unchanged,
     /// No key set could be had at all.
+    Unavailable,
+}
+
+/// A session that is to be renewed at its provider. It is asked about with each request from when renewing is due; the
+/// answer must not wait for the provider while [`Session::must_be_renewed`] is not true yet.
+#[derive(Clone, Debug)]
+pub struct RenewalQuestion {
+    /// The session as its cookie, or its store, has it.
+    pub session: Arc<Session>,
+}
+
+impl PartialEq for RenewalQuestion {
+    fn eq(&self, other: &Self) -> bool {
+        self.session.id == other.session.id && self.session.renewals == other.session.renewals
+    }
+}
+
+impl Eq for RenewalQuestion {}
+
+/// The answer to a [`RenewalQuestion`].
+#[derive(Clone, Debug)]
+pub enum RenewalAnswer {
+    /// The provider will not have it renewed.
+    Ended,
+    /// It is renewed, by this request or one before; whoever still has the old one is to get this one.
+    Renewed(Arc<Session>),
+    /// The provider could not be asked.
+    Unavailable,
+    /// It is being renewed while requests go on.
+    Underway,
+}
+
+/// A session that is kept in a store.
+#[derive(Clone, Debug)]
+pub struct SessionQuestion {
+    /// What the cookie has of it.
+    pub ticket: Ticket,
+}
+
+impl PartialEq for SessionQuestion {
+    fn eq(&self, other: &Self) -> bool {
+        self.ticket.id == other.ticket.id && self.ticket.key.expose() == other.ticket.key.expose()
+    }
+}
+
+impl Eq for SessionQuestion {}
+
+/// The answer to a [`SessionQuestion`].
+#[derive(Clone, Debug)]
+pub enum SessionAnswer {
+    /// It is there.
+    Found(Arc<Session>),
+    /// It is not, or not any more.
+    Gone,
+    /// The store could not be asked.
     Unavailable,
 }
