@@ -1,11 +1,8 @@
 //! Leaf types that every layer shares. Pure: no IO, no clock, no randomness.
 
 pub mod client_certificate;
-<<<<<<< HEAD
 pub mod cookie;
-=======
 pub mod egress;
->>>>>>> oidc
 pub mod host;
 pub mod scheme;
 pub mod secret;
