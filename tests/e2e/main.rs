@@ -5,6 +5,7 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod command_line;
 mod connections;
 mod credentials;
 mod demo;
