@@ -13,6 +13,7 @@ mod forwarded;
 mod framing;
 mod http2;
 mod identity_headers;
+mod keys;
 mod logs;
 mod paths;
 mod peers;
