@@ -78,6 +78,8 @@ pub(crate) struct Explanation<'a> {
     pub(crate) code: &'a str,
     /// A sentence in English, in lower case and without a period.
     pub(crate) message: &'a str,
+    /// What the page's texts are found by, if not by the code.
+    pub(crate) key: Option<&'a str>,
     /// The key of the page's title, if not that of the status.
     pub(crate) title: Option<&'a str>,
     /// What an operator may want to know: a figure, a name.
@@ -172,6 +174,12 @@ impl Pages {
         &self.texts
     }
 
+    /// Whether there is a text of that key.
+    #[cfg(test)]
+    pub(crate) fn has_text(&self, key: &str) -> bool {
+        self.texts.find(Language::default(), key).is_some()
+    }
+
     /// A page that explains why there is no other.
     pub(crate) fn message(
         &self,
@@ -180,14 +188,15 @@ impl Pages {
         language: Language,
         request_id: &str,
     ) -> String {
-        let Explanation { code, message, title, detail, user, email, link, link_text } =
+        let Explanation { code, message, key, title, detail, user, email, link, link_text } =
             *explanation;
         let find = |key: &str| self.texts.find(language, key);
+        let key = key.unwrap_or(code);
         let title = title.and_then(find).unwrap_or_else(|| self.title(status, language));
-        let message = find(&format!("message.{code}"))
+        let message = find(&format!("message.{key}"))
             .or_else(|| find(message))
             .map_or_else(|| sentence(message), str::to_owned);
-        let advice = find(&format!("advice.{code}"));
+        let advice = find(&format!("advice.{key}"));
         let usual = if user.is_some() { "sign_in_as_other" } else { "sign_in" };
         let link_text = find(link_text.unwrap_or(usual));
         let status = Some(status.as_u16()).filter(|status| *status >= 400);
