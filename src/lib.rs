@@ -13,5 +13,6 @@ pub mod identity;
 pub mod oidc;
 pub mod remote;
 pub mod serve;
+pub mod session;
 pub mod telemetry;
 pub mod token;

@@ -7,22 +7,28 @@
 
 mod algorithm;
 mod claims;
+mod confirmation;
+mod dpop;
 mod error;
 mod hash;
 mod header;
 mod json;
 mod jwk;
+mod nonce;
 mod rules;
 mod signature;
 mod signing;
 
 pub use algorithm::{Algorithm, AlgorithmSet, KeyKind, UnknownAlgorithm};
 pub use claims::Claims;
+pub use confirmation::{Confirmation, Thumbprint, UnknownConfirmation};
+pub use dpop::{Proof, ProofDemand, ProofError};
 pub use error::{Part, TokenError};
 pub use hash::{half_hash, sha256_base64url};
 pub use header::Header;
 pub use json::object as distinct_object;
 pub use jwk::{KeySet, KeySetError, ParsedKeys, PublicKey, SkippedKey};
+pub use nonce::NonceKey;
 pub use rules::{Rules, TypeRule};
 pub use signing::{SigningError, SigningKey};
 
