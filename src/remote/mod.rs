@@ -7,6 +7,8 @@ pub mod http;
 pub mod jwks;
 #[cfg(test)]
 mod origin;
+pub mod provider;
+pub mod relying_party;
 
 use url::Url;
 
