@@ -3,10 +3,13 @@
 
 pub mod discovery;
 pub mod egress;
+mod flight;
 pub mod http;
+pub mod introspection;
 pub mod jwks;
 #[cfg(test)]
 mod origin;
+pub mod replay;
 
 use url::Url;
 
