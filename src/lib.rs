@@ -12,5 +12,6 @@ pub mod gate;
 pub mod identity;
 pub mod remote;
 pub mod serve;
+pub mod session;
 pub mod telemetry;
 pub mod token;

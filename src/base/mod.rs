@@ -3,5 +3,6 @@
 pub mod client_certificate;
 pub mod cookie;
 pub mod host;
+pub mod scheme;
 pub mod secret;
 pub mod time;
