@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::remote::flight::{Boarding, Flights};
+use crate::telemetry::metrics::{IntrospectionResult, SessionMetrics};
 use crate::token::Claims;
 
 type Key = [u8; 32];
@@ -107,6 +108,7 @@ pub struct Introspections {
     settings: IntrospectionSettings,
     memory: Cache<Key, Remembered, RandomState>,
     flights: Arc<Flights<Key, Introspection>>,
+    metrics: SessionMetrics,
 }
 
 #[derive(Clone)]
@@ -121,6 +123,7 @@ impl Introspections {
         provider: &str,
         source: Arc<dyn Introspect>,
         settings: IntrospectionSettings,
+        metrics: SessionMetrics,
     ) -> Arc<Self> {
         let longest = settings.remember.max(settings.remember_inactive).max(PAUSE);
         let memory = Cache::builder()
@@ -129,13 +132,15 @@ impl Introspections {
             .time_to_live(longest)
             .build_with_hasher(RandomState::new());
         let provider = provider.to_owned();
-        Arc::new(Self { provider, source, settings, memory, flights: Flights::new(FLIGHTS) })
+        let flights = Flights::new(FLIGHTS);
+        Arc::new(Self { provider, source, settings, memory, flights, metrics })
     }
 
     /// What is known of the token at `now`, if need be by asking.
     pub async fn answer(self: &Arc<Self>, token: &Secret<String>, now: Timestamp) -> Introspection {
         let key = key(&self.provider, token);
         if let Some(answer) = self.known(&key, now) {
+            self.metrics.introspected(IntrospectionResult::Remembered);
             return answer;
         }
         let ask = || Arc::clone(self).ask(key, token.clone(), now);
@@ -167,6 +172,7 @@ impl Introspections {
             }
         };
         let answer = remembered.answer.clone();
+        self.metrics.introspected(answer.result());
         self.memory.insert(key, remembered);
         answer
     }
@@ -183,6 +189,16 @@ impl Introspections {
                 answer: Introspection::Inactive,
                 until: now + self.settings.remember_inactive,
             },
+        }
+    }
+}
+
+impl Introspection {
+    const fn result(&self) -> IntrospectionResult {
+        match self {
+            Self::Active { .. } => IntrospectionResult::Active,
+            Self::Inactive => IntrospectionResult::Inactive,
+            Self::Unavailable => IntrospectionResult::Unavailable,
         }
     }
 }

@@ -9,7 +9,9 @@ pub mod introspection;
 pub mod jwks;
 #[cfg(test)]
 mod origin;
+pub mod renewal;
 pub mod replay;
+pub mod sessions;
 
 use url::Url;
 

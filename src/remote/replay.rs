@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
 use crate::base::time::Timestamp;
+use crate::telemetry::metrics::{FirstUseResult, SessionMetrics};
 
 type Key = [u8; 32];
 
@@ -45,13 +46,13 @@ pub enum FirstUse {
 }
 
 /// Remembers which identifiers were used, each until its window ends.
-#[derive(Debug)]
 pub struct FirstUses {
     capacity: usize,
     used: Mutex<Used>,
+    metrics: SessionMetrics,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Used {
     keys: HashSet<Key, RandomState>,
     windows: BTreeSet<(Timestamp, Key)>,
@@ -59,8 +60,8 @@ struct Used {
 
 impl FirstUses {
     /// A memory for `capacity` identifiers, of about 150 bytes each. Takes room only as it fills.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity, used: Mutex::default() }
+    pub fn new(capacity: usize, metrics: SessionMetrics) -> Self {
+        Self { capacity, used: Mutex::default(), metrics }
     }
 
     /// Uses the identifier that `provider`'s client or `provider` itself made. After the window's end, `until`, the caller must
@@ -74,17 +75,9 @@ impl FirstUses {
         now: Timestamp,
     ) -> FirstUse {
         let key = key(what, provider, identifier);
-        let mut used = self.used.lock();
-        used.forget_before(now);
-        if used.keys.contains(&key) {
-            return FirstUse::Again;
-        }
-        if used.keys.len() >= self.capacity {
-            return FirstUse::Unknown;
-        }
-        used.keys.insert(key);
-        used.windows.insert((until, key));
-        FirstUse::First
+        let found = self.used.lock().claim(key, self.capacity, until, now);
+        self.metrics.first_use_claimed(what.label(), found.result());
+        found
     }
 
     /// How many identifiers are remembered.
@@ -98,7 +91,30 @@ impl FirstUses {
     }
 }
 
+impl FirstUse {
+    const fn result(self) -> FirstUseResult {
+        match self {
+            Self::Again => FirstUseResult::Again,
+            Self::First => FirstUseResult::First,
+            Self::Unknown => FirstUseResult::Unknown,
+        }
+    }
+}
+
 impl Used {
+    fn claim(&mut self, key: Key, capacity: usize, until: Timestamp, now: Timestamp) -> FirstUse {
+        self.forget_before(now);
+        if self.keys.contains(&key) {
+            return FirstUse::Again;
+        }
+        if self.keys.len() >= capacity {
+            return FirstUse::Unknown;
+        }
+        self.keys.insert(key);
+        self.windows.insert((until, key));
+        FirstUse::First
+    }
+
     /// A window includes its last second.
     fn forget_before(&mut self, now: Timestamp) {
         while let Some((until, key)) =
@@ -126,6 +142,11 @@ fn key(what: OneTime, provider: &str, identifier: &[u8]) -> Key {
 mod tests {
     use super::*;
     use crate::remote::replay::FirstUse::{Again, First, Unknown};
+    use crate::telemetry::metrics::Metrics;
+
+    fn uses_for(capacity: usize) -> FirstUses {
+        FirstUses::new(capacity, Metrics::new().sessions())
+    }
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_secs(seconds)
@@ -137,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_identifier_is_used_once_until_its_window_ends() {
-        let uses = FirstUses::new(10);
+        let uses = uses_for(10);
         assert_eq!(dpop(&uses, "main", "a", 60, 0), First);
         assert_eq!(dpop(&uses, "main", "a", 90, 1), Again);
         assert_eq!(dpop(&uses, "main", "a", 60, 60), Again, "the window's last second");
@@ -146,7 +167,7 @@ mod tests {
 
     #[test]
     fn providers_kinds_and_identifiers_are_told_apart() {
-        let uses = FirstUses::new(10);
+        let uses = uses_for(10);
         assert_eq!(dpop(&uses, "main", "a", 60, 0), First);
         assert_eq!(dpop(&uses, "main", "b", 60, 0), First);
         assert_eq!(dpop(&uses, "other", "a", 60, 0), First);
@@ -158,7 +179,7 @@ mod tests {
     /// mod_auth_openidc 2.4.20 of 2026-08-12: a replay store that fails must not let pass.
     #[test]
     fn a_full_memory_vouches_for_nothing_new_but_knows_the_old() {
-        let uses = FirstUses::new(2);
+        let uses = uses_for(2);
         assert_eq!(dpop(&uses, "main", "a", 60, 0), First);
         assert_eq!(dpop(&uses, "main", "b", 30, 0), First);
         assert_eq!(dpop(&uses, "main", "c", 60, 0), Unknown);
@@ -169,7 +190,7 @@ mod tests {
 
     #[test]
     fn of_many_at_once_one_is_first() {
-        let uses = FirstUses::new(10);
+        let uses = uses_for(10);
         let first = std::thread::scope(|scope| {
             let claims: Vec<_> =
                 (0..8).map(|_| scope.spawn(|| dpop(&uses, "main", "a", 60, 0))).collect();

@@ -3,6 +3,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
+use crate::telemetry::metrics::Metrics;
 
 /// Says of every token what it was told to say, once its gate is open.
 struct Provider {
@@ -42,7 +43,8 @@ fn active(expires: Option<u64>) -> Verdict {
 
 fn of(provider: &Arc<Provider>) -> Arc<Introspections> {
     let source = Arc::<Provider>::clone(provider);
-    Introspections::new("main", source, IntrospectionSettings::default())
+    let metrics = Metrics::new().sessions();
+    Introspections::new("main", source, IntrospectionSettings::default(), metrics)
 }
 
 async fn answer(introspections: &Arc<Introspections>, token: &str, now: u64) -> String {
