@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
+use crate::gate::IntrospectionAnswer;
 use crate::remote::flight::{Boarding, Flights};
 use crate::telemetry::metrics::{IntrospectionResult, SessionMetrics};
 use crate::token::Claims;
@@ -60,22 +61,6 @@ pub enum Verdict {
 #[error("{0}")]
 pub struct NoAnswer(pub String);
 
-/// What is known of a token.
-#[derive(Clone, Debug)]
-pub enum Introspection {
-    /// It is good.
-    Active {
-        /// As the provider tells them.
-        claims: Arc<Claims>,
-        /// From this moment on it must be asked about again.
-        until: Timestamp,
-    },
-    /// It is not good.
-    Inactive,
-    /// Nobody can tell.
-    Unavailable,
-}
-
 /// How long answers are remembered, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntrospectionSettings {
@@ -107,13 +92,13 @@ pub struct Introspections {
     source: Arc<dyn Introspect>,
     settings: IntrospectionSettings,
     memory: Cache<Key, Remembered, RandomState>,
-    flights: Arc<Flights<Key, Introspection>>,
+    flights: Arc<Flights<Key, IntrospectionAnswer>>,
     metrics: SessionMetrics,
 }
 
 #[derive(Clone)]
 struct Remembered {
-    answer: Introspection,
+    answer: IntrospectionAnswer,
     until: Timestamp,
 }
 
@@ -137,7 +122,11 @@ impl Introspections {
     }
 
     /// What is known of the token at `now`, if need be by asking.
-    pub async fn answer(self: &Arc<Self>, token: &Secret<String>, now: Timestamp) -> Introspection {
+    pub async fn answer(
+        self: &Arc<Self>,
+        token: &Secret<String>,
+        now: Timestamp,
+    ) -> IntrospectionAnswer {
         let key = key(&self.provider, token);
         if let Some(answer) = self.known(&key, now) {
             self.metrics.introspected(IntrospectionResult::Remembered);
@@ -145,16 +134,16 @@ impl Introspections {
         }
         let ask = || Arc::clone(self).ask(key, token.clone(), now);
         match self.flights.board(&key, || self.known(&key, now), ask) {
-            Boarding::Full => Introspection::Unavailable,
+            Boarding::Full => IntrospectionAnswer::Unavailable,
             Boarding::Known(answer) => answer,
             Boarding::UnderWay(landing) => {
                 let landed = timeout(self.settings.patience, landing.wait()).await;
-                landed.ok().flatten().unwrap_or(Introspection::Unavailable)
+                landed.ok().flatten().unwrap_or(IntrospectionAnswer::Unavailable)
             }
         }
     }
 
-    fn known(&self, key: &Key, now: Timestamp) -> Option<Introspection> {
+    fn known(&self, key: &Key, now: Timestamp) -> Option<IntrospectionAnswer> {
         self.memory.get(key).filter(|known| now < known.until).map(|known| known.answer)
     }
 
@@ -163,16 +152,16 @@ impl Introspections {
         key: Key,
         token: Secret<String>,
         now: Timestamp,
-    ) -> Introspection {
+    ) -> IntrospectionAnswer {
         let remembered = match self.source.introspect(&token, now).await {
             Ok(verdict) => self.judged(verdict, now),
             Err(no_answer) => {
                 tracing::warn!(provider = %self.provider, error = %no_answer, "introspection failed");
-                Remembered { answer: Introspection::Unavailable, until: now + PAUSE }
+                Remembered { answer: IntrospectionAnswer::Unavailable, until: now + PAUSE }
             }
         };
         let answer = remembered.answer.clone();
-        self.metrics.introspected(answer.result());
+        self.metrics.introspected(result(&answer));
         self.memory.insert(key, remembered);
         answer
     }
@@ -183,22 +172,12 @@ impl Introspections {
         match verdict {
             Verdict::Active { claims, expires } if expires.is_none_or(|expires| now < expires) => {
                 let until = expires.map_or(until, |expires| expires.min(until));
-                Remembered { answer: Introspection::Active { claims, until }, until }
+                Remembered { answer: IntrospectionAnswer::Active { claims, until }, until }
             }
             Verdict::Active { .. } | Verdict::Inactive => Remembered {
-                answer: Introspection::Inactive,
+                answer: IntrospectionAnswer::Inactive,
                 until: now + self.settings.remember_inactive,
             },
-        }
-    }
-}
-
-impl Introspection {
-    const fn result(&self) -> IntrospectionResult {
-        match self {
-            Self::Active { .. } => IntrospectionResult::Active,
-            Self::Inactive => IntrospectionResult::Inactive,
-            Self::Unavailable => IntrospectionResult::Unavailable,
         }
     }
 }
@@ -206,12 +185,20 @@ impl Introspection {
 impl Remembered {
     fn weight(&self) -> u32 {
         let claims = match &self.answer {
-            Introspection::Active { claims, .. } => {
+            IntrospectionAnswer::Active { claims, .. } => {
                 serde_json::to_vec(claims.as_map()).map_or(0, |json| json.len())
             }
-            Introspection::Inactive | Introspection::Unavailable => 0,
+            IntrospectionAnswer::Inactive | IntrospectionAnswer::Unavailable => 0,
         };
         u32::try_from(claims + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+    }
+}
+
+const fn result(answer: &IntrospectionAnswer) -> IntrospectionResult {
+    match answer {
+        IntrospectionAnswer::Active { .. } => IntrospectionResult::Active,
+        IntrospectionAnswer::Inactive => IntrospectionResult::Inactive,
+        IntrospectionAnswer::Unavailable => IntrospectionResult::Unavailable,
     }
 }
 

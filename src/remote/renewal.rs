@@ -18,6 +18,7 @@ use moka::sync::Cache;
 use tokio::time::timeout;
 
 use crate::base::time::Timestamp;
+use crate::gate::RenewalAnswer;
 use crate::remote::flight::{Boarding, Flights};
 use crate::remote::sessions::{Sessions, StoreError, Turn};
 use crate::session::{Renewal, RevocationSet, Revoked, Session, SessionId, Ticket, Tokens};
@@ -25,8 +26,10 @@ use crate::telemetry::metrics::{RenewalResult, SessionMetrics};
 use crate::token::Claims;
 
 mod schedule;
+mod tokens;
 
 pub use schedule::Schedule;
+pub use tokens::RefreshRules;
 
 /// How many sessions may be renewed at once: a provider that hangs holds no more of them up.
 const FLIGHTS: usize = 512;
@@ -112,6 +115,17 @@ pub enum Renewed {
     Unavailable,
     /// It is being renewed, or will be; meanwhile it is good as it is.
     Underway,
+}
+
+impl From<Renewed> for RenewalAnswer {
+    fn from(renewed: Renewed) -> Self {
+        match renewed {
+            Renewed::Ended(_) => Self::Ended,
+            Renewed::Session(session) => Self::Renewed(session),
+            Renewed::Unavailable => Self::Unavailable,
+            Renewed::Underway => Self::Underway,
+        }
+    }
 }
 
 /// A session as it came in, and the ticket it came by if it is stored.

@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::Mutex;
 
 use crate::base::time::Timestamp;
+use crate::gate::FirstUseAnswer;
 use crate::telemetry::metrics::{FirstUseResult, SessionMetrics};
 
 type Key = [u8; 32];
@@ -88,6 +89,16 @@ impl FirstUses {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl From<FirstUse> for FirstUseAnswer {
+    fn from(found: FirstUse) -> Self {
+        match found {
+            FirstUse::Again => Self::Replayed,
+            FirstUse::First => Self::First,
+            FirstUse::Unknown => Self::Unavailable,
+        }
     }
 }
 

@@ -50,11 +50,11 @@ fn of(provider: &Arc<Provider>) -> Arc<Introspections> {
 async fn answer(introspections: &Arc<Introspections>, token: &str, now: u64) -> String {
     let token = Secret::new(token.to_owned());
     match introspections.answer(&token, Timestamp::from_secs(now)).await {
-        Introspection::Active { claims, until } => {
+        IntrospectionAnswer::Active { claims, until } => {
             format!("{} until {until}", claims.text("sub").unwrap())
         }
-        Introspection::Inactive => "inactive".to_owned(),
-        Introspection::Unavailable => "unavailable".to_owned(),
+        IntrospectionAnswer::Inactive => "inactive".to_owned(),
+        IntrospectionAnswer::Unavailable => "unavailable".to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@ fn claims(role: &str) -> Claims {
     Claims::from(claims)
 }
 
-fn session() -> Arc<Session> {
+pub(super) fn session() -> Arc<Session> {
     Arc::new(Session {
         id: SessionId::from_bytes([1; 16]),
         provider: "main".to_owned(),
@@ -91,7 +91,7 @@ impl Bench {
             open: watch::Sender::new(true),
         });
         let secret = Secret::new(std::array::from_fn(|index| u8::try_from(index).unwrap()));
-        let sessions = crate::remote::sessions::Sessions::new(
+        let sessions = Sessions::new(
             &StoreSettings::Cookie,
             SealingKeys::new(&[secret]).unwrap(),
             Arc::clone(&revocations),

@@ -78,7 +78,7 @@ impl RedisSettings {
         })
     }
 
-    pub(super) fn client(&self) -> Result<Client, RedisSettingsError> {
+    pub(in crate::remote::sessions) fn client(&self) -> Result<Client, RedisSettingsError> {
         let unusable = |error: redis::RedisError| RedisSettingsError::Unusable(super::text(&error));
         let mut redis = RedisConnectionInfo::default().set_db(i64::from(self.database));
         if let Some(username) = &self.username {
