@@ -247,6 +247,48 @@ proptest! {
     }
 
     #[test]
+    fn no_session_cookie_of_random_bytes_passes(
+        value in prop_oneof![
+            prop::collection::vec(0x21_u8..0x7f, 0..80).prop_map(|bytes| text(&bytes)),
+            "[A-Za-z0-9_-]{0,200}",
+            "[1-9]\\.[A-Za-z0-9_-]{0,80}",
+        ],
+        rest in "[A-Za-z0-9_-]{0,60}",
+        piece in 0_u8..12,
+    ) {
+        let name = "__Host-sidegate";
+        let request = || get("/").cookie(name, &value).cookie(&format!("{name}_{piece}"), &rest);
+        for gate in [sign_in_gate([route("/*")]), sign_in_gate([route("/*")]).stored()] {
+            for request in [request(), get("/").cookie(name, &value), request().navigating()] {
+                let passed = matches!(gate.decide(request).decision, Decision::Allow(_));
+                prop_assert!(!passed);
+            }
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_of_a_session_cookie_passes(index in any::<prop::sample::Index>(), bit in 0_u8..6) {
+        let spec = session_cookie(crate::gate::Scheme::Https);
+        let mut value = session().seal(&sealing_keys(1), &spec, "app.example", [5; 12]).into_bytes();
+        let index = index.index(value.len());
+        value[index] ^= 1 << bit;
+        let request = get("/").header("cookie", [spec.name().as_bytes(), b"=", &value].concat());
+        let passed = matches!(sign_in_gate([route("/*")]).decide(request).decision, Decision::Allow(_));
+        prop_assert!(!passed);
+    }
+
+    #[test]
+    fn no_proof_of_random_parts_passes(a in "[A-Za-z0-9_-]{0,40}", b in "[A-Za-z0-9_.-]{0,60}", bytes in prop::collection::vec(0x20_u8..0x7f, 0..60)) {
+        let dpop = crate::gate::Dpop::Accept(crate::gate::NonceRule::None);
+        let gate = gate_of(vec![crate::gate::Provider { dpop, ..provider(ISSUER) }], vec![route("/*")]);
+        let request = || get("/").header("authorization", format!("DPoP {}", bound_to(&NEW_KEY)));
+        for proof in [format!("{a}.{b}"), format!("{a}.{a}.{b}"), text(&bytes)] {
+            let passed = matches!(gate.decide(request().header("dpop", proof)).decision, Decision::Allow(_));
+            prop_assert!(!passed);
+        }
+    }
+
+    #[test]
     fn no_token_of_random_parts_passes(a in "[A-Za-z0-9_-]{0,40}", b in "[A-Za-z0-9_-]{0,40}", c in "[A-Za-z0-9_-]{0,40}") {
         let passed = matches!(gate().decide(get("/").bearer(format!("{a}.{b}.{c}"))).decision, Decision::Allow(_));
         prop_assert!(!passed);
