@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod gate;
 pub mod identity;
+pub mod oidc;
 pub mod remote;
 pub mod serve;
 pub mod session;

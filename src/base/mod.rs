@@ -2,6 +2,7 @@
 
 pub mod client_certificate;
 pub mod cookie;
+pub mod egress;
 pub mod host;
 pub mod scheme;
 pub mod secret;

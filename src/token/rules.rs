@@ -44,15 +44,23 @@ pub enum TypeRule {
     Any,
     /// One of these.
     Exactly(Vec<String>),
+    /// No `typ`, `JWT` or `logout+jwt`: what providers write on logout tokens
+    /// ([OpenID Connect Back-Channel Logout 1.0 §2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)
+    /// only recommends the last).
+    Logout,
+    /// No `typ` or `JWT`: what providers write on ID tokens. Access tokens stay out.
+    Plain,
 }
 
 impl TypeRule {
     fn accepts(&self, typ: Option<&str>) -> bool {
         match (self, typ) {
-            (Self::Any, None) => true,
+            (Self::Any | Self::Logout | Self::Plain, None) => true,
             (_, None) => false,
             (Self::Any, Some(typ)) => same_type(typ, "JWT") || same_type(typ, "at+jwt"),
             (Self::AccessToken, Some(typ)) => same_type(typ, "at+jwt"),
+            (Self::Logout, Some(typ)) => same_type(typ, "JWT") || same_type(typ, "logout+jwt"),
+            (Self::Plain, Some(typ)) => same_type(typ, "JWT"),
             (Self::Exactly(types), Some(typ)) => {
                 types.iter().any(|accepted| same_type(typ, accepted))
             }
@@ -80,6 +88,7 @@ impl Rules {
         now: Timestamp,
     ) -> Result<Timestamp, TokenError> {
         let expires = self.check_times(claims, now)?;
+        let expires = expires.ok_or(TokenError::MissingClaim { name: "exp" })?;
         check_subject(claims)?;
         self.check_audience(claims)?;
         self.check_clients(claims)?;
@@ -104,13 +113,7 @@ impl Rules {
         if claims.string("iss")?.is_some_and(|issuer| issuer != self.issuer) {
             return Err(TokenError::WrongIssuer);
         }
-        let expires = claims.date("exp")?;
-        if expires.is_some_and(|expires| now >= expires + self.leeway) {
-            return Err(TokenError::Expired);
-        }
-        if claims.date("nbf")?.is_some_and(|start| start > now + self.leeway) {
-            return Err(TokenError::NotYetValid);
-        }
+        let expires = self.check_times(claims, now)?;
         if !self.audiences.is_empty() {
             self.check_audience(claims)?;
         }
@@ -118,13 +121,32 @@ impl Rules {
         Ok(expires)
     }
 
+    /// The checks of a statement that is no credential: without `exp` it has no end, and it need not be about a subject.
+    pub(super) fn check_statement(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let expires = self.check_times(claims, now)?;
+        if claims.get("sub").is_some() {
+            check_subject(claims)?;
+        }
+        self.check_audience(claims)?;
+        self.check_clients(claims)?;
+        Ok(expires)
+    }
+
     /// A token is valid while `now < exp + leeway` and `now + leeway >= nbf`
-    /// ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)). Stricter than the RFC: `exp` is
-    /// required, and an `iat` in the future refuses.
-    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenError> {
-        let expires = claims.date("exp")?.ok_or(TokenError::MissingClaim { name: "exp" })?;
+    /// ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)). Stricter than the RFC: an `iat` in the
+    /// future refuses.
+    fn check_times(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let expires = claims.date("exp")?;
         let latest = now + self.leeway;
-        if now >= expires + self.leeway {
+        if expires.is_some_and(|expires| now >= expires + self.leeway) {
             return Err(TokenError::Expired);
         }
         if claims.date("nbf")?.is_some_and(|start| start > latest) {

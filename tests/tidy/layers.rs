@@ -8,6 +8,7 @@ const RANKS: &[(&str, u8)] = &[
     ("token", 1),
     ("identity", 2),
     ("session", 3),
+    ("oidc", 3),
     ("gate", 4),
     ("clock", 5),
     ("telemetry", 5),
