@@ -95,6 +95,21 @@ impl Rules {
         Ok(expires)
     }
 
+    /// The checks of a statement that is no credential: without `exp` it has no end, and it need not be about a subject.
+    pub(super) fn check_statement(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let expires = self.check_times(claims, now)?;
+        if claims.get("sub").is_some() {
+            check_subject(claims)?;
+        }
+        self.check_audience(claims)?;
+        self.check_clients(claims)?;
+        Ok(expires)
+    }
+
     /// The checks of what a provider says of a token that only it can read
     /// ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)); the moment it ends is the answer, if the
     /// provider names one.
@@ -113,25 +128,16 @@ impl Rules {
         if claims.string("iss")?.is_some_and(|issuer| issuer != self.issuer) {
             return Err(TokenError::WrongIssuer);
         }
-        let expires = self.check_times(claims, now)?;
+        let expires = claims.date("exp")?;
+        if expires.is_some_and(|expires| now >= expires + self.leeway) {
+            return Err(TokenError::Expired);
+        }
+        if claims.date("nbf")?.is_some_and(|start| start > now + self.leeway) {
+            return Err(TokenError::NotYetValid);
+        }
         if !self.audiences.is_empty() {
             self.check_audience(claims)?;
         }
-        self.check_clients(claims)?;
-        Ok(expires)
-    }
-
-    /// The checks of a statement that is no credential: without `exp` it has no end, and it need not be about a subject.
-    pub(super) fn check_statement(
-        &self,
-        claims: &Claims,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, TokenError> {
-        let expires = self.check_times(claims, now)?;
-        if claims.get("sub").is_some() {
-            check_subject(claims)?;
-        }
-        self.check_audience(claims)?;
         self.check_clients(claims)?;
         Ok(expires)
     }
