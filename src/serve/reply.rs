@@ -1,5 +1,8 @@
 //! From a decision to an HTTP answer: status, headers, and a body for whoever asked, a person or a program.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
@@ -48,7 +51,8 @@ pub(crate) enum UpstreamFailure {
     Timeout,
 }
 
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// For pages without scripts and forms.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 impl Reply {
@@ -110,6 +114,43 @@ impl Reply {
         Self::new(StatusCode::OK, HeaderValue::from_static("application/json"), body)
     }
 
+    /// An answer in another text format, fit to be kept by caches.
+    pub(crate) fn text(body: &str, content_type: HeaderValue) -> Self {
+        Self::new(StatusCode::OK, content_type, body.to_owned())
+    }
+
+    /// The policy of pages without scripts and forms.
+    pub(crate) const fn policy() -> HeaderValue {
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY)
+    }
+
+    /// The policy of a page whose only script is `script`
+    /// ([CSP 3 §6.7](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
+    pub(crate) fn policy_with_script(script: &str) -> HeaderValue {
+        let hash = STANDARD.encode(digest(&SHA256, script.as_bytes()));
+        let policy = format!("{CONTENT_SECURITY_POLICY}; script-src 'sha256-{hash}'");
+        HeaderValue::try_from(policy).unwrap_or(Self::policy())
+    }
+
+    /// The policy of a page whose form leads to ourselves, and by redirect to `targets`.
+    pub(crate) fn policy_with_forms(targets: &str) -> HeaderValue {
+        let policy = CONTENT_SECURITY_POLICY
+            .replace("form-action 'none'", format!("form-action 'self' {targets}").trim_end());
+        HeaderValue::try_from(policy).unwrap_or(Self::policy())
+    }
+
+    /// The same under another status.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets a header in place of what it was.
+    pub(crate) fn replacing(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.with(name, value)
+    }
+
     /// Adds a header.
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -157,7 +198,7 @@ impl Reply {
     }
 
     /// No answer of ours may be kept by any cache: it depends on who asks.
-    fn empty(status: StatusCode) -> Self {
+    pub(crate) fn empty(status: StatusCode) -> Self {
         let headers =
             SmallVec::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
         Self { status, headers, body: Bytes::new() }

@@ -9,7 +9,7 @@ use http::header::{self, HeaderValue};
 use crate::gate::KeyDoubt;
 use crate::oidc::logout::{self, LogoutError, LogoutToken};
 use crate::remote::error_text;
-use crate::remote::replay::FirstUse;
+use crate::remote::replay::{FirstUse, OneTime};
 use crate::serve::own::desk::{Party, PartyKeys};
 use crate::serve::own::visit::Visit;
 use crate::serve::reply::Reply;
@@ -34,10 +34,11 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
     };
     // What was issued by then is over; whoever signs in later is not meant.
     let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
-    match visit.desk.logout_tokens.first_use(party.id, &token.jti, until, visit.now) {
+    let (what, jti) = (OneTime::LogoutToken, token.jti.as_bytes());
+    match visit.desk.first_uses.claim(what, party.name(), jti, until, visit.now) {
+        FirstUse::Again => return refuse("the logout token was used before"),
         FirstUse::First => {}
-        FirstUse::Replayed => return refuse("the logout token was used before"),
-        FirstUse::Unavailable => return again(),
+        FirstUse::Unknown => return again(),
     }
     for what in ended(&token) {
         if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
@@ -58,7 +59,7 @@ enum Refused {
 async fn verified(visit: &Visit<'_>, party: &Party) -> Result<LogoutToken, Refused> {
     let text = logout::parse_body(visit.body).map_err(Refused::Bad)?;
     let rules = &party.client.settings().logout.rules;
-    let of_party = PartyKeys::new(&visit.runtime.keys, party.id);
+    let of_party = PartyKeys::new(&visit.runtime.keys, party.id());
     let keys = of_party.current().await.ok_or(Refused::NoKeys)?;
     match logout::verify(text.expose(), &keys, rules, visit.now) {
         Err(error) if error.key_doubt() => {

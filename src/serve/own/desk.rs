@@ -2,6 +2,7 @@
 //!
 //! Made anew with each reload; what must outlive one is handed over by the one before.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
@@ -9,23 +10,25 @@ use url::Url;
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{KeyAnswer, KeyDoubt, KeyQuestion, Policy, ProviderId};
+use crate::gate::{
+    KeyAnswer, KeyDoubt, KeyQuestion, KeyState, Policy, ProviderId, SessionPolicy,
+};
 use crate::remote::http::Client;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
 use crate::remote::renewal::Renewals;
-use crate::remote::replay::Replays;
-use crate::remote::sessions::{RedisSettingsError, Sessions};
+use crate::remote::replay::FirstUses;
+use crate::remote::sessions::{Journal, JournalError, RedisSettingsError, Sessions};
 use crate::serve::settings::{PartySettings, SignInSettings, SignOutSettings};
 use crate::session::{AllowedHosts, Keep, Nonce, RevocationSet};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::SessionMetrics;
 use crate::token::KeySet;
 
 /// How many ended sessions are remembered.
 const REVOCATIONS: usize = 500_000;
 
-/// How many logout tokens are remembered, so that none is used twice.
-const LOGOUT_TOKENS: usize = 100_000;
+/// How many proofs and logout tokens are remembered, so that none is used twice.
+const FIRST_USES: usize = 1_000_000;
 
 /// How much memory renewed sessions may take while browsers still come with the old cookie, in bytes.
 const RENEWED_BYTES: u64 = 64 << 20;
@@ -36,19 +39,21 @@ pub(crate) struct Desk {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) renewals: Arc<Renewals>,
     pub(crate) revocations: Arc<RevocationSet>,
-    pub(crate) logout_tokens: Arc<Replays>,
+    pub(crate) first_uses: Arc<FirstUses>,
     pub(crate) return_hosts: AllowedHosts,
     pub(crate) keep: Keep,
     pub(crate) keeps_fragments: bool,
     pub(crate) persistent: bool,
     pub(crate) sign_out: SignOutSettings,
     pub(crate) outbound: Client,
-    store: crate::remote::sessions::StoreSettings,
 }
 
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeskError {
+    /// The file of what was ended.
+    #[error("the file of ended sessions cannot be used")]
+    Journal(#[from] JournalError),
     /// The store of sessions.
     #[error("sessions cannot be kept")]
     Store(#[from] RedisSettingsError),
@@ -56,12 +61,16 @@ pub(crate) enum DeskError {
 
 /// One provider at which people sign in.
 pub(crate) struct Party {
-    pub(crate) id: ProviderId,
     pub(crate) settings: PartySettings,
     pub(crate) client: Arc<RelyingParty>,
 }
 
 impl Party {
+    /// Its place among the policy's providers.
+    pub(crate) const fn id(&self) -> ProviderId {
+        self.settings.provider
+    }
+
     /// Its name in the configuration.
     pub(crate) fn name(&self) -> &str {
         &self.settings.name
@@ -78,70 +87,47 @@ impl Party {
     }
 }
 
+/// What every desk is opened with.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) policy: &'a SessionPolicy,
+    pub(crate) client: &'a Client,
+    pub(crate) clock: &'a Clock,
+    pub(crate) metrics: SessionMetrics,
+}
+
 impl Desk {
-    /// Opens for the providers of `settings`. Needs a tokio runtime.
+    /// Opens for the providers of `settings`, taking over from a `previous` desk what outlives a reload. Needs a tokio runtime.
     pub(crate) fn open(
         settings: SignInSettings,
-        policy: &Policy,
-        (client, clock, metrics): (&Client, &Clock, &Metrics),
+        around: &Surroundings<'_>,
         previous: Option<&Self>,
-    ) -> Result<Option<Self>, DeskError> {
-        let Some(policy_sessions) = &policy.sessions else { return Ok(None) };
-        let start = |settings: PartySettings| {
-            let before = previous.and_then(|desk| desk.party_named(&settings.name));
-            let before = before.filter(|party| {
-                party.issuer() == settings.relying_party.metadata.issuer
-            });
-            let relying_party = settings.relying_party.clone();
-            let (client, clock) = (client.clone(), clock.clone());
-            let before = before.map(|party| &*party.client);
-            let client = Arc::new(RelyingParty::start(relying_party, client, clock, before));
-            Party { id: settings.provider, settings, client }
-        };
-        let revocations = previous.map_or_else(
-            || Arc::new(RevocationSet::new(REVOCATIONS)),
-            |desk| Arc::clone(&desk.revocations),
-        );
-        let session_metrics = metrics.sessions();
-        let same_store = previous.filter(|desk| {
-            format!("{:?}", desk.store) == format!("{:?}", settings.store)
-                && format!("{:?}", settings.store) != "Cookie"
-        });
-        let keys = policy_sessions.keys.clone();
-        let sessions = match same_store {
-            Some(desk) => desk.sessions.with_keys(keys),
-            None => Sessions::new(
-                &settings.store,
-                keys,
-                Arc::clone(&revocations),
-                session_metrics.clone(),
-            )?,
-        };
+    ) -> Result<Self, DeskError> {
+        let (sessions, revocations) = sessions(&settings, around, previous)?;
         let renewals = previous.map_or_else(
             || {
-                let idle = policy_sessions.limits.idle;
-                Renewals::new(RENEWED_BYTES, idle, Arc::clone(&revocations), session_metrics)
+                let (idle, metrics) = (around.policy.limits.idle, around.metrics.clone());
+                Renewals::new(RENEWED_BYTES, idle, Arc::clone(&revocations), metrics)
             },
             |desk| Arc::clone(&desk.renewals),
         );
-        let logout_tokens = previous.map_or_else(
-            || Arc::new(Replays::new(LOGOUT_TOKENS)),
-            |desk| Arc::clone(&desk.logout_tokens),
+        let first_uses = previous.map_or_else(
+            || Arc::new(FirstUses::new(FIRST_USES, around.metrics.clone())),
+            |desk| Arc::clone(&desk.first_uses),
         );
-        Ok(Some(Self {
-            parties: settings.parties.into_iter().map(start).collect(),
-            sessions: Arc::new(sessions),
+        let parties = settings.parties.into_iter().map(|party| start(party, around, previous));
+        Ok(Self {
+            parties: parties.collect(),
+            sessions,
             renewals,
             revocations,
-            logout_tokens,
+            first_uses,
             return_hosts: settings.return_hosts,
             keep: settings.keep,
             keeps_fragments: settings.keeps_fragments,
             persistent: settings.persistent,
             sign_out: settings.sign_out,
-            outbound: client.clone(),
-            store: settings.store,
-        }))
+            outbound: around.client.clone(),
+        })
     }
 
     /// All providers at which people sign in, in written order.
@@ -156,7 +142,7 @@ impl Desk {
 
     /// The one of that id.
     pub(crate) fn party(&self, id: ProviderId) -> Option<&Party> {
-        self.parties.iter().find(|party| party.id == id)
+        self.parties.iter().find(|party| party.id() == id)
     }
 
     /// Random bytes for one sealing; none if the system has none to give.
@@ -168,6 +154,40 @@ impl Desk {
     pub(crate) fn latest_end(&self, policy: &Policy, now: Timestamp) -> Timestamp {
         policy.sessions.as_ref().map_or(now, |sessions| now + sessions.limits.absolute)
     }
+}
+
+/// Where sessions are kept, and what was ended. A file of the latter is opened once: a reload does not change it.
+fn sessions(
+    settings: &SignInSettings,
+    around: &Surroundings<'_>,
+    previous: Option<&Desk>,
+) -> Result<(Arc<Sessions>, Arc<RevocationSet>), DeskError> {
+    let keys = around.policy.keys.clone();
+    if let Some(desk) = previous {
+        let sessions = desk.sessions.reconfigured(&settings.store, keys)?;
+        return Ok((Arc::new(sessions), Arc::clone(&desk.revocations)));
+    }
+    let revocations = Arc::new(RevocationSet::new(REVOCATIONS));
+    let open = |path: &PathBuf| {
+        let (clock, metrics) = (around.clock.clone(), around.metrics.clone());
+        Journal::open(path, &revocations, clock, metrics).map(Arc::new)
+    };
+    let journal = settings.revocations_file.as_ref().map(open).transpose()?;
+    let metrics = around.metrics.clone();
+    let sessions =
+        Sessions::new(&settings.store, keys, Arc::clone(&revocations), journal, metrics)?;
+    Ok((Arc::new(sessions), revocations))
+}
+
+/// Our client at one provider, with what the one before knows of it.
+fn start(settings: PartySettings, around: &Surroundings<'_>, previous: Option<&Desk>) -> Party {
+    let before = previous.and_then(|desk| desk.party_named(&settings.name));
+    let issuer = &settings.relying_party.metadata.issuer;
+    let before = before.filter(|party| party.issuer() == issuer).map(|party| &*party.client);
+    let (client, clock) = (around.client.clone(), around.clock.clone());
+    let relying_party = settings.relying_party.clone();
+    let client = Arc::new(RelyingParty::start(relying_party, client, clock, before));
+    Party { settings, client }
 }
 
 /// Random bytes; none if the system has none to give.
@@ -192,8 +212,8 @@ impl<'a> PartyKeys<'a> {
     /// The set at hand, or the one that comes if there is none yet.
     pub(crate) async fn current(&self) -> Option<Arc<KeySet>> {
         match self.keeper.ring().state(self.provider) {
-            crate::gate::KeyState::Loaded(keys) => Some(Arc::clone(keys)),
-            crate::gate::KeyState::NotLoaded => self.newer(KeyDoubt::NotLoaded).await,
+            KeyState::Loaded(keys) => Some(Arc::clone(keys)),
+            KeyState::NotLoaded => self.newer(KeyDoubt::NotLoaded).await,
         }
     }
 

@@ -14,7 +14,6 @@ use crate::oidc::grant::TokenResponse;
 use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
 use crate::remote::error_text;
 use crate::remote::relying_party::ExchangeError;
-use crate::remote::renewal::Schedule;
 use crate::remote::sessions::StoreError;
 use crate::serve::own::desk::{Party, PartyKeys, random};
 use crate::serve::own::failure::Failure;
@@ -87,7 +86,7 @@ async fn verified(
     let verify = |keys: &KeySet| {
         id_token::verify(text.expose(), keys, &settings.rules, &expectations, visit.now)
     };
-    let of_party = PartyKeys::new(&visit.runtime.keys, party.id);
+    let of_party = PartyKeys::new(&visit.runtime.keys, party.id());
     let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
     let keys = of_party.current().await.ok_or_else(unavailable)?;
     match verify(&keys) {
@@ -135,11 +134,10 @@ fn made(
     let id = SessionId::from_bytes(random().ok_or_else(no_randomness)?);
     let (now, limits) = (visit.now, &visit.sessions.limits);
     let ends = provider_end(claims).map_or(now + limits.absolute, |end| end.min(now + limits.absolute));
-    let schedule = Schedule { revalidate: party.settings.revalidate, ..Schedule::default() };
     let renewal = tokens
         .refresh_token
         .as_ref()
-        .and_then(|_| schedule.after(now, tokens.expires_in, ends));
+        .and_then(|_| party.settings.schedule.after(tokens.expires_in, now));
     Ok(Session {
         id,
         provider: party.name().to_owned(),
@@ -171,7 +169,7 @@ fn provider_end(claims: &Claims) -> Option<Timestamp> {
 /// Whether a route asks for a newer or stronger authentication than the session has.
 pub(crate) fn is_too_weak(visit: &Visit<'_>, demand: &SignInDemand<'_>, session: &Session) -> bool {
     let party = visit.desk.party_named(&session.provider);
-    let provider = party.and_then(|party| visit.runtime.policy.provider(party.id));
+    let provider = party.and_then(|party| visit.runtime.policy.provider(party.id()));
     let identity = provider.and_then(|provider| {
         let issuer = Arc::clone(&provider.issuer);
         Identity::new(issuer, session.claims.clone(), &provider.claims, session.ends).ok()
@@ -202,7 +200,7 @@ async fn kept(visit: &Visit<'_>, session: &Session) -> Result<Vec<HeaderValue>, 
             tracing::warn!(%error, "the browser's former session could not be ended in the store");
         }
     }
-    visit.runtime.metrics.sessions().started();
+    visit.runtime.metrics.sessions().started(&session.provider);
     Ok(cookies)
 }
 
