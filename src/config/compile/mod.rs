@@ -136,6 +136,8 @@ fn service(
         keys: keys?,
         outbound,
         pages: Arc::new(Pages::built_in()),
+        sign_in: None,
+        introspections: Vec::new(),
     })
 }
 
