@@ -15,7 +15,8 @@ use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
 use crate::remote::error_text;
 use crate::remote::relying_party::ExchangeError;
 use crate::remote::sessions::StoreError;
-use crate::serve::own::desk::{Party, PartyKeys, random};
+use crate::serve::asking::PartyKeys;
+use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Present, Visit};
@@ -86,7 +87,7 @@ async fn verified(
     let verify = |keys: &KeySet| {
         id_token::verify(text.expose(), keys, &settings.rules, &expectations, visit.now)
     };
-    let of_party = PartyKeys::new(&visit.runtime.keys, party.id());
+    let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
     let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
     let keys = of_party.current().await.ok_or_else(unavailable)?;
     match verify(&keys) {
