@@ -102,8 +102,13 @@ fn identify(
         let unavailable = Failure::Unavailable(Reason::KeysUnavailable);
         return Err(ask(KeyDoubt::NotLoaded).unwrap_or(unavailable));
     };
+    // An old token may well be signed by a key that is gone, and nobody should be asked for that.
+    let hopeful = jwt.claims_hold(&provider.rules, case.now);
     let token = jwt.verify(keys, &provider.rules, case.now).map_err(|error| {
-        doubt(&error).and_then(ask).unwrap_or_else(|| Failure::Rejected(reason(&error)))
+        doubt(&error)
+            .filter(|_| hopeful)
+            .and_then(ask)
+            .unwrap_or_else(|| Failure::Rejected(reason(&error)))
     })?;
     let ends = token.expires();
     let basis = Basis::Keys(Arc::clone(keys));

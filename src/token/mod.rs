@@ -74,6 +74,12 @@ impl<'a> Jwt<'a> {
         &self.header
     }
 
+    /// Whether its claims would pass if its signature held: if not, no key makes a difference. Nothing that a client
+    /// may learn.
+    pub fn claims_hold(&self, rules: &Rules, now: Timestamp) -> bool {
+        rules.check_claims(&self.claims, now).is_ok()
+    }
+
     /// Checks signature and claims against `keys` and `rules` at the time `now`.
     ///
     /// The signature comes before the claims: a bad one wins over an expired date, so that nobody learns by
