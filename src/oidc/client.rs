@@ -81,18 +81,25 @@ impl Registration {
             ClientAuthentication::Basic(secret) => {
                 return Ok(Some(basic(&self.client_id, secret)));
             }
-            ClientAuthentication::None => form.push("client_id", self.client_id.as_str()),
+            ClientAuthentication::None => self.name_itself(form),
             ClientAuthentication::Post(secret) => {
-                form.push("client_id", self.client_id.as_str());
+                self.name_itself(form);
                 form.push("client_secret", secret.expose().as_str());
             }
             ClientAuthentication::PrivateKeyJwt(key) => {
-                form.push("client_id", self.client_id.as_str());
+                self.name_itself(form);
                 form.push("client_assertion_type", JWT_BEARER);
                 form.push("client_assertion", self.assertion(key, context)?);
             }
         }
         Ok(None)
+    }
+
+    /// A pushed request has the name already, and no parameter may occur twice.
+    fn name_itself(&self, form: &mut Form) {
+        if form.value("client_id").is_none() {
+            form.push("client_id", self.client_id.as_str());
+        }
     }
 
     /// [RFC 7523 §3](https://www.rfc-editor.org/rfc/rfc7523#section-3).

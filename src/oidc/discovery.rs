@@ -252,6 +252,21 @@ impl Metadata {
 }
 
 impl Endpoints {
+    /// Whether `url` is one of them.
+    pub fn has(&self, url: &Url) -> bool {
+        let all = [
+            &self.authorization,
+            &self.end_session,
+            &self.introspection,
+            &self.jwks_uri,
+            &self.pushed_authorization_request,
+            &self.revocation,
+            &self.token,
+            &self.userinfo,
+        ];
+        all.into_iter().flatten().any(|own| own == url)
+    }
+
     /// The same with the addresses in `configured` instead of its own, where there are any.
     #[must_use]
     pub fn merge(self, configured: &Self) -> Self {

@@ -7,6 +7,8 @@
 pub mod authorization;
 pub mod client;
 pub mod discovery;
+#[cfg(test)]
+mod fixture;
 mod form;
 pub mod grant;
 pub mod id_token;
@@ -17,4 +19,4 @@ pub mod pushed;
 pub mod revocation;
 pub mod userinfo;
 
-pub use form::Form;
+pub use form::{FORM_MEDIA_TYPE, Form};

@@ -44,9 +44,6 @@ pub enum UserInfoError {
     /// The endpoint does not answer with claims.
     #[error("user info is refused")]
     Answer(#[from] GrantError),
-    /// It is unsigned, though signed user info was agreed; or the other way round.
-    #[error("user info is not of the agreed media type")]
-    Form,
     /// It is about nobody.
     #[error("claim `sub` of the user info is missing")]
     MissingSubject,

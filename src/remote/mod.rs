@@ -9,6 +9,8 @@ pub mod introspection;
 pub mod jwks;
 #[cfg(test)]
 mod origin;
+pub mod provider;
+pub mod relying_party;
 pub mod renewal;
 pub mod replay;
 pub mod sessions;

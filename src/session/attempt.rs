@@ -299,4 +299,4 @@ impl AttemptCookies {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -154,7 +154,8 @@ impl Ended {
 }
 
 impl Session {
-    /// Whether it lives at `now`, going by the times alone. Limits that were shortened since it was written count at once.
+    /// Whether it lives at `now`, going by the times alone. A shorter absolute limit counts for sessions that are there already, a
+    /// shorter idle limit from their next use on.
     ///
     /// Never says [`Ended::NotRenewed`]: whoever renews knows that; see [`Self::must_be_renewed`].
     pub fn life(&self, limits: &Limits, now: Timestamp) -> Life {

@@ -1,7 +1,6 @@
 use super::*;
+use crate::oidc::fixture::{ISSUER, chain};
 use serde_json::{Value, json};
-
-const ISSUER: &str = "https://login.example.com";
 
 fn metadata(changes: &Value) -> String {
     let mut document = json!({
@@ -12,12 +11,6 @@ fn metadata(changes: &Value) -> String {
     });
     document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     document.to_string()
-}
-
-/// An error with all its sources.
-fn chain(error: &dyn std::error::Error) -> String {
-    let source = error.source().map(chain);
-    format!("{error}: {}", source.unwrap_or_default())
 }
 
 /// Why the metadata is refused.
@@ -150,4 +143,122 @@ fn an_issuer_that_is_no_web_address_cannot_be_discovered() {
     {
         assert!(matches!(issuer_url(issuer), Err(MetadataError::BadIssuer { .. })), "{issuer}");
     }
+}
+
+const EVERY_ADDRESS: [&str; 8] = [
+    "authorization_endpoint",
+    "end_session_endpoint",
+    "introspection_endpoint",
+    "jwks_uri",
+    "pushed_authorization_request_endpoint",
+    "revocation_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+];
+
+#[test]
+fn every_address_and_ability_is_read() {
+    let mut changes = json!({
+        "require_pushed_authorization_requests": true,
+        "authorization_response_iss_parameter_supported": true,
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "response_modes_supported": ["query", "form_post"],
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+        "frontchannel_logout_supported": true,
+    });
+    for member in EVERY_ADDRESS {
+        changes[member] = json!(format!("https://login.example.com/{member}"));
+    }
+    let found = parse(metadata(&changes).as_bytes(), ISSUER).unwrap();
+    let ends_in = |url: &Option<Url>, member: &str| url.as_ref().unwrap().path().ends_with(member);
+    let own = &found.endpoints;
+    assert!(ends_in(&own.authorization, "authorization_endpoint"));
+    assert!(ends_in(&own.end_session, "end_session_endpoint"));
+    assert!(ends_in(&own.introspection, "introspection_endpoint"));
+    assert!(ends_in(&own.pushed_authorization_request, "pushed_authorization_request_endpoint"));
+    assert!(ends_in(&own.revocation, "revocation_endpoint"));
+    assert!(ends_in(&own.token, "token_endpoint"));
+    assert!(ends_in(&own.userinfo, "userinfo_endpoint"));
+    assert!(found.requires_pushed_requests && found.iss_parameter && found.frontchannel_logout);
+    assert!(found.backchannel_logout && found.backchannel_logout_session);
+    assert_eq!(found.token_auth_methods.unwrap(), ["private_key_jwt"]);
+    assert_eq!(found.response_modes.unwrap(), ["query", "form_post"]);
+}
+
+// Rows x003 and x004.
+#[test]
+fn no_address_may_be_strange() {
+    for member in EVERY_ADDRESS {
+        for uri in [
+            "",
+            "/relative",
+            "//evil.example/",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "ftp://login.example.com/",
+            "http://login.example.com/",
+            "http://127.0.0.1/",
+            "https://login.example.com/#x",
+            "https://user:secret@login.example.com/",
+            "javascript:alert(1)",
+        ] {
+            let text = refusal(&metadata(&json!({ member: uri })));
+            assert!(text.contains(member) && !text.contains("secret"), "{uri}: {text}");
+        }
+    }
+}
+
+// Row x005: what we connect to ourselves, in contrast to where a browser goes.
+#[test]
+fn only_browsers_may_be_sent_to_this_machine() {
+    let elsewhere = "https://127.0.0.1/x";
+    for member in EVERY_ADDRESS {
+        let browser = matches!(member, "authorization_endpoint" | "end_session_endpoint");
+        let document = metadata(&json!({ member: elsewhere }));
+        assert_eq!(parse(document.as_bytes(), ISSUER).is_ok(), browser, "{member}");
+    }
+}
+
+// Row x009.
+#[test]
+fn what_is_said_of_challenges_does_not_matter() {
+    for methods in [json!(["plain"]), json!([]), json!("plain")] {
+        let document = metadata(&json!({ "code_challenge_methods_supported": methods }));
+        assert!(parse(document.as_bytes(), ISSUER).is_ok());
+    }
+}
+
+// Row x010.
+#[test]
+fn optional_members_may_be_missing_or_null_but_not_of_another_type() {
+    let found = parse(metadata(&json!({ "end_session_endpoint": null })).as_bytes(), ISSUER);
+    assert_eq!(found.unwrap().endpoints.end_session, None);
+    for changes in [
+        json!({ "end_session_endpoint": 5 }),
+        json!({ "require_pushed_authorization_requests": "true" }),
+        json!({ "response_modes_supported": "query" }),
+    ] {
+        assert!(refusal(&metadata(&changes)).contains("expected"), "{changes}");
+    }
+}
+
+#[test]
+fn keys_alone_are_not_lost_to_a_strange_endpoint() {
+    let document = metadata(&json!({ "end_session_endpoint": "" }));
+    assert!(parse(document.as_bytes(), ISSUER).is_err());
+    assert!(parse_keys(document.as_bytes(), ISSUER).is_ok());
+    let document = metadata(&json!({ "jwks_uri": null }));
+    let missing = parse_keys(document.as_bytes(), ISSUER).unwrap_err();
+    assert!(matches!(missing, MetadataError::Missing("jwks_uri")));
+}
+
+#[test]
+fn configured_addresses_replace_discovered_ones() {
+    let url = |text: &str| Some(Url::parse(text).unwrap());
+    let found = parse(metadata(&json!({})).as_bytes(), ISSUER).unwrap();
+    let configured = Endpoints { token: url("https://a.example/token"), ..Endpoints::default() };
+    let merged = found.merge(&configured);
+    assert_eq!(merged.endpoints.token, configured.token);
+    assert_eq!(merged.endpoints.jwks_uri, url("https://login.example.com/jwks"));
 }
