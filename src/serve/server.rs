@@ -210,15 +210,13 @@ impl Builder<'_> {
         let missing = move || readiness.missing();
         let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), missing);
         let limits = guard::Settings::default();
-        // A flood of connections for the app must not fail the probes.
-        let own = Process {
-            admission: Admission::new(ADMIN_CONNECTIONS),
-            drain: self.shared.drain.clone(),
-        };
+        // A flood of connections for the app must not fail the probes, and who looks on while running requests are waited
+        // for is to see how it goes.
+        let drain = Drain::new();
+        let own = Process { admission: Admission::new(ADMIN_CONNECTIONS), drain: drain.clone() };
         let guard =
             Guard::new(Arc::new(app), limits, None, &own, self.lasting.metrics.listener("admin"));
         info!(listener = "admin", address = %bound.address(), "listening");
-        let drain = self.shared.drain.clone();
         tokio::spawn(async move { bound.serve(guard, &drain).await });
     }
 
