@@ -18,7 +18,7 @@ use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
-use crate::serve::own::{Desk, DeskError, Surroundings};
+use crate::serve::own::{Desk, Surroundings};
 use crate::serve::pages::Pages;
 use crate::serve::settings::{IntrospectingSettings, RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
@@ -52,8 +52,8 @@ pub(crate) struct Runtime {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Where people sign in.
-    #[error("nobody can sign in")]
-    Desk(#[from] DeskError),
+    #[error("nobody can sign in: {0}")]
+    Desk(String),
     /// The client for outbound requests.
     #[error("cannot prepare outbound requests")]
     Outbound(#[from] ClientError),
@@ -123,7 +123,8 @@ impl Runtime {
         let desk = match (settings.sign_in, policy.sessions.as_ref()) {
             (Some(sign_in), Some(sessions)) => {
                 let around = Surroundings { policy: sessions, client: &client, lasting };
-                Some(Desk::open(sign_in, &around, previous_desk)?)
+                let desk = Desk::open(sign_in, &around, previous_desk);
+                Some(desk.map_err(|error| StartError::Desk(crate::remote::error_text(&error)))?)
             }
             _ => None,
         };

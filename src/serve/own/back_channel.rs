@@ -43,11 +43,10 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
         FirstUse::First => {}
         FirstUse::Unknown => return again(),
     }
-    for what in ended(&token) {
-        if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
-            tracing::warn!(provider = party.name(), %error, "logout could not be stored");
-            return again();
-        }
+    let Some(what) = ended(&token) else { return refuse("neither sub nor sid") };
+    if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
+        tracing::warn!(provider = party.name(), %error, "logout could not be stored");
+        return again();
     }
     visit.runtime.metrics.sessions().ended("back_channel");
     tracing::info!(provider = party.name(), "sessions ended by the provider");

@@ -40,7 +40,7 @@ pub(crate) struct Desk {
 
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
-pub enum DeskError {
+pub(crate) enum DeskError {
     /// The file of what was ended.
     #[error("the file of ended sessions cannot be used")]
     Journal(#[from] JournalError),
