@@ -7,6 +7,7 @@
 
 mod connections;
 mod credentials;
+mod deadlines;
 mod demo;
 mod forwarded;
 mod framing;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -15,49 +14,14 @@ use crate::support::wire::{Head, Wire};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// How much later than configured something may happen: for a busy machine.
-const TOLERANCE: Duration = Duration::from_millis(500);
-
-/// How often a figure is measured before it counts as wrong: others keep the machine busy, too.
-const MEASUREMENTS: usize = 3;
-
 /// An upstream of one server with `more` keys.
 fn upstream(server: &str, more: &str) -> String {
     format!("{{ servers: '{server}', {more} }}")
 }
 
-async fn answered(wire: &mut Wire) -> (Head, String) {
-    let head = wire.head().await;
-    let body = wire.body(&head).await.unwrap();
-    (head, String::from_utf8(body).unwrap())
-}
-
 async fn status(front: &Front, method: &str) -> Option<u16> {
     let mut wire = front.send(&request(method, "/x")).await;
-    answered(&mut wire).await.0.status()
-}
-
-/// An address that takes no connection and refuses none: its queue is full.
-struct Deaf {
-    address: SocketAddr,
-    _listener: tokio::net::TcpListener,
-    _waiting: Vec<TcpStream>,
-}
-
-impl Deaf {
-    async fn open() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut waiting = Vec::new();
-        while let Ok(stream) =
-            tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
-        {
-            waiting.push(stream.unwrap());
-        }
-        Self { address, _listener: listener, _waiting: waiting }
-    }
+    wire.answer().await.0.status()
 }
 
 /// An address where nobody listens.
@@ -74,7 +38,7 @@ async fn requests_one_after_the_other_share_one_connection() {
         client.send(get(&format!("/{number}")).bytes()).await;
         assert!(upstream.head().await.line().starts_with(&format!("GET /{number} ")));
         upstream.send(OK).await;
-        assert_eq!(answered(&mut client).await.1, "ok");
+        assert_eq!(client.answer().await.1, "ok");
     }
     stage.is_alone();
 }
@@ -87,7 +51,7 @@ async fn a_connection_that_the_upstream_wants_closed_is_not_used_again() {
         let mut client = front.send(&get("/x")).await;
         let (mut upstream, _) = stage.request().await;
         upstream.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
-        assert_eq!(answered(&mut client).await.1, "ok");
+        assert_eq!(client.answer().await.1, "ok");
         upstream.ended().await;
     }
 }
@@ -100,7 +64,7 @@ async fn an_unused_connection_is_closed_when_its_time_is_over() {
     let mut client = front.send(&get("/x")).await;
     let (mut upstream, _) = stage.request().await;
     upstream.send(OK).await;
-    answered(&mut client).await;
+    client.answer().await;
     let since = Instant::now();
     upstream.ended().await;
     assert!(since.elapsed() > Duration::from_millis(250), "{:?}", since.elapsed());
@@ -117,7 +81,7 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
     assert_eq!((asked.line(), asked.value("host")), ("POST /x?y HTTP/1.1", Some("app.test")));
     assert_eq!(upstream.body(&asked).await.unwrap(), b"abc");
     upstream.send(OK).await;
-    assert_eq!(answered(&mut client).await.1, "ok");
+    assert_eq!(client.answer().await.1, "ok");
 }
 
 /// Whatever the order in which concurrent requests take their turns: a request that finds its server down tries another.
@@ -169,7 +133,7 @@ async fn kept(stage: &Stage, front: &Front) -> (Wire, Wire) {
     let mut client = front.send(&get("/first")).await;
     let (mut upstream, _) = stage.request().await;
     upstream.send(OK).await;
-    answered(&mut client).await;
+    client.answer().await;
     (client, upstream)
 }
 
@@ -185,14 +149,14 @@ async fn a_get_on_a_kept_connection_that_dies_is_sent_once_more() {
     let (mut upstream, again) = stage.request().await;
     assert_eq!(again.line(), "GET /second HTTP/1.1");
     upstream.send(OK).await;
-    assert_eq!(answered(&mut client).await.0.status(), Some(200));
+    assert_eq!(client.answer().await.0.status(), Some(200));
     // On a connection of its own there is nothing to hope for from another one.
     client.send(get("/third").bytes()).await;
     assert!(upstream.head().await.line().contains("/third"));
     drop(upstream);
     let (fresh, _) = stage.request().await;
     drop(fresh);
-    assert_eq!(answered(&mut client).await.0.status(), Some(502));
+    assert_eq!(client.answer().await.0.status(), Some(502));
     stage.is_alone();
 }
 
@@ -210,7 +174,7 @@ async fn what_is_not_safe_to_repeat_is_never_sent_twice() {
             let head = upstream.head().await;
             assert_eq!(upstream.body(&head).await.unwrap(), body.as_bytes());
             drop(upstream);
-            assert_eq!(answered(&mut client).await.0.status(), Some(502), "{method}");
+            assert_eq!(client.answer().await.0.status(), Some(502), "{method}");
             stage.is_alone();
         }
     }
@@ -253,7 +217,7 @@ async fn an_upstream_that_breaks_off_or_talks_nonsense_is_a_bad_gateway() {
         let (mut upstream, _) = stage.request().await;
         upstream.send(bytes).await;
         drop(upstream);
-        let (head, body) = answered(&mut client).await;
+        let (head, body) = client.answer().await;
         assert_eq!(head.status(), Some(status), "{bytes:?}: {head:?} {body}");
         stage.is_alone();
     }
@@ -268,7 +232,7 @@ async fn an_answer_with_a_header_beyond_all_bounds_is_a_bad_gateway() {
     let field = format!("X-Long: {}\r\n", "a".repeat(1_000));
     // It may be refused before all of it is read.
     let _ = upstream.try_send(format!("HTTP/1.1 200 OK\r\n{}\r\n", field.repeat(2_000))).await;
-    assert_eq!(answered(&mut client).await.0.status(), Some(502));
+    assert_eq!(client.answer().await.0.status(), Some(502));
 }
 
 fn assert_form(head: &Head, what: &str) {
@@ -281,7 +245,7 @@ fn assert_form(head: &Head, what: &str) {
 /// Asks as a program and as a browser; both learn the same in their own way.
 async fn told(front: &Front, status: u16, code: &str) {
     let mut wire = front.send(&get("/x")).await;
-    let (head, body) = answered(&mut wire).await;
+    let (head, body) = wire.answer().await;
     assert_eq!(head.status(), Some(status), "{head:?} {body}");
     assert_form(&head, code);
     assert_eq!(head.value("content-type"), Some("application/json"));
@@ -289,7 +253,7 @@ async fn told(front: &Front, status: u16, code: &str) {
     assert_eq!(said["error"], code, "{said}");
     assert_eq!(said["request_id"].as_str(), head.value("x-request-id"));
     let mut wire = front.send(&get("/x").navigation()).await;
-    let (head, body) = answered(&mut wire).await;
+    let (head, body) = wire.answer().await;
     assert_eq!(head.status(), Some(status), "{head:?} {body}");
     assert_form(&head, code);
     assert_eq!(head.value("content-type"), Some("text/html; charset=utf-8"));
@@ -313,110 +277,20 @@ async fn people_and_programs_are_told_what_is_wrong_behind_sidegate() {
     let front = Front { sidegate, address, issuer };
     let asked = get("/x").bearer(&token);
     let mut wire = front.send(&asked).await;
-    let (head, body) = answered(&mut wire).await;
+    let (head, body) = wire.answer().await;
     assert_eq!(head.status(), Some(503), "{head:?} {body}");
     assert_form(&head, "503");
     assert_eq!(head.value("retry-after"), Some("5"));
     let said: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(said["request_id"].as_str(), head.value("x-request-id"));
     let mut wire = front.send(&asked.navigation()).await;
-    let (head, body) = answered(&mut wire).await;
+    let (head, body) = wire.answer().await;
     assert_eq!(
         (head.status(), head.value("content-type")),
         (Some(503), Some("text/html; charset=utf-8"))
     );
     assert_form(&head, "503");
     assert!(body.contains(head.value("x-request-id").unwrap()), "{body}");
-}
-
-/// Asserts that a 504 comes when `deadline` is over, neither earlier nor much later.
-async fn times_out(front: &Front, deadline: Duration) {
-    let mut fastest = Duration::MAX;
-    for _ in 0..MEASUREMENTS {
-        let mut wire = front.connect().await;
-        let since = Instant::now();
-        wire.send(get("/x").bytes()).await;
-        assert_eq!(answered(&mut wire).await.0.status(), Some(504));
-        fastest = fastest.min(since.elapsed());
-        assert!(fastest >= deadline, "{fastest:?} instead of {deadline:?}");
-        if fastest <= deadline + TOLERANCE {
-            return;
-        }
-    }
-    panic!("{fastest:?} instead of {deadline:?}");
-}
-
-#[tokio::test]
-async fn a_connection_that_does_not_come_about_is_given_up_in_time() {
-    let deaf = Deaf::open().await;
-    let url = format!("http://{}", deaf.address);
-    let front =
-        Front::start(&upstream(&url, "retries: 0, timeouts: { connect: 300ms }"), OPEN).await;
-    times_out(&front, Duration::from_millis(300)).await;
-}
-
-#[tokio::test]
-async fn a_silent_upstream_is_given_up_in_time() {
-    let stage = Stage::open().await;
-    let front = Front::start(&upstream(&stage.url, "timeouts: { read: 400ms }"), OPEN).await;
-    times_out(&front, Duration::from_millis(400)).await;
-}
-
-fn whole(deadline: &str) -> String {
-    format!(
-        "\nroutes: [{{ name: all, match: {{ paths: '/*' }}, access: public, timeouts: {{ request: {deadline} }} }}]\n"
-    )
-}
-
-#[tokio::test]
-async fn a_whole_exchange_is_given_up_in_time_whatever_it_waits_for() {
-    let (deadline, written) = (Duration::from_millis(600), whole("600ms"));
-    let stage = Stage::open().await;
-    let front = Front::start(&stage.url, &written).await;
-    times_out(&front, deadline).await;
-    let deaf = Deaf::open().await;
-    let front = Front::start(&format!("http://{}", deaf.address), &written).await;
-    times_out(&front, deadline).await;
-}
-
-/// The answer has begun, so all that can be done is to break it off.
-#[tokio::test]
-async fn an_answer_that_takes_too_long_in_all_is_broken_off() {
-    let deadline = Duration::from_secs(1);
-    for pause in [50, 850] {
-        let stage = Stage::open().await;
-        let front = Front::start(&stage.url, &whole("1s")).await;
-        let mut client = front.connect().await;
-        let since = Instant::now();
-        client.send(get("/x").bytes()).await;
-        let (mut upstream, _) = stage.request().await;
-        let dripping = tokio::spawn(async move {
-            let mut next = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
-            while upstream.try_send(next).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-                next = "x";
-            }
-        });
-        let head = client.head().await;
-        client.body(&head).await.expect_err("an answer that is not complete");
-        let found = since.elapsed();
-        assert!(found >= deadline && found < deadline + TOLERANCE, "{found:?} at {pause} ms");
-        dripping.abort();
-    }
-}
-
-#[tokio::test]
-async fn an_answer_that_takes_long_but_never_pauses_long_is_complete() {
-    let stage = Stage::open().await;
-    let front = Front::start(&upstream(&stage.url, "timeouts: { read: 500ms }"), OPEN).await;
-    let mut client = front.send(&get("/x")).await;
-    let (mut upstream, _) = stage.request().await;
-    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n").await;
-    for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        upstream.send("x").await;
-    }
-    assert_eq!(answered(&mut client).await.1, "xxxxxxxx");
 }
 
 #[tokio::test]

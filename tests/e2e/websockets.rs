@@ -1,5 +1,10 @@
 //! WebSockets with real handshakes and frames, from a client through sidegate to an app and back.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the type of a handshake's call-back is tungstenite's"
+)]
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -16,6 +21,9 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 use crate::support::stage::{Front, Stage};
 use crate::support::wire::{Transport, patiently};
 
+/// Fields that a client adds to its handshake.
+type Fields<'a> = &'a [(&'static str, &'a str)];
+
 type Socket = WebSocketStream<BufReader<Box<dyn Transport>>>;
 
 const ROUTES: &str = "
@@ -31,7 +39,7 @@ async fn before(stage: &Stage, times: &str) -> Front {
 }
 
 /// What a client's handshake for `path` with `fields` comes to.
-async fn open(front: &Front, path: &str, fields: &[(&'static str, &str)]) -> Result<Socket, Error> {
+async fn open(front: &Front, path: &str, fields: Fields<'_>) -> Result<Socket, Error> {
     let mut request = format!("ws://app.test{path}").into_client_request().unwrap();
     for (name, value) in fields {
         request.headers_mut().insert(*name, value.parse().unwrap());
@@ -69,7 +77,7 @@ async fn pair_at(
     front: &Front,
     stage: &Stage,
     path: &str,
-    fields: &[(&'static str, &str)],
+    fields: Fields<'_>,
 ) -> (Socket, Socket, server::Request) {
     for _ in 0..HANDSHAKES {
         let (client, (mut app, asked)) = tokio::join!(open(front, path, fields), accept(stage));
@@ -128,7 +136,7 @@ async fn what_is_sent_comes_back_whoever_the_caller_is() {
     let front = before(&stage, "").await;
     let token = front.issuer.token("ada");
     let (bearer, cookie) = (format!("Bearer {token}"), format!("sso={token}"));
-    let callers: [&[(&'static str, &str)]; 2] =
+    let callers: [Fields<'_>; 2] =
         [&[("authorization", &bearer)], &[("cookie", &cookie), ("origin", "http://app.test")]];
     for fields in callers {
         let (mut client, app, asked) = pair_at(&front, &stage, "/ws/x?y", fields).await;
@@ -233,7 +241,7 @@ async fn handshakes_that_are_not_allowed_never_reach_the_app() {
     let front = before(&stage, "").await;
     let token = front.issuer.token("ada");
     let (bearer, cookie) = (format!("Bearer {token}"), format!("sso={token}"));
-    let refused: [(&str, &[(&'static str, &str)], u16); 7] = [
+    let refused: [(&str, Fields<'_>, u16); 7] = [
         ("/ws/x", &[], 401),
         ("/ws/x", &[("authorization", "Bearer x.y.z")], 401),
         ("/ws/x", &[("cookie", &cookie), ("origin", "https://evil.test")], 403),

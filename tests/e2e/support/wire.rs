@@ -135,6 +135,13 @@ impl Wire {
         }
     }
 
+    /// The next answer, which comes and has a whole body of text.
+    pub(crate) async fn answer(&mut self) -> (Head, String) {
+        let head = self.head().await;
+        let body = self.body(&head).await.unwrap();
+        (head, String::from_utf8(body).unwrap())
+    }
+
     /// All that comes until the connection ends; broken if it ends by a reset.
     pub(crate) async fn rest(&mut self) -> Result<Vec<u8>, Broken> {
         let mut bytes = Vec::new();
