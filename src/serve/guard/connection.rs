@@ -202,6 +202,17 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_request_with_a_limit_is_waited_for_until_then_and_the_timer_learns_it() {
+        let connection = Arc::new(Connection::new(Instant::now()));
+        connection.busy();
+        ConnectionContext::new(Arc::clone(&connection)).finish_within(Duration::from_secs(2));
+        connection.hurried().await;
+        let end = connection.epoch + Duration::from_secs(2);
+        assert_eq!(connection.waits_for(), (Phase::Limited, end));
+        assert!(!connection.rests());
+    }
+
     #[tokio::test]
     async fn a_connection_of_streams_rests_when_the_last_one_ends() {
         let connection = Arc::new(Connection::new(Instant::now()));
