@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -26,7 +26,7 @@ use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::outbound::{Additions, rewrite};
-use crate::serve::own::own_endpoint;
+use crate::serve::own::{self, Endpoint, MAX_FORM_BYTES, Visit};
 use crate::serve::reply::Reply;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
@@ -261,15 +261,14 @@ impl Proxy {
     }
 
     /// Judges the request: nothing where it may go upstream, else the answer.
-    async fn judge(&self, session: &Session, ctx: &mut Context) -> Option<Reply> {
+    async fn judge(&self, session: &mut Session, ctx: &mut Context) -> Option<Reply> {
         #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
         let started = Instant::now();
         let verdict = self.verdict(session, ctx).await;
-        let request = session.req_header();
         let reply = match &verdict.decision {
-            Decision::OwnEndpoint => Some(self.own(request, ctx)),
+            Decision::OwnEndpoint => Some(self.own(session, ctx).await),
             Decision::Allow(_) => None,
-            decision => Reply::to(decision, asker(&ctx.runtime.pages, request, &ctx.id)),
+            decision => Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id)),
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
@@ -311,12 +310,44 @@ impl Proxy {
         }
     }
 
-    fn own(&self, request: &RequestHeader, ctx: &Context) -> Reply {
-        let target = view::target(request).unwrap_or("/");
-        let path = target.split('?').next().unwrap_or(target);
-        let rest = ctx.runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
-        let asker = asker(&ctx.runtime.pages, request, &ctx.id);
-        own_endpoint(&ctx.runtime, &request.method, rest, asker)
+    /// Answers at an endpoint of our own.
+    async fn own(&self, session: &mut Session, ctx: &Context) -> Reply {
+        let runtime = Arc::clone(&ctx.runtime);
+        let request = session.req_header();
+        let target = view::target(request).unwrap_or("/").to_owned();
+        let path = target.split('?').next().unwrap_or(&target);
+        let rest = runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
+        let plain =
+            own::plain(&runtime, &request.method, rest, asker(&runtime.pages, request, &ctx.id));
+        let endpoint = match plain {
+            Ok(reply) => return reply,
+            Err(endpoint) => endpoint,
+        };
+        let body = match self.form(session, endpoint).await {
+            Ok(body) => body,
+            Err(reason) => {
+                let asker = asker(&runtime.pages, session.req_header(), &ctx.id);
+                return Reply::refusal(reason, asker);
+            }
+        };
+        visit(session, ctx, endpoint, &body).await
+    }
+
+    /// The form of the request, where the endpoint reads one.
+    async fn form(&self, session: &mut Session, endpoint: Endpoint<'_>) -> Result<Bytes, Reason> {
+        let mut body = BytesMut::new();
+        if !endpoint.reads_form(&session.req_header().method) {
+            return Ok(body.freeze());
+        }
+        while let Some(chunk) =
+            session.read_request_body().await.map_err(|_| Reason::MalformedFraming)?
+        {
+            if body.len() + chunk.len() > MAX_FORM_BYTES {
+                return Err(Reason::BodyTooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
     }
 }
 
@@ -336,4 +367,19 @@ fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
+}
+
+/// Answers a visit to an endpoint that must know its browser.
+async fn visit(session: &Session, ctx: &Context, endpoint: Endpoint<'_>, body: &[u8]) -> Reply {
+    let (request, runtime) = (session.req_header(), &ctx.runtime);
+    let asker = asker(&runtime.pages, request, &ctx.id);
+    let (Ok(parts), Some(origin)) = (Parts::of(request), ctx.origin.as_ref()) else {
+        return Reply::not_found(asker);
+    };
+    let (Some(desk), Some(sessions)) = (&runtime.desk, &runtime.policy.sessions) else {
+        return Reply::not_found(asker);
+    };
+    let request = parts.view(request, origin, view::client_certificate(session));
+    let visit = Visit { runtime, desk, sessions, request, now: ctx.now, asker, body };
+    own::visited(endpoint, &visit).await
 }

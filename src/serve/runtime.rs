@@ -12,6 +12,7 @@ use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
+use crate::serve::own::{Desk, DeskError, Surroundings};
 use crate::serve::pages::Pages;
 use crate::serve::settings::{RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
@@ -32,6 +33,8 @@ pub(crate) struct Runtime {
     pub(crate) assertions: Assertions,
     pub(crate) keys: KeyKeeper,
     pub(crate) pages: Arc<Pages>,
+    /// Where people sign in and out, if they do so here.
+    pub(crate) desk: Option<Desk>,
     pub(crate) metrics: Metrics,
     routes: Vec<RouteMetrics>,
     unrouted: RouteMetrics,
@@ -40,6 +43,9 @@ pub(crate) struct Runtime {
 /// Why settings cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Where people sign in.
+    #[error("nobody can sign in")]
+    Desk(#[from] DeskError),
     /// The client for outbound requests.
     #[error("cannot prepare outbound requests")]
     Outbound(#[from] ClientError),
@@ -89,12 +95,24 @@ impl Runtime {
         let observer = Arc::new(KeyMetrics::new(&metrics, &settings.keys));
         let keys = KeyKeeper::start(
             settings.keys,
-            client,
+            client.clone(),
             lasting.clock.clone(),
             observer,
             previous.map(|old| &old.keys),
         );
+        let around = policy.sessions.as_ref().map(|sessions| Surroundings {
+            policy: sessions,
+            client: &client,
+            clock: &lasting.clock,
+            metrics: metrics.sessions(),
+        });
+        let previous_desk = previous.and_then(|old| old.desk.as_ref());
+        let desk = match (settings.sign_in, &around) {
+            (Some(sign_in), Some(around)) => Some(Desk::open(sign_in, around, previous_desk)?),
+            _ => None,
+        };
         Ok(Self {
+            desk,
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unrouted: metrics.route("-"),
             policy,

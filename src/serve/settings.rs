@@ -163,7 +163,7 @@ pub enum Server {
         port: u16,
     },
     /// By the path of a unix socket.
-    Unix(std::path::PathBuf),
+    Unix(PathBuf),
 }
 
 /// The `Host` an upstream sees.

@@ -32,7 +32,28 @@ fn claims_about_the_subject_join_those_of_the_id_token() {
 #[test]
 fn what_an_id_token_alone_can_say_is_neither_changed_nor_added() {
     let mut body = json!({ "sub": "ada" });
-    for name in PROTECTED.into_iter().filter(|name| *name != "sub") {
+    // Written out here too: a name that goes from the list must be missed.
+    for name in [
+        "_claim_names",
+        "_claim_sources",
+        "acr",
+        "act",
+        "amr",
+        "at_hash",
+        "aud",
+        "auth_time",
+        "azp",
+        "c_hash",
+        "client_id",
+        "cnf",
+        "exp",
+        "iat",
+        "iss",
+        "jti",
+        "nbf",
+        "nonce",
+        "sid",
+    ] {
         body[name] = json!("evil");
     }
     let merged = plain(200, &body.to_string()).unwrap().merge(&id_claims());

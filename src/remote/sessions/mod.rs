@@ -335,7 +335,7 @@ impl Sessions {
         }
     }
 
-    const fn are_shared(&self) -> bool {
+    fn are_shared(&self) -> bool {
         matches!(*self.store, Store::Redis(_))
     }
 

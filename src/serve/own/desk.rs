@@ -50,7 +50,7 @@ pub(crate) struct Desk {
 
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DeskError {
+pub enum DeskError {
     /// The file of what was ended.
     #[error("the file of ended sessions cannot be used")]
     Journal(#[from] JournalError),

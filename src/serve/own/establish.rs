@@ -194,8 +194,8 @@ async fn kept(visit: &Visit<'_>, session: &Session) -> Result<Vec<HeaderValue>, 
     let cookies = cookies.map_err(|error| (Failure::CookieTooLarge, Some(error.to_string())))?;
     if let Ok(Present { session: before, .. }) = visit.present().await {
         let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
-        let ended =
-            visit.desk.sessions.end(&Revoked::Session(before.id), visit.now, until, visit.now);
+        let what = Revoked::Session(before.id);
+        let ended = visit.desk.sessions.end(&what, visit.now, until, visit.now);
         if let Err(error) = ended.await {
             tracing::warn!(%error, "the browser's former session could not be ended in the store");
         }

@@ -155,7 +155,7 @@ fn chooser(visit: &Visit<'_>, parties: &[&Party], wishes: &Wishes, hint: &Hint) 
     let choice = |party: &&Party| {
         let mut link = login_path(visit.prefix(), &wishes.return_to, Some(party.name()));
         if let Some(prompt) = wishes.prompt {
-            link = format!("{link}&prompt={}", prompt.as_str());
+            link = format!("{link}&prompt={}", prompt.name());
         }
         let preferred = hint.provider.as_deref() == Some(party.name());
         Choice { title: party.settings.title.clone(), link, preferred }

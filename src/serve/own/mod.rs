@@ -20,7 +20,8 @@ use crate::gate::Reason;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
-pub(crate) use desk::{Desk, DeskError};
+pub(crate) use desk::{Desk, Surroundings};
+pub use desk::DeskError;
 pub(crate) use visit::Visit;
 
 /// The longest form that is read, in bytes ([Back-Channel Logout §2.5](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest)

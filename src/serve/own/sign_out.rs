@@ -120,7 +120,8 @@ async fn ended(
     let session = &present.session;
     let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
     let tokens = visit.desk.sessions.tokens(session);
-    let end = visit.desk.sessions.end(&Revoked::Session(session.id), visit.now, until, visit.now);
+    let what = Revoked::Session(session.id);
+    let end = visit.desk.sessions.end(&what, visit.now, until, visit.now);
     if let Err(error) = end.await {
         let detail = error.to_string();
         return Err(Box::new(Failure::StoreUnavailable.reply(visit, Some(&detail), None)));
@@ -181,7 +182,7 @@ fn revoke(party: &Party, token: Secret<String>) {
         if metadata.endpoints.revocation.is_none() {
             return;
         }
-        let outcome = client.revoke(&metadata, &token, TokenHint::RefreshToken).await;
+        let outcome = client.revoke(&metadata, &token, TokenHint::Refresh).await;
         match outcome {
             Ok(outcome) => tracing::debug!(provider = name, ?outcome, "refresh token revoked"),
             Err(error) => {
