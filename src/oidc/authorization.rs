@@ -6,6 +6,7 @@
 
 mod callback;
 
+pub use crate::base::prompt::Prompt;
 pub use callback::{Callback, CallbackError, ErrorCode, parse_form, parse_query};
 
 use std::time::Duration;

@@ -16,7 +16,7 @@ mod session;
 mod upstream;
 
 pub(crate) use client::{
-    BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
+    ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
     Frequency, IntrospectedTokens, IntrospectionSection, LogoutTokenExpiry, LogoutTokenType,
     PushedRequestsWord, ResponseModeWord,
 };
@@ -36,7 +36,7 @@ pub(crate) use route::{
 };
 pub(crate) use secret::Secret;
 pub(crate) use session::{
-    MemoryStore, PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn,
+    PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn,
     SignOut, SilentWord, Store, StoreSection, StoreWord,
 };
 pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};
