@@ -17,6 +17,7 @@ mod paths;
 mod peers;
 mod proxy;
 mod redirects;
+mod relying_party_peers;
 mod remembered;
 mod support;
 mod under_load;

@@ -1,10 +1,14 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
 pub(crate) mod forgeries;
+pub(crate) mod html;
 pub(crate) mod http;
+pub(crate) mod jar;
+pub(crate) mod misbehaving;
 pub(crate) mod nginx;
 pub(crate) mod oidc_provider;
 pub(crate) mod peer;
+pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod site;

@@ -13,7 +13,8 @@ use super::process::Program;
 /// The audience of the tokens.
 pub(crate) const AUDIENCE: &str = "https://api.example.test";
 
-/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff).
+/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff), who are people, too: each signs in with
+/// the password `password`.
 pub(crate) struct OidcProvider {
     pub(crate) issuer: String,
     client: Client,
@@ -23,14 +24,8 @@ pub(crate) struct OidcProvider {
 impl OidcProvider {
     /// Starts one with keys of its own; nothing where node or the package is missing.
     pub(crate) async fn start() -> Option<Self> {
-        let node = find(&["node", "nodejs"])?;
-        let peers = peers();
-        if !peers.join("node_modules/oidc-provider").is_dir() {
-            report_missing("oidc-provider (run `npm ci` in tests/peers)");
-            return None;
-        }
-        let mut command = Command::new(node);
-        command.arg("oidc-provider.mjs").current_dir(peers);
+        let mut command = Command::new(node_with("oidc-provider")?);
+        command.arg("oidc-provider.mjs").current_dir(peers());
         let program = Program::start(command);
         let issuer = program.wait_for(issuer).await;
         Some(Self { issuer, client: client(), _program: program })
@@ -66,6 +61,23 @@ impl OidcProvider {
         self.control("up").await;
     }
 
+    /// Registers a client that signs people in: `client_id`, `client_secret`, `redirect_uris` and what else it has.
+    pub(crate) async fn register(&self, registration: &Value) {
+        let url = format!("{}/test/client", self.issuer);
+        let response = self.client.post(url).body(registration.to_string()).send().await.unwrap();
+        assert!(response.status().is_success(), "{registration}: {response:?}");
+    }
+
+    /// How long access tokens of people live from now on.
+    pub(crate) async fn limit_access_tokens(&self, seconds: u32) {
+        self.control(&format!("lifetime?seconds={seconds}")).await;
+    }
+
+    /// What became of each back-channel logout so far: `client`, `done`, `error`.
+    pub(crate) async fn logouts(&self) -> Value {
+        self.control("logouts").await
+    }
+
     /// How often `path` has been asked for.
     pub(crate) async fn requests(&self, path: &str) -> u64 {
         self.control("requests").await[path].as_u64().unwrap_or(0)
@@ -93,7 +105,18 @@ impl OidcProvider {
     }
 }
 
-fn peers() -> PathBuf {
+/// Node, if it and `package` are installed.
+pub(crate) fn node_with(package: &str) -> Option<PathBuf> {
+    let node = find(&["node", "nodejs"])?;
+    if !peers().join("node_modules").join(package).is_dir() {
+        report_missing(&format!("{package} (run `npm ci` in tests/peers)"));
+        return None;
+    }
+    Some(node)
+}
+
+/// Where the programs for it are.
+pub(crate) fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 

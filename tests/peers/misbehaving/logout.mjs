@@ -2,6 +2,7 @@
 // a frame (Front-Channel Logout 1.0).
 
 import { compactVerify } from 'jose';
+import '../names.mjs';
 import { page } from './answer.mjs';
 import { changed } from './misbehaviours.mjs';
 import { now, random } from './provider.mjs';
