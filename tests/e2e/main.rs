@@ -5,6 +5,7 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod conformance;
 mod connections;
 mod credentials;
 mod demo;
@@ -17,6 +18,7 @@ mod paths;
 mod peers;
 mod proxy;
 mod redirects;
+mod relying_party;
 mod relying_party_peers;
 mod remembered;
 mod support;

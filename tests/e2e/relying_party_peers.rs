@@ -15,6 +15,8 @@ use crate::support::person::{Person, Stop, Visit};
 
 const SITE: &str = "http://app.test:1";
 const CALLBACK: &str = "http://app.test:1/.auth/callback/main";
+/// The real provider takes ASCII only (RFC 6749 appendix A.2).
+const PLAIN_SECRET: &str = "a secret";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// The parameters of a good authorization request.
@@ -76,13 +78,17 @@ async fn post(url: &str, authorization: &str, form: &[(&str, &str)]) -> (u16, Va
 }
 
 async fn redeem(token_endpoint: &str, code: &str) -> (u16, Value) {
+    redeem_with(CLIENT_SECRET, token_endpoint, code).await
+}
+
+async fn redeem_with(secret: &str, token_endpoint: &str, code: &str) -> (u16, Value) {
     let form = [
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", CALLBACK),
         ("code_verifier", VERIFIER),
     ];
-    post(token_endpoint, &basic(CLIENT_ID, CLIENT_SECRET), &form).await
+    post(token_endpoint, &basic(CLIENT_ID, secret), &form).await
 }
 
 async fn started() -> Option<(Misbehaving, Provider)> {
@@ -208,8 +214,8 @@ async fn the_real_provider_signs_people_in_and_out() {
     let Some(provider) = OidcProvider::start().await else { return };
     provider
         .register(&json!({
-            "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "redirect_uris": [CALLBACK],
-            "post_logout_redirect_uris": [CALLBACK],
+            "client_id": CLIENT_ID, "client_secret": PLAIN_SECRET, "redirect_uris": [CALLBACK],
+            "post_logout_redirect_uris": [CALLBACK], "backchannel_logout_uri": format!("{SITE}/bye"),
         }))
         .await;
     let (person, auth) = (Person::new(), format!("{}/auth", provider.issuer));
@@ -223,7 +229,8 @@ async fn the_real_provider_signs_people_in_and_out() {
     let visit = crate::support::person::filled_in(&refused, &typed);
     let Stop::Before(landed) = person.visit_until(visit, stop).await else { panic!("no answer") };
     let code = param(&landed.url, "code").unwrap();
-    let (status, tokens) = redeem(&format!("{}/token", provider.issuer), &code).await;
+    let (status, tokens) =
+        redeem_with(PLAIN_SECRET, &format!("{}/token", provider.issuer), &code).await;
     assert_eq!(status, 200, "{tokens}");
     let claims = claims(&tokens);
     assert_eq!(claims["groups"], json!(["admin", "staff"]));
@@ -245,6 +252,9 @@ async fn the_real_provider_signs_people_in_and_out() {
     let visit = crate::support::person::filled_in(&page, &[]);
     let Stop::Before(left) = person.visit_until(visit, stop).await else { panic!("no way back") };
     assert_eq!(param(&left.url, "state").as_deref(), Some("bye"));
+    // Nobody listens there: it was tried.
+    let logouts = provider.logouts().await;
+    assert_eq!((&logouts[0]["client"], &logouts[0]["done"]), (&json!(CLIENT_ID), &json!(false)));
     let silent = answer(&person, &address(&auth, &[("prompt", "none")])).await.unwrap();
     assert_eq!(param(&silent, "error").as_deref(), Some("login_required"));
 }

@@ -64,14 +64,16 @@ impl Misbehaving {
 }
 
 impl Provider {
-    /// Registers sidegate, reached at `site`, with what `more` says beside its addresses.
+    /// Registers sidegate, which people reach at `site`, with what `more` says beside its addresses.
     pub(crate) async fn register(&self, site: &str, name: &str, more: &Value) {
+        let plain = site.replacen("https:", "http:", 1);
         let mut registration = json!({
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "redirect_uris": [format!("{site}/.auth/callback/{name}")],
             "post_logout_redirect_uris": [format!("{site}/.auth/signed-out")],
-            "backchannel_logout_uri": format!("{site}/.auth/backchannel-logout/{name}"),
+            // Not over TLS: that ends before sidegate.
+            "backchannel_logout_uri": format!("{plain}/.auth/backchannel-logout/{name}"),
             "frontchannel_logout_uri": format!("{site}/.auth/frontchannel-logout/{name}"),
         });
         for (member, value) in more.as_object().into_iter().flatten() {
@@ -98,6 +100,11 @@ impl Provider {
     /// Signs with new keys; the old ones are withdrawn.
     pub(crate) async fn rotate(&self) {
         self.tell("rotate", &json!({})).await;
+    }
+
+    /// Signs with new keys; the old ones stay published.
+    pub(crate) async fn rotate_and_keep(&self) {
+        self.tell("rotate", &json!({ "keep": true })).await;
     }
 
     /// Sends a logout token for `whom` (`sub`, `sid`, `misbehaviour`); `status`, `headers` and `body` of the answer, and the `token`.

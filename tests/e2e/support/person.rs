@@ -1,7 +1,7 @@
 //! A person with a browser, without the browser: navigates, keeps cookies, follows redirects and posts forms as browsers do.
 //!
-//! Names that end in `.test` are this machine, so that sites, origins and `Domain` mean what they mean outside. Plain
-//! http is as plain as anywhere.
+//! Names that end in `.test` are this machine, so that sites, origins and `Domain` mean what they mean outside. TLS ends right
+//! behind the browser: a request for `https` goes out as plain http with `X-Forwarded-Proto: https`, as from a load balancer.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use url::Url;
 
 use super::html;
@@ -157,8 +157,7 @@ impl Person {
     /// The answer to one request, wherever it points.
     pub(crate) async fn step(&self, visit: &Visit) -> Page {
         let mut request = self
-            .client
-            .request(visit.method.clone(), visit.url.clone())
+            .request(visit.method.clone(), &visit.url)
             .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
@@ -180,8 +179,7 @@ impl Person {
     pub(crate) async fn fetch(&self, url: &str) -> Page {
         let url = parse(url);
         let request = self
-            .client
-            .get(url.clone())
+            .request(Method::GET, &url)
             .header("accept", "application/json")
             .header("sec-fetch-mode", "cors")
             .header("sec-fetch-dest", "empty")
@@ -189,8 +187,18 @@ impl Person {
         self.ask(request, &url, From::Own).await
     }
 
+    /// The request behind the end of TLS.
+    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+        let mut wire = url.clone();
+        if url.scheme() != "https" {
+            return self.client.request(method, wire);
+        }
+        wire.set_scheme("http").unwrap();
+        self.client.request(method, wire).header("x-forwarded-proto", "https")
+    }
+
     /// The answer to `request` with the cookies for `url`, which take what it sets.
-    async fn ask(&self, request: reqwest::RequestBuilder, url: &Url, from: From) -> Page {
+    async fn ask(&self, request: RequestBuilder, url: &Url, from: From) -> Page {
         let cookies = self.jar.lock().sent(url, from);
         let request = match cookies {
             Some(cookies) => request.header(COOKIE, cookies),

@@ -5,7 +5,8 @@
 //   POST settings     { alg, claims, expires_in, refresh, user }: those given (provider.mjs)
 //   POST person       { sub, … }: the claims of somebody
 //   POST rotate       { keep }: sign with new keys
-//   POST logout       { client_id, sub, sid, misbehaviour }: send a logout token; what came back, and the token
+//   POST logout       { client_id, sub, sid, misbehaviour }: send a logout token; what came back, and the token. A sign-out
+//                     without misbehaviour has ended the session here, too
 //   POST logout_token the same, but only the token
 //   POST revoke       { sub }: end everything of somebody, as an administrator does
 //   GET  log          every request so far
@@ -22,6 +23,12 @@ const CLIENT = {
 };
 
 const bad = (error) => ({ status: 400, json: { error } });
+
+function endSessions(provider, { client_id, sub, sid }) {
+  for (const [id, session] of provider.sessions) {
+    if (sid ? session.sids[client_id] === sid : session.sub === sub) provider.sessions.delete(id);
+  }
+}
 
 function unknown(given, known) {
   return Object.keys(given).find((name) => !(name in known));
@@ -53,6 +60,7 @@ const COMMANDS = {
     const wrong = misspelt({ logout_token: told.misbehaviour ?? {} });
     if (wrong) return bad(wrong);
     const token = await logoutToken(provider, told);
+    if (!told.misbehaviour) endSessions(provider, told);
     return { json: { ...(await tell(provider, told.client_id, token)), token } };
   },
   async logout_token(provider, told) {

@@ -54,6 +54,9 @@ const ID_TOKEN = {
 const json = {
   remove: (answer, names) => drop(answer.json, names),
   set: (answer, values) => merge(answer.json, values),
+  suffix: (answer, ends) => {
+    for (const [name, end] of Object.entries(ends)) answer.json[name] = `${answer.json[name] ?? ''}${end}`;
+  },
   // The member is there a second time, with this value.
   twice: (answer, members) => {
     const more = JSON.stringify(members).slice(1);

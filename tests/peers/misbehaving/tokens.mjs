@@ -85,7 +85,8 @@ async function codeGrant(provider, client, values) {
   if (code.redirect_uri !== values.redirect_uri) return refuse(`redirect_uri ${values.redirect_uri}`);
   if (!/^[\w.~-]{43,128}$/.test(verifier)) return refuse('code_verifier is malformed');
   if (createHash('sha256').update(verifier).digest('base64url') !== code.challenge) return refuse('code_verifier does not match');
-  return issued(provider, 'token', { ...code, family: values.code });
+  const { used: _used, expires: _expires, ...grant } = code;
+  return issued(provider, 'token', { ...grant, family: values.code });
 }
 
 // Every refresh token is used once; whoever uses one again ends all that came of it (RFC 9700 §4.14.2).
