@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
+    self, Answer, Caller, Credential, Decision, Examined, Facts, FirstUseAnswer, Inquiry,
+    IntrospectionAnswer, Question, Reason, RenewalAnswer, RequestView, Route, SessionAnswer, Step,
 };
 use crate::serve::callers::Memo;
 use crate::serve::runtime::Runtime;
@@ -57,7 +58,7 @@ async fn settle(
         match gate::judge(inquiry, &facts, now) {
             Step::Decided { decision, by } => {
                 if let (Some(index), Some(caller)) = (by, decision.caller()) {
-                    learn(runtime, inquiry, &facts, (index, caller), memo);
+                    learn(runtime, inquiry, &facts, (index, caller), memo, now);
                 }
                 return decision;
             }
@@ -65,10 +66,21 @@ async fn settle(
                 return Decision::Unavailable(Reason::Unanswered);
             }
             Step::Missing(question) => {
-                let answer = runtime.keys.answer(&question).await;
+                let answer = answer(runtime, &question).await;
                 facts.learn(question, answer);
             }
         }
+    }
+}
+
+/// Has each kind of question answered by whoever can.
+async fn answer(runtime: &Runtime, question: &Question) -> Answer {
+    match question {
+        Question::FirstUse(_) => Answer::FirstUse(FirstUseAnswer::Unavailable),
+        Question::Introspection(_) => Answer::Introspection(IntrospectionAnswer::Unavailable),
+        Question::Keys(question) => Answer::Keys(runtime.keys.answer(question).await),
+        Question::Renewal(_) => Answer::Renewal(RenewalAnswer::Unavailable),
+        Question::Session(_) => Answer::Session(SessionAnswer::Unavailable),
     }
 }
 
@@ -93,11 +105,15 @@ fn learn(
     facts: &Facts<'_>,
     found: (usize, &Arc<Caller>),
     memo: &mut Memo,
+    now: Timestamp,
 ) {
     let (index, caller) = found;
     let Some(credential) = inquiry.credentials().get(index) else {
         return;
     };
+    if caller.usable_until() <= now {
+        return;
+    }
     if !facts.knew(index, caller) {
         runtime.callers.keep(credential, caller);
     }

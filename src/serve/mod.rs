@@ -6,6 +6,7 @@ pub mod drain;
 pub mod guard;
 pub mod keys;
 pub mod listener;
+pub(crate) mod screen;
 pub mod settings;
 pub mod tls;
 
@@ -26,7 +27,6 @@ mod readiness;
 mod reply;
 mod request_id;
 mod runtime;
-mod screen;
 mod server;
 mod story;
 mod upstream;

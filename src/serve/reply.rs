@@ -5,8 +5,11 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-use crate::gate::{BearerError, Challenge, Decision, Forbidden, PreflightAnswer, Reason, SignIn};
+use crate::gate::{
+    BearerError, Challenge, Decision, DpopChallenge, Forbidden, PreflightAnswer, Reason, SignIn,
+};
 use crate::serve::pages::{Explanation, html, json};
+use crate::token::Algorithm;
 
 /// An answer of our own, complete but for the request id.
 #[derive(Debug)]
@@ -159,7 +162,11 @@ const fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Reason::KeysUnavailable | Reason::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::IntrospectionUnavailable
+        | Reason::KeysUnavailable
+        | Reason::ProofsUnavailable
+        | Reason::SessionsUnavailable
+        | Reason::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
@@ -169,6 +176,7 @@ const fn status(reason: Reason) -> StatusCode {
 
 fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) -> Reply {
     let (code, message) = match &challenge.error {
+        None if challenge.reason.is_about_session() => ("login_required", SESSION_OVER),
         None => ("login_required", Reason::MissingCredential.public_text()),
         Some(BearerError::InvalidToken) => ("invalid_token", Reason::TokenMalformed.public_text()),
         Some(BearerError::InsufficientUserAuthentication { .. }) => {
@@ -181,8 +189,35 @@ fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) 
         login_url: challenge.login_url.as_deref(),
         ..Explanation::default()
     };
-    Reply::explain(StatusCode::UNAUTHORIZED, &explanation, audience, request_id)
-        .with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()))
+    let reply = Reply::explain(StatusCode::UNAUTHORIZED, &explanation, audience, request_id);
+    let dpop = challenge.dpop.as_ref();
+    if dpop.is_none_or(|dpop| dpop.error.is_none()) {
+        let reply =
+            reply.with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()));
+        return dpop.into_iter().fold(reply, with_dpop);
+    }
+    dpop.into_iter().fold(reply, with_dpop)
+}
+
+/// Only what is no navigation is answered like this: a form, perhaps, that took somebody an hour.
+const SESSION_OVER: &str = "your session is over, and what you sent was not passed on: sign in again in another tab, go back and send it once more";
+
+/// The name of the field that carries nonces, in answers and nowhere else.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1) and §8.
+fn with_dpop(reply: Reply, challenge: &DpopChallenge) -> Reply {
+    let algorithms = Algorithm::ALL.map(Algorithm::name).join(" ");
+    let error = challenge.error.map(|error| format!(", error=\"{}\"", error.code()));
+    let text = format!("DPoP algs=\"{algorithms}\"{}", error.unwrap_or_default());
+    let reply = match HeaderValue::try_from(text) {
+        Ok(value) => reply.with(header::WWW_AUTHENTICATE, value),
+        Err(_) => reply,
+    };
+    match challenge.nonce.as_deref().map(HeaderValue::try_from) {
+        Some(Ok(nonce)) => reply.with(DPOP_NONCE, nonce),
+        Some(Err(_)) | None => reply,
+    }
 }
 
 /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3): no `error` where nothing was offered.
@@ -255,6 +290,7 @@ fn preflight_reply(answer: &PreflightAnswer) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::DpopError;
 
     fn field<'r>(reply: &'r Reply, name: &HeaderName) -> Option<&'r str> {
         reply
@@ -268,6 +304,7 @@ mod tests {
         Decision::Challenge(Challenge {
             reason: Reason::TokenExpired,
             error,
+            dpop: None,
             login_url: Some("https://l.test/?a=b&c=\"<".into()),
         })
     }
@@ -316,6 +353,45 @@ mod tests {
         assert_eq!(body["error"], "login_required");
         assert_eq!(body["login_url"], "https://l.test/?a=b&c=\"<");
         assert_eq!(body["request_id"], "r1");
+    }
+
+    fn challenges(reply: &Reply) -> Vec<&str> {
+        let named = reply.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE);
+        named.map(|(_, value)| value.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn proofs_are_asked_for_beside_bearer_until_one_is_offered() {
+        let dpop = |error, nonce: Option<&str>| {
+            Decision::Challenge(Challenge {
+                reason: Reason::ProofNonce,
+                error: None,
+                dpop: Some(DpopChallenge { error, nonce: nonce.map(str::to_owned) }),
+                login_url: None,
+            })
+        };
+        let reply = Reply::to(&dpop(None, None), Audience::Program, "r1").unwrap();
+        assert!(challenges(&reply)[0].starts_with("Bearer ") && challenges(&reply).len() == 2);
+        let wanted = dpop(Some(DpopError::UseNonce), Some("n1"));
+        let reply = Reply::to(&wanted, Audience::Program, "r1").unwrap();
+        let said = challenges(&reply);
+        assert!(said[0].starts_with("DPoP algs=\"RS256 ") && said.len() == 1, "{said:?}");
+        assert!(said[0].ends_with("error=\"use_dpop_nonce\""), "{said:?}");
+        assert_eq!(field(&reply, &DPOP_NONCE), Some("n1"));
+    }
+
+    #[test]
+    fn who_sent_a_form_with_a_session_that_is_over_learns_that_it_was_not_sent() {
+        let over = Decision::Challenge(Challenge {
+            reason: Reason::SessionIdle,
+            error: None,
+            dpop: None,
+            login_url: Some("https://a.test/.auth/login?return_to=%2F".into()),
+        });
+        let reply = Reply::to(&over, Audience::Person, "r1").unwrap();
+        let page = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(page.contains("was not passed on"), "{page}");
+        assert_eq!(challenges(&reply), ["Bearer realm=\"sidegate\""]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod command_line;
 mod conformance;
 mod connections;
 mod credentials;
@@ -13,6 +14,7 @@ mod forwarded;
 mod framing;
 mod http2;
 mod identity_headers;
+mod keys;
 mod logs;
 mod paths;
 mod peers;

@@ -7,6 +7,8 @@ const RANKS: &[(&str, u8)] = &[
     ("base", 0),
     ("token", 1),
     ("identity", 2),
+    ("session", 3),
+    ("oidc", 3),
     ("gate", 4),
     ("clock", 5),
     ("telemetry", 5),

@@ -174,5 +174,7 @@ fn policy(
         prefix: prefix?,
         max_token_bytes: max_token_bytes?,
         max_remembered: max_remembered?,
+        sessions: None,
+        nonces: None,
     })
 }

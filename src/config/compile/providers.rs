@@ -15,7 +15,7 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::secret;
 use crate::config::units::Span;
-use crate::gate::{LoginUrl, LoginUrlError, Provider};
+use crate::gate::{Dpop, Introspection, LoginUrl, LoginUrlError, Provider};
 use crate::identity::ClaimMap;
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
@@ -125,6 +125,9 @@ fn one(
         headers,
         login_url: login_url.flatten(),
         claims: claims?,
+        relying_party: None,
+        dpop: Dpop::Off,
+        introspection: Introspection::Never,
     };
     Some((provider, keys?))
 }

@@ -14,7 +14,7 @@ use crate::config::problem::Report;
 use crate::config::units::Size;
 use crate::gate::{
     Access, AssertionSpec, CredentialKind, CredentialKinds, HeaderSource, LoginUrl, Provider,
-    ProviderId, Route, RouteId, UpstreamId,
+    ProviderId, Route, RouteId, SignInRule, UpstreamId,
 };
 
 /// What routes refer to.
@@ -87,6 +87,7 @@ impl Builder<'_> {
             upgrades,
             preflight: preflight?,
             login_url,
+            sign_in: SignInRule::default(),
             max_body_bytes: written.limits.body.or(around.max_body).map(|size| size.0),
             timeout: timeout.or(around.timeout),
         })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::http::{client, json as body};
-use super::oidc_provider::node_with;
+use super::node::{node, peers};
 use super::process::Program;
 
 /// The identifier that sidegate has at every provider.
@@ -50,8 +50,8 @@ impl Seen {
 impl Misbehaving {
     /// Starts the program; nothing where node or its packages are missing.
     pub(crate) async fn start() -> Option<Self> {
-        let mut command = Command::new(node_with("jose")?);
-        command.arg("misbehaving-provider.mjs").current_dir(super::oidc_provider::peers());
+        let mut command = Command::new(node("jose")?);
+        command.arg("misbehaving-provider.mjs").current_dir(peers());
         let program = Program::start(command);
         let origin = program.wait_for(origin).await;
         Some(Self { origin, client: client(), _program: program })

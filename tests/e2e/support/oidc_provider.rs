@@ -1,13 +1,11 @@
 //! A real OpenID provider: npm `oidc-provider`, as `tests/peers/oidc-provider.mjs` sets it up.
 
-use std::path::{Path, PathBuf};
-
 use reqwest::Client;
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::http::{client, json};
-use super::peer::{find, report_missing};
+use super::node::{node, peers};
 use super::process::Program;
 
 /// The audience of the tokens.
@@ -24,7 +22,7 @@ pub(crate) struct OidcProvider {
 impl OidcProvider {
     /// Starts one with keys of its own; nothing where node or the package is missing.
     pub(crate) async fn start() -> Option<Self> {
-        let mut command = Command::new(node_with("oidc-provider")?);
+        let mut command = Command::new(node("oidc-provider")?);
         command.arg("oidc-provider.mjs").current_dir(peers());
         let program = Program::start(command);
         let issuer = program.wait_for(issuer).await;
@@ -103,21 +101,6 @@ impl OidcProvider {
     async fn control(&self, action: &str) -> Value {
         json(self.client.post(format!("{}/test/{action}", self.issuer)).send().await.unwrap()).await
     }
-}
-
-/// Node, if it and `package` are installed.
-pub(crate) fn node_with(package: &str) -> Option<PathBuf> {
-    let node = find(&["node", "nodejs"])?;
-    if !peers().join("node_modules").join(package).is_dir() {
-        report_missing(&format!("{package} (run `npm ci` in tests/peers)"));
-        return None;
-    }
-    Some(node)
-}
-
-/// Where the programs for it are.
-pub(crate) fn peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
 fn issuer(line: &str) -> Option<String> {
