@@ -12,6 +12,7 @@ pub mod tls;
 
 mod admin;
 mod answer;
+mod answers;
 mod assertions;
 mod callers;
 mod context;

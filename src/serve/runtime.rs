@@ -8,6 +8,8 @@ use crate::clock::Clock;
 use crate::gate::{ManagedNames, Policy, Route, UpstreamId};
 use crate::remote::http::{Client, ClientError};
 use crate::remote::jwks::KeyKeeper;
+use crate::remote::replay::FirstUses;
+use crate::serve::answers::Answers;
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
@@ -15,6 +17,7 @@ use crate::serve::observer::KeyMetrics;
 use crate::serve::settings::{RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
+use crate::session::RevocationSet;
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
 use crate::token::SigningError;
@@ -30,6 +33,7 @@ pub(crate) struct Runtime {
     pub(crate) callers: Callers,
     pub(crate) assertions: Assertions,
     pub(crate) keys: KeyKeeper,
+    pub(crate) answers: Answers,
     pub(crate) metrics: Metrics,
     routes: Vec<RouteMetrics>,
     unrouted: RouteMetrics,
@@ -62,6 +66,17 @@ pub(crate) struct Lasting {
     pub(crate) metrics: Metrics,
     /// Keys of our own making, for configurations that name none.
     pub(crate) own_keys: Arc<SigningKeys>,
+    /// Which sessions were ended before their time.
+    pub(crate) revoked: Arc<RevocationSet>,
+    /// Which proofs were used.
+    pub(crate) first_uses: Arc<FirstUses>,
+}
+
+impl Lasting {
+    /// How many ends of sessions are remembered: of 200 bytes each, and only until the sessions would have ended.
+    pub(crate) const MAX_REVOKED: usize = 100_000;
+    /// How many proofs are remembered, each for about a minute.
+    pub(crate) const MAX_PROOFS: usize = 200_000;
 }
 
 impl Runtime {
@@ -104,6 +119,10 @@ impl Runtime {
             callers: Callers::new(settings.identity_cache_bytes),
             assertions: Assertions::new(settings.assertion.issuer, signing),
             keys,
+            answers: Answers::without_sign_in(
+                Arc::clone(&lasting.revoked),
+                Arc::clone(&lasting.first_uses),
+            ),
             metrics,
         })
     }

@@ -5,10 +5,13 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod admin;
+mod assertions;
 mod command_line;
 mod connections;
 mod credentials;
 mod demo;
+mod explaining;
 mod forwarded;
 mod framing;
 mod http2;
@@ -19,7 +22,9 @@ mod paths;
 mod peers;
 mod proxy;
 mod redirects;
+mod reloading;
 mod remembered;
+mod stopping;
 mod support;
 mod under_load;
 mod upgrades;

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod forgeries;
+pub(crate) mod held;
 pub(crate) mod http;
 pub(crate) mod key_server;
 pub(crate) mod metrics;
