@@ -36,6 +36,12 @@ fn world() -> TempDir {
         "run/secrets/assertion.pem",
         crate::token::SigningKey::generate().unwrap().to_pem().unwrap().expose(),
     );
+    put(
+        "run/secrets/client.pem",
+        crate::token::SigningKey::generate().unwrap().to_pem().unwrap().expose(),
+    );
+    put("run/secrets/redis_password", "hunter2\n");
+    put("etc/sidegate/templates/.keep", "");
     put("var/lib/sidegate/.keep", "");
     directory
 }

@@ -268,7 +268,9 @@ impl Proxy {
         let reply = match &verdict.decision {
             Decision::OwnEndpoint => Some(self.own(session, ctx).await),
             Decision::Allow(_) => None,
-            decision => Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id)),
+            decision => {
+                Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
+            }
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());

@@ -101,8 +101,7 @@ fn registration(
     report: &mut Report,
 ) -> Option<Registration> {
     let secret = written.client_secret.as_ref();
-    let secret =
-        secret.and_then(|it| secret::load(it, &path.key("client_secret"), inputs, report));
+    let secret = secret.and_then(|it| secret::load(it, &path.key("client_secret"), inputs, report));
     let key_path = path.key("client_key");
     let key = written.client_key.as_ref();
     let key = key.and_then(|it| secret::load(it, &key_path, inputs, report));
@@ -206,11 +205,7 @@ fn check_use(
     None
 }
 
-fn endpoints(
-    written: &WrittenEndpoints,
-    path: &KeyPath,
-    report: &mut Report,
-) -> Option<Endpoints> {
+fn endpoints(written: &WrittenEndpoints, path: &KeyPath, report: &mut Report) -> Option<Endpoints> {
     let before = report.problems();
     let mut read = |key: &str, text: &Option<String>| {
         let text = text.as_ref()?;

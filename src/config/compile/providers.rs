@@ -168,7 +168,11 @@ fn dpop(written: &Written, path: &KeyPath, report: &mut Report) -> Dpop {
     match written.dpop {
         DpopWord::Off if written.dpop_nonce => {
             let message = "asks for nonces in proofs, but no proofs are judged";
-            report.refuse(&path.key("dpop_nonce"), message, "add `dpop: accept` or `dpop: require`");
+            report.refuse(
+                &path.key("dpop_nonce"),
+                message,
+                "add `dpop: accept` or `dpop: require`",
+            );
             Dpop::Off
         }
         DpopWord::Off => Dpop::Off,

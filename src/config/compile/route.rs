@@ -235,7 +235,9 @@ impl Builder<'_> {
             if !providers.iter().any(takes) {
                 let message = format!("no provider of this route takes a {}", kind.label());
                 let remedy = match kind {
-                    CredentialKind::Dpop => String::from("add `dpop: accept` to the provider, or remove it here"),
+                    CredentialKind::Dpop => {
+                        String::from("add `dpop: accept` to the provider, or remove it here")
+                    }
                     CredentialKind::Session => {
                         String::from("give the provider a `client_id`, and add `session:`")
                     }

@@ -10,9 +10,7 @@ use url::Url;
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{
-    KeyAnswer, KeyDoubt, KeyQuestion, KeyState, Policy, ProviderId, SessionPolicy,
-};
+use crate::gate::{KeyAnswer, KeyDoubt, KeyQuestion, KeyState, Policy, ProviderId, SessionPolicy};
 use crate::remote::http::Client;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;

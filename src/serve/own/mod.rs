@@ -20,8 +20,8 @@ use crate::gate::Reason;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
-pub(crate) use desk::{Desk, Surroundings};
 pub use desk::DeskError;
+pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use visit::Visit;
 
 /// The longest form that is read, in bytes ([Back-Channel Logout §2.5](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest)
@@ -84,7 +84,8 @@ impl<'a> Endpoint<'a> {
 
     /// Whether a request of `method` has a form that must be read before it is answered.
     pub(crate) fn reads_form(self, method: &Method) -> bool {
-        let with_form = matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
+        let with_form =
+            matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
         *method == Method::POST && with_form
     }
 }
