@@ -43,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) origin: Option<Origin>,
     pub(crate) told: Option<Told>,
     pub(crate) attempts: usize,
+    /// Which server of the upstream was the first to be tried.
+    pub(crate) turn: Option<usize>,
     pub(crate) body_bytes: u64,
 }
 
@@ -77,6 +79,7 @@ impl Context {
             origin: None,
             told: None,
             attempts: 0,
+            turn: None,
             body_bytes: 0,
         }
     }

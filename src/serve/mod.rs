@@ -12,6 +12,8 @@ pub mod tls;
 
 mod admin;
 mod answer;
+mod answers;
+mod asking;
 mod assertions;
 mod callers;
 mod context;

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::PeerOptions;
 use pingora::{Error, ErrorType, Result};
 
 use crate::clock::Clock;
@@ -47,6 +49,12 @@ pub(crate) struct Proxy {
     pub(crate) listener: String,
     pub(crate) lines: LineWriter,
 }
+
+/// Of one connection only ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// How much longer than its exchange a connection may take, so that its client can be told why it ends.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Nobody let this request through: a phase asked for what only a permit yields.
 const NOT_PERMITTED: &str = "request was not permitted";
@@ -93,11 +101,17 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         let (upstream, timeout) = upstream(ctx)?;
-        let mut peer =
-            upstream.peer().await.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        // A request that is tried again goes to the next server, whoever else takes turns meanwhile.
+        let turn = ctx.turn.unwrap_or_else(|| upstream.take_turn());
+        let peer = upstream.peer(turn.wrapping_add(ctx.attempts)).await;
+        ctx.turn = Some(turn);
+        let mut peer = peer.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
         if let Some(timeout) = timeout {
             let left = timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1));
-            peer.options.read_timeout = peer.options.read_timeout.map(|read| read.min(left));
+            hurry(&mut peer.options, left);
+            if let Some(connection) = &ctx.connection {
+                connection.finish_within(left + LAST_WORDS);
+            }
         }
         Ok(peer)
     }
@@ -160,12 +174,34 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
         if let Ok((upstream, _)) = upstream(ctx) {
             upstream.metrics.answered(answer.status.as_u16());
+        }
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Who only listens is no client that dawdles; the upstream's silence ends the connection.
+            session.set_read_timeout(None);
+        }
+        Ok(())
+    }
+
+    /// What concerns the upstream's connection stays there, and a client of HTTP/1.0, which knows no chunks, learns from the end
+    /// of its connection where the body ends ([RFC 9112 §6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)). pingora
+    /// leaves both to us.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        _ctx: &mut Context,
+    ) -> Result<()> {
+        answer.remove_header(&KEEP_ALIVE);
+        if session.req_header().version == Version::HTTP_10
+            && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
+        {
+            session.set_keepalive(None);
         }
         Ok(())
     }
@@ -268,9 +304,7 @@ impl Proxy {
         let reply = match &verdict.decision {
             Decision::OwnEndpoint => Some(self.own(session, ctx).await),
             Decision::Allow(_) => None,
-            decision => {
-                Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
-            }
+            decision => Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id)),
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
@@ -360,6 +394,19 @@ fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
     let upstream = upstream
         .ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
     Ok((upstream, permit.route().timeout))
+}
+
+/// Lets nothing on the way to an upstream take longer than what is `left` of the exchange.
+fn hurry(options: &mut PeerOptions, left: Duration) {
+    let times = [
+        &mut options.connection_timeout,
+        &mut options.total_connection_timeout,
+        &mut options.read_timeout,
+        &mut options.write_timeout,
+    ];
+    for time in times {
+        *time = Some(time.map_or(left, |time| time.min(left)));
+    }
 }
 
 /// Whether the request announces a longer body than the route takes.

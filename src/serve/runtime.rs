@@ -7,16 +7,23 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::clock::Clock;
 use crate::gate::{ManagedNames, Policy, Route, UpstreamId};
 use crate::remote::http::{Client, ClientError};
+use crate::remote::introspection::Introspections;
 use crate::remote::jwks::KeyKeeper;
+use crate::remote::relying_party::RelyingParty;
+use crate::remote::renewal::{RefreshRules, Renew};
+use crate::remote::replay::FirstUses;
+use crate::serve::answers::Answers;
+use crate::serve::asking::{Introspector, PartyKeys, Renewer};
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
-use crate::serve::own::{Desk, DeskError, Surroundings};
+use crate::serve::own::{Desk, Surroundings};
 use crate::serve::pages::Pages;
-use crate::serve::settings::{RequestLimits, ServiceSettings};
+use crate::serve::settings::{IntrospectingSettings, RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
+use crate::session::RevocationSet;
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
 use crate::token::SigningError;
@@ -31,10 +38,11 @@ pub(crate) struct Runtime {
     pub(crate) requests: RequestLog,
     pub(crate) callers: Callers,
     pub(crate) assertions: Assertions,
-    pub(crate) keys: KeyKeeper,
+    pub(crate) keys: Arc<KeyKeeper>,
     pub(crate) pages: Arc<Pages>,
     /// Where people sign in and out, if they do so here.
     pub(crate) desk: Option<Desk>,
+    pub(crate) answers: Answers,
     pub(crate) metrics: Metrics,
     routes: Vec<RouteMetrics>,
     unrouted: RouteMetrics,
@@ -44,8 +52,8 @@ pub(crate) struct Runtime {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Where people sign in.
-    #[error("nobody can sign in")]
-    Desk(#[from] DeskError),
+    #[error("nobody can sign in: {0}")]
+    Desk(String),
     /// The client for outbound requests.
     #[error("cannot prepare outbound requests")]
     Outbound(#[from] ClientError),
@@ -70,6 +78,17 @@ pub(crate) struct Lasting {
     pub(crate) metrics: Metrics,
     /// Keys of our own making, for configurations that name none.
     pub(crate) own_keys: Arc<SigningKeys>,
+    /// Which sessions were ended before their time.
+    pub(crate) revoked: Arc<RevocationSet>,
+    /// Which proofs were used.
+    pub(crate) first_uses: Arc<FirstUses>,
+}
+
+impl Lasting {
+    /// How many ends of sessions are remembered: of 200 bytes each, and only until the sessions would have ended.
+    pub(crate) const MAX_REVOKED: usize = 100_000;
+    /// How many proofs are remembered, each for about a minute.
+    pub(crate) const MAX_PROOFS: usize = 200_000;
 }
 
 impl Runtime {
@@ -93,23 +112,33 @@ impl Runtime {
         let start = |settings| start_upstream(settings, generation, &metrics);
         let upstreams = settings.upstreams.into_iter().map(start).collect::<Result<_, _>>()?;
         let observer = Arc::new(KeyMetrics::new(&metrics, &settings.keys));
-        let keys = KeyKeeper::start(
+        let keys = Arc::new(KeyKeeper::start(
             settings.keys,
             client.clone(),
             lasting.clock.clone(),
             observer,
-            previous.map(|old| &old.keys),
-        );
-        let around = policy.sessions.as_ref().map(|sessions| Surroundings {
-            policy: sessions,
-            client: &client,
-            clock: &lasting.clock,
-            metrics: metrics.sessions(),
-        });
+            previous.map(|old| &*old.keys),
+        ));
         let previous_desk = previous.and_then(|old| old.desk.as_ref());
-        let desk = match (settings.sign_in, &around) {
-            (Some(sign_in), Some(around)) => Some(Desk::open(sign_in, around, previous_desk)?),
+        let desk = match (settings.sign_in, policy.sessions.as_ref()) {
+            (Some(sign_in), Some(sessions)) => {
+                let around = Surroundings { policy: sessions, client: &client, lasting };
+                let desk = Desk::open(sign_in, &around, previous_desk);
+                Some(desk.map_err(|error| StartError::Desk(crate::remote::error_text(&error)))?)
+            }
             _ => None,
+        };
+        let answers = Answers {
+            revoked: Arc::clone(&lasting.revoked),
+            sessions: desk.as_ref().map(|desk| Arc::clone(&desk.sessions)),
+            renewals: desk.as_ref().map(|desk| Arc::clone(&desk.renewals)),
+            renewers: renewers(desk.as_ref(), &keys, policy.providers.len()),
+            introspections: introspections(
+                settings.introspections,
+                (&client, lasting),
+                policy.providers.len(),
+            ),
+            first_uses: Arc::clone(&lasting.first_uses),
         };
         Ok(Self {
             desk,
@@ -125,6 +154,7 @@ impl Runtime {
             assertions: Assertions::new(settings.assertion.issuer, signing),
             keys,
             pages: settings.pages,
+            answers,
             metrics,
         })
     }
@@ -139,6 +169,50 @@ impl Runtime {
         let index = route.and_then(|route| usize::try_from(route.id.0).ok());
         index.and_then(|index| self.routes.get(index)).unwrap_or(&self.unrouted)
     }
+}
+
+/// By whom the sessions of each provider are renewed.
+fn renewers(
+    desk: Option<&Desk>,
+    keys: &Arc<KeyKeeper>,
+    providers: usize,
+) -> Vec<Option<Arc<dyn Renew>>> {
+    let mut renewers: Vec<Option<Arc<dyn Renew>>> = (0..providers).map(|_| None).collect();
+    let parties = desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
+    for (desk, party) in parties {
+        let rules = RefreshRules {
+            id_token: party.client.settings().rules.clone(),
+            max_iat_age: party.settings.id_token_max_age,
+            keep: desk.keep.clone(),
+            schedule: party.settings.schedule,
+        };
+        let keys = PartyKeys::new(Arc::clone(keys), party.id());
+        let renewer = Renewer { client: Arc::clone(&party.client), keys, rules };
+        if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
+            *place = Some(Arc::new(renewer));
+        }
+    }
+    renewers
+}
+
+/// Who is asked about the tokens of each provider.
+fn introspections(
+    settings: Vec<IntrospectingSettings>,
+    (client, lasting): (&Client, &Lasting),
+    providers: usize,
+) -> Vec<Option<Arc<Introspections>>> {
+    let mut found: Vec<Option<Arc<Introspections>>> = (0..providers).map(|_| None).collect();
+    for IntrospectingSettings { provider, relying_party, checks, introspection } in settings {
+        let name = relying_party.metadata.name.clone();
+        let clock = lasting.clock.clone();
+        let party = RelyingParty::start(relying_party, client.clone(), clock, None);
+        let source = Arc::new(Introspector { client: Arc::new(party), checks });
+        let metrics = lasting.metrics.sessions();
+        if let Some(place) = found.get_mut(usize::from(provider.0)) {
+            *place = Some(Introspections::new(&name, source, introspection, metrics));
+        }
+    }
+    found
 }
 
 fn start_upstream(

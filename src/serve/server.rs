@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
 use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
@@ -26,6 +27,7 @@ use crate::serve::settings::{
     GuardSettings, ListenerSettings, ProcessSettings, ServiceSettings, Settings,
 };
 use crate::serve::tls::{ListenerTls, TlsError};
+use crate::session::RevocationSet;
 use crate::telemetry::metrics::{Metrics, Reload};
 use crate::telemetry::writer::LineWriter;
 
@@ -99,7 +101,13 @@ impl Server {
         lines: LineWriter,
     ) -> Result<Self, StartError> {
         let own_keys = Arc::new(SigningKeys::new(Vec::new(), clock.now())?);
-        let lasting = Lasting { clock: clock.clone(), metrics: metrics.clone(), own_keys };
+        let lasting = Lasting {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            own_keys,
+            revoked: Arc::new(RevocationSet::new(Lasting::MAX_REVOKED)),
+            first_uses: Arc::new(FirstUses::new(Lasting::MAX_PROOFS, metrics.sessions())),
+        };
         let runtime = Runtime::start(settings.service, 1, &lasting, None)?;
         let live = Arc::new(ArcSwap::from_pointee(runtime));
         metrics.config_reloaded(Reload::Ok, clock.now());
@@ -202,15 +210,13 @@ impl Builder<'_> {
         let missing = move || readiness.missing();
         let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), missing);
         let limits = guard::Settings::default();
-        // A flood of connections for the app must not fail the probes.
-        let own = Process {
-            admission: Admission::new(ADMIN_CONNECTIONS),
-            drain: self.shared.drain.clone(),
-        };
+        // A flood of connections for the app must not fail the probes, and who looks on while running requests are waited
+        // for is to see how it goes.
+        let drain = Drain::new();
+        let own = Process { admission: Admission::new(ADMIN_CONNECTIONS), drain: drain.clone() };
         let guard =
             Guard::new(Arc::new(app), limits, None, &own, self.lasting.metrics.listener("admin"));
         info!(listener = "admin", address = %bound.address(), "listening");
-        let drain = self.shared.drain.clone();
         tokio::spawn(async move { bound.serve(guard, &drain).await });
     }
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::gate::{Policy, ProviderId};
+use crate::oidc::introspection::Checks;
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
@@ -17,8 +18,8 @@ use crate::remote::sessions::StoreSettings;
 use crate::serve::listener::ListenAddress;
 use crate::serve::pages::Pages;
 use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
-use crate::session::{AllowedHosts, Keep};
 use crate::telemetry::audit::RequestLog;
+use crate::session::{AllowedHosts, Keep};
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
 
@@ -239,6 +240,8 @@ pub struct IntrospectingSettings {
     pub provider: ProviderId,
     /// Our client there.
     pub relying_party: RelyingPartySettings,
+    /// What is demanded of its answers.
+    pub checks: Checks,
     /// How long answers are remembered.
     pub introspection: IntrospectionSettings,
 }

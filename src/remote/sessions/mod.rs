@@ -76,9 +76,9 @@ pub enum StoreError {
 
 /// Whether a process may renew a session.
 #[derive(Debug)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Another has renewed it: this is it.
-    Done(Session),
+    Done(Arc<Session>),
     /// It is no more.
     Gone,
     /// This one may; it must give the turn back.
@@ -276,7 +276,7 @@ impl Sessions {
                     if ours {
                         self.end_turn(ticket).await;
                     }
-                    return Ok(Turn::Done(session));
+                    return Ok(Turn::Done(Arc::new(session)));
                 }
                 None => return Ok(Turn::Gone),
                 Some(_) if ours => return Ok(Turn::Ours),

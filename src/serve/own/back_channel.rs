@@ -3,6 +3,8 @@
 //!
 //! Exactly 200 where it is done, 400 where the token does not hold, 503 where it could not be done and should be said again.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
@@ -10,7 +12,8 @@ use crate::gate::KeyDoubt;
 use crate::oidc::logout::{self, LogoutError, LogoutToken};
 use crate::remote::error_text;
 use crate::remote::replay::{FirstUse, OneTime};
-use crate::serve::own::desk::{Party, PartyKeys};
+use crate::serve::asking::PartyKeys;
+use crate::serve::own::desk::Party;
 use crate::serve::own::visit::Visit;
 use crate::serve::reply::Reply;
 use crate::session::Revoked;
@@ -40,11 +43,10 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
         FirstUse::First => {}
         FirstUse::Unknown => return again(),
     }
-    for what in ended(&token) {
-        if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
-            tracing::warn!(provider = party.name(), %error, "logout could not be stored");
-            return again();
-        }
+    let Some(what) = ended(&token) else { return refuse("neither sub nor sid") };
+    if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
+        tracing::warn!(provider = party.name(), %error, "logout could not be stored");
+        return again();
     }
     visit.runtime.metrics.sessions().ended("back_channel");
     tracing::info!(provider = party.name(), "sessions ended by the provider");
@@ -59,7 +61,7 @@ enum Refused {
 async fn verified(visit: &Visit<'_>, party: &Party) -> Result<LogoutToken, Refused> {
     let text = logout::parse_body(visit.body).map_err(Refused::Bad)?;
     let rules = &party.client.settings().logout.rules;
-    let of_party = PartyKeys::new(&visit.runtime.keys, party.id());
+    let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
     let keys = of_party.current().await.ok_or(Refused::NoKeys)?;
     match logout::verify(text.expose(), &keys, rules, visit.now) {
         Err(error) if error.key_doubt() => {

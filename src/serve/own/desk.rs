@@ -9,24 +9,16 @@ use aws_lc_rs::rand;
 use url::Url;
 
 use crate::base::time::Timestamp;
-use crate::clock::Clock;
-use crate::gate::{KeyAnswer, KeyDoubt, KeyQuestion, KeyState, Policy, ProviderId, SessionPolicy};
+use crate::gate::{Policy, ProviderId, SessionPolicy};
 use crate::remote::http::Client;
-use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
 use crate::remote::renewal::Renewals;
 use crate::remote::replay::FirstUses;
 use crate::remote::sessions::{Journal, JournalError, RedisSettingsError, Sessions};
+use crate::serve::runtime::Lasting;
 use crate::serve::settings::{PartySettings, SignInSettings, SignOutSettings};
 use crate::session::{AllowedHosts, Keep, Nonce, RevocationSet};
-use crate::telemetry::metrics::SessionMetrics;
-use crate::token::KeySet;
 
-/// How many ended sessions are remembered.
-const REVOCATIONS: usize = 500_000;
-
-/// How many proofs and logout tokens are remembered, so that none is used twice.
-const FIRST_USES: usize = 1_000_000;
 
 /// How much memory renewed sessions may take while browsers still come with the old cookie, in bytes.
 const RENEWED_BYTES: u64 = 64 << 20;
@@ -48,7 +40,7 @@ pub(crate) struct Desk {
 
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
-pub enum DeskError {
+pub(crate) enum DeskError {
     /// The file of what was ended.
     #[error("the file of ended sessions cannot be used")]
     Journal(#[from] JournalError),
@@ -89,8 +81,7 @@ impl Party {
 pub(crate) struct Surroundings<'a> {
     pub(crate) policy: &'a SessionPolicy,
     pub(crate) client: &'a Client,
-    pub(crate) clock: &'a Clock,
-    pub(crate) metrics: SessionMetrics,
+    pub(crate) lasting: &'a Lasting,
 }
 
 impl Desk {
@@ -100,25 +91,22 @@ impl Desk {
         around: &Surroundings<'_>,
         previous: Option<&Self>,
     ) -> Result<Self, DeskError> {
-        let (sessions, revocations) = sessions(&settings, around, previous)?;
+        let revocations = &around.lasting.revoked;
+        let sessions = sessions(&settings, around, previous)?;
         let renewals = previous.map_or_else(
             || {
-                let (idle, metrics) = (around.policy.limits.idle, around.metrics.clone());
-                Renewals::new(RENEWED_BYTES, idle, Arc::clone(&revocations), metrics)
+                let (idle, metrics) = (around.policy.limits.idle, around.lasting.metrics.sessions());
+                Renewals::new(RENEWED_BYTES, idle, Arc::clone(revocations), metrics)
             },
             |desk| Arc::clone(&desk.renewals),
-        );
-        let first_uses = previous.map_or_else(
-            || Arc::new(FirstUses::new(FIRST_USES, around.metrics.clone())),
-            |desk| Arc::clone(&desk.first_uses),
         );
         let parties = settings.parties.into_iter().map(|party| start(party, around, previous));
         Ok(Self {
             parties: parties.collect(),
             sessions,
             renewals,
-            revocations,
-            first_uses,
+            revocations: Arc::clone(revocations),
+            first_uses: Arc::clone(&around.lasting.first_uses),
             return_hosts: settings.return_hosts,
             keep: settings.keep,
             keeps_fragments: settings.keeps_fragments,
@@ -154,27 +142,24 @@ impl Desk {
     }
 }
 
-/// Where sessions are kept, and what was ended. A file of the latter is opened once: a reload does not change it.
+/// Where sessions are kept. The file of what was ended is opened once: a reload does not change it.
 fn sessions(
     settings: &SignInSettings,
     around: &Surroundings<'_>,
     previous: Option<&Desk>,
-) -> Result<(Arc<Sessions>, Arc<RevocationSet>), DeskError> {
+) -> Result<Arc<Sessions>, DeskError> {
     let keys = around.policy.keys.clone();
     if let Some(desk) = previous {
-        let sessions = desk.sessions.reconfigured(&settings.store, keys)?;
-        return Ok((Arc::new(sessions), Arc::clone(&desk.revocations)));
+        return Ok(Arc::new(desk.sessions.reconfigured(&settings.store, keys)?));
     }
-    let revocations = Arc::new(RevocationSet::new(REVOCATIONS));
+    let Lasting { clock, metrics, revoked, .. } = around.lasting;
     let open = |path: &PathBuf| {
-        let (clock, metrics) = (around.clock.clone(), around.metrics.clone());
-        Journal::open(path, &revocations, clock, metrics).map(Arc::new)
+        Journal::open(path, revoked, clock.clone(), metrics.sessions()).map(Arc::new)
     };
     let journal = settings.revocations_file.as_ref().map(open).transpose()?;
-    let metrics = around.metrics.clone();
-    let sessions =
-        Sessions::new(&settings.store, keys, Arc::clone(&revocations), journal, metrics)?;
-    Ok((Arc::new(sessions), revocations))
+    let revoked = Arc::clone(revoked);
+    let sessions = Sessions::new(&settings.store, keys, revoked, journal, metrics.sessions())?;
+    Ok(Arc::new(sessions))
 }
 
 /// Our client at one provider, with what the one before knows of it.
@@ -182,7 +167,7 @@ fn start(settings: PartySettings, around: &Surroundings<'_>, previous: Option<&D
     let before = previous.and_then(|desk| desk.party_named(&settings.name));
     let issuer = &settings.relying_party.metadata.issuer;
     let before = before.filter(|party| party.issuer() == issuer).map(|party| &*party.client);
-    let (client, clock) = (around.client.clone(), around.clock.clone());
+    let (client, clock) = (around.client.clone(), around.lasting.clock.clone());
     let relying_party = settings.relying_party.clone();
     let client = Arc::new(RelyingParty::start(relying_party, client, clock, before));
     Party { settings, client }
@@ -193,36 +178,6 @@ pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// The keys of a provider, for a token that it has just signed: those at hand, and once more after asking for newer ones.
-pub(crate) struct PartyKeys<'a> {
-    keeper: &'a KeyKeeper,
-    provider: ProviderId,
-}
-
-impl<'a> PartyKeys<'a> {
-    /// Those of `provider`.
-    pub(crate) const fn new(keeper: &'a KeyKeeper, provider: ProviderId) -> Self {
-        Self { keeper, provider }
-    }
-
-    /// The set at hand, or the one that comes if there is none yet.
-    pub(crate) async fn current(&self) -> Option<Arc<KeySet>> {
-        match self.keeper.ring().state(self.provider) {
-            KeyState::Loaded(keys) => Some(Arc::clone(keys)),
-            KeyState::NotLoaded => self.newer(KeyDoubt::NotLoaded).await,
-        }
-    }
-
-    /// A set newer than the one at hand, if there is one.
-    pub(crate) async fn newer(&self, why: KeyDoubt) -> Option<Arc<KeySet>> {
-        let question = KeyQuestion { provider: self.provider, kid: None, why };
-        match self.keeper.answer(&question).await {
-            KeyAnswer::Fresh(keys) => Some(keys),
-            KeyAnswer::Unavailable | KeyAnswer::Unchanged => None,
-        }
-    }
 }
 
 /// The origin of a URL, for policies of pages.

@@ -15,7 +15,8 @@ use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
 use crate::remote::error_text;
 use crate::remote::relying_party::ExchangeError;
 use crate::remote::sessions::StoreError;
-use crate::serve::own::desk::{Party, PartyKeys, random};
+use crate::serve::asking::PartyKeys;
+use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Present, Visit};
@@ -72,8 +73,7 @@ async fn verified(
     attempt: &Attempt,
     tokens: &TokenResponse,
 ) -> Result<(IdToken, Arc<KeySet>), Failed> {
-    let refused =
-        |error: &dyn std::error::Error| (Failure::IdentityRefused, Some(error_text(error)));
+    let refused = |error: &dyn std::error::Error| (Failure::IdentityRefused, Some(error_text(error)));
     let text = tokens.require_id_token().map_err(|error| refused(&error))?;
     let settings = party.client.settings();
     let expectations = Expectations {
@@ -87,14 +87,13 @@ async fn verified(
     let verify = |keys: &KeySet| {
         id_token::verify(text.expose(), keys, &settings.rules, &expectations, visit.now)
     };
-    let of_party = PartyKeys::new(&visit.runtime.keys, party.id());
+    let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
     let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
     let keys = of_party.current().await.ok_or_else(unavailable)?;
     match verify(&keys) {
         Ok(token) => Ok((token, keys)),
         Err(error) if error.key_doubt() => {
-            let newer =
-                of_party.newer(KeyDoubt::UnknownKid).await.ok_or_else(|| refused(&error))?;
+            let newer = of_party.newer(KeyDoubt::UnknownKid).await.ok_or_else(|| refused(&error))?;
             let token = verify(&newer).map_err(|error| refused(&error))?;
             Ok((token, newer))
         }
@@ -116,7 +115,8 @@ async fn completed(
     if !party.client.settings().userinfo {
         return Ok(token.claims().clone());
     }
-    let answer = party.client.userinfo(metadata, &tokens.access_token, token.subject(), keys).await;
+    let answer =
+        party.client.userinfo(metadata, &tokens.access_token, token.subject(), keys).await;
     let info = answer.map_err(|error| match error.is_outage() {
         true => (Failure::ProviderUnavailable, Some(error_text(&error))),
         false => (Failure::IdentityRefused, Some(error_text(&error))),
@@ -134,8 +134,7 @@ fn made(
     let no_randomness = || (Failure::StoreUnavailable, Some("no randomness".to_owned()));
     let id = SessionId::from_bytes(random().ok_or_else(no_randomness)?);
     let (now, limits) = (visit.now, &visit.sessions.limits);
-    let ends =
-        provider_end(claims).map_or(now + limits.absolute, |end| end.min(now + limits.absolute));
+    let ends = provider_end(claims).map_or(now + limits.absolute, |end| end.min(now + limits.absolute));
     let renewal = tokens
         .refresh_token
         .as_ref()

@@ -20,7 +20,6 @@ use crate::gate::Reason;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
-pub use desk::DeskError;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use visit::Visit;
 
@@ -84,8 +83,7 @@ impl<'a> Endpoint<'a> {
 
     /// Whether a request of `method` has a form that must be read before it is answered.
     pub(crate) fn reads_form(self, method: &Method) -> bool {
-        let with_form =
-            matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
+        let with_form = matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
         *method == Method::POST && with_form
     }
 }
