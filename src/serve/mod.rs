@@ -26,6 +26,7 @@ mod own;
 pub mod pages;
 mod proxy;
 mod readiness;
+mod reception;
 mod reply;
 mod request_id;
 mod runtime;
@@ -33,6 +34,7 @@ mod server;
 mod story;
 mod upstream;
 mod view;
+mod watch;
 
 pub use runtime::StartError;
 pub use server::{Bound, ListenError, Server};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -28,7 +28,7 @@ use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::outbound::{Additions, rewrite};
-use crate::serve::own::{self, Endpoint, MAX_FORM_BYTES, Visit};
+use crate::serve::reception::{bring_session, receive};
 use crate::serve::reply::Reply;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
@@ -195,9 +195,13 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         answer: &mut ResponseHeader,
-        _ctx: &mut Context,
+        ctx: &mut Context,
     ) -> Result<()> {
         answer.remove_header(&KEEP_ALIVE);
+        set_cookies(answer, ctx)?;
+        if is_long_lived(answer) {
+            ctx.watch();
+        }
         if session.req_header().version == Version::HTTP_10
             && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
         {
@@ -213,7 +217,8 @@ impl ProxyHttp for Proxy {
         _end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        ctx.check_deadline().map(|()| None)
+        ctx.check_deadline()?;
+        ctx.check_session().map(|()| None)
     }
 
     /// Nothing was sent yet: any request may be tried elsewhere.
@@ -302,7 +307,7 @@ impl Proxy {
         let started = Instant::now();
         let verdict = self.verdict(session, ctx).await;
         let reply = match &verdict.decision {
-            Decision::OwnEndpoint => Some(self.own(session, ctx).await),
+            Decision::OwnEndpoint => Some(receive(session, ctx).await),
             Decision::Allow(_) => None,
             decision => Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id)),
         };
@@ -320,6 +325,9 @@ impl Proxy {
             (Decision::Allow(permit), None) => Progress::Permitted(permit),
             _ => Progress::Answered,
         };
+        if ctx.permit().is_some_and(|permit| permit.session().is_some()) {
+            bring_session(session, ctx).await;
+        }
         reply
     }
 
@@ -345,46 +353,33 @@ impl Proxy {
             _ => verdict,
         }
     }
+}
 
-    /// Answers at an endpoint of our own.
-    async fn own(&self, session: &mut Session, ctx: &Context) -> Reply {
-        let runtime = Arc::clone(&ctx.runtime);
-        let request = session.req_header();
-        let target = view::target(request).unwrap_or("/").to_owned();
-        let path = target.split('?').next().unwrap_or(&target);
-        let rest = runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
-        let plain =
-            own::plain(&runtime, &request.method, rest, asker(&runtime.pages, request, &ctx.id));
-        let endpoint = match plain {
-            Ok(reply) => return reply,
-            Err(endpoint) => endpoint,
-        };
-        let body = match self.form(session, endpoint).await {
-            Ok(body) => body,
-            Err(reason) => {
-                let asker = asker(&runtime.pages, session.req_header(), &ctx.id);
-                return Reply::refusal(reason, asker);
-            }
-        };
-        visit(session, ctx, endpoint, &body).await
+/// Brings the browser its session as it went on, save with answers that caches may share.
+fn set_cookies(answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    if ctx.cookies.is_empty() || is_for_everyone(answer) {
+        return Ok(());
     }
+    for cookie in std::mem::take(&mut ctx.cookies) {
+        answer.append_header(header::SET_COOKIE, cookie)?;
+    }
+    Ok(())
+}
 
-    /// The form of the request, where the endpoint reads one.
-    async fn form(&self, session: &mut Session, endpoint: Endpoint<'_>) -> Result<Bytes, Reason> {
-        let mut body = BytesMut::new();
-        if !endpoint.reads_form(&session.req_header().method) {
-            return Ok(body.freeze());
-        }
-        while let Some(chunk) =
-            session.read_request_body().await.map_err(|_| Reason::MalformedFraming)?
-        {
-            if body.len() + chunk.len() > MAX_FORM_BYTES {
-                return Err(Reason::BodyTooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    }
+/// Whether shared caches may keep the answer ([RFC 9111 §5.2.2](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)).
+fn is_for_everyone(answer: &ResponseHeader) -> bool {
+    let directives = answer.headers.get_all(header::CACHE_CONTROL).iter();
+    directives.filter_map(|value| value.to_str().ok()).any(|value| {
+        let mut words = value.split(',').map(|word| word.trim().to_ascii_lowercase());
+        words.any(|word| word == "public" || word.starts_with("s-maxage"))
+    })
+}
+
+/// Whether the answer goes on for as long as both sides like: a WebSocket, or a stream of events.
+fn is_long_lived(answer: &ResponseHeader) -> bool {
+    let events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    answer.status == StatusCode::SWITCHING_PROTOCOLS
+        || answer.headers.get(header::CONTENT_TYPE).is_some_and(events)
 }
 
 fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
@@ -418,17 +413,3 @@ fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
 }
 
-/// Answers a visit to an endpoint that must know its browser.
-async fn visit(session: &Session, ctx: &Context, endpoint: Endpoint<'_>, body: &[u8]) -> Reply {
-    let (request, runtime) = (session.req_header(), &ctx.runtime);
-    let asker = asker(&runtime.pages, request, &ctx.id);
-    let (Ok(parts), Some(origin)) = (Parts::of(request), ctx.origin.as_ref()) else {
-        return Reply::not_found(asker);
-    };
-    let (Some(desk), Some(sessions)) = (&runtime.desk, &runtime.policy.sessions) else {
-        return Reply::not_found(asker);
-    };
-    let request = parts.view(request, origin, view::client_certificate(session));
-    let visit = Visit { runtime, desk, sessions, request, now: ctx.now, asker, body };
-    own::visited(endpoint, &visit).await
-}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::clock::Clock;
-use crate::gate::{ManagedNames, Policy, Route, UpstreamId};
+use crate::gate::{ManagedNames, Policy, Provider, Route, UpstreamId};
+use crate::oidc::introspection::Checks;
 use crate::remote::http::{Client, ClientError};
 use crate::remote::introspection::Introspections;
 use crate::remote::jwks::KeyKeeper;
@@ -23,6 +24,7 @@ use crate::serve::pages::Pages;
 use crate::serve::settings::{IntrospectingSettings, RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
+use crate::serve::watch::Watch;
 use crate::session::RevocationSet;
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
@@ -43,6 +45,8 @@ pub(crate) struct Runtime {
     /// Where people sign in and out, if they do so here.
     pub(crate) desk: Option<Desk>,
     pub(crate) answers: Answers,
+    /// Answers that go on for long.
+    pub(crate) watch: Arc<Watch>,
     pub(crate) metrics: Metrics,
     routes: Vec<RouteMetrics>,
     unrouted: RouteMetrics,
@@ -82,6 +86,8 @@ pub(crate) struct Lasting {
     pub(crate) revoked: Arc<RevocationSet>,
     /// Which proofs were used.
     pub(crate) first_uses: Arc<FirstUses>,
+    /// Answers that go on for long.
+    pub(crate) watch: Arc<Watch>,
 }
 
 impl Lasting {
@@ -136,7 +142,7 @@ impl Runtime {
             introspections: introspections(
                 settings.introspections,
                 (&client, lasting),
-                policy.providers.len(),
+                &policy.providers,
             ),
             first_uses: Arc::clone(&lasting.first_uses),
         };
@@ -155,6 +161,7 @@ impl Runtime {
             keys,
             pages: settings.pages,
             answers,
+            watch: Arc::clone(&lasting.watch),
             metrics,
         })
     }
@@ -199,16 +206,21 @@ fn renewers(
 fn introspections(
     settings: Vec<IntrospectingSettings>,
     (client, lasting): (&Client, &Lasting),
-    providers: usize,
+    providers: &[Provider],
 ) -> Vec<Option<Arc<Introspections>>> {
-    let mut found: Vec<Option<Arc<Introspections>>> = (0..providers).map(|_| None).collect();
-    for IntrospectingSettings { provider, relying_party, checks, introspection } in settings {
+    let mut found: Vec<Option<Arc<Introspections>>> = providers.iter().map(|_| None).collect();
+    for IntrospectingSettings { provider, relying_party, introspection } in settings {
+        let index = usize::from(provider.0);
+        let Some(rules) = providers.get(index).map(|provider| &provider.rules) else { continue };
+        let audiences = Some(rules.audiences.clone()).filter(|audiences| !audiences.is_empty());
+        let (issuer, leeway) = (rules.issuer.clone(), rules.leeway);
+        let checks = Checks { issuer, audiences, leeway };
         let name = relying_party.metadata.name.clone();
         let clock = lasting.clock.clone();
         let party = RelyingParty::start(relying_party, client.clone(), clock, None);
         let source = Arc::new(Introspector { client: Arc::new(party), checks });
         let metrics = lasting.metrics.sessions();
-        if let Some(place) = found.get_mut(usize::from(provider.0)) {
+        if let Some(place) = found.get_mut(index) {
             *place = Some(Introspections::new(&name, source, introspection, metrics));
         }
     }

@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::gate::{Policy, ProviderId};
-use crate::oidc::introspection::Checks;
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
@@ -240,8 +239,6 @@ pub struct IntrospectingSettings {
     pub provider: ProviderId,
     /// Our client there.
     pub relying_party: RelyingPartySettings,
-    /// What is demanded of its answers.
-    pub checks: Checks,
     /// How long answers are remembered.
     pub introspection: IntrospectionSettings,
 }

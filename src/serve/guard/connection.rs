@@ -149,6 +149,7 @@ impl Drop for OpenStream {
 /// A proxy receives it, boxed, in `on_connection_reuse`, called as soon as the header is
 /// complete; any other app takes it with `take_connection_user_context`. Nothing needs to be
 /// persisted: the guard hands a new one to the next request. HTTP/2 streams get none.
+#[derive(Clone)]
 pub struct ConnectionContext(Arc<Connection>);
 
 impl ConnectionContext {
