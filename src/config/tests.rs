@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod reference;
+mod sign_in;
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;

@@ -34,7 +34,8 @@ pub(super) fn compile(
     if let Some(providers) = providers {
         check_use(file, providers, report);
         if let Some(written) = session.filter(|_| !providers.parties.is_empty()) {
-            session::check(written, file, listeners, &providers.providers, report);
+            let both = (providers.providers.as_slice(), providers.parties.as_slice());
+            session::check(written, file, listeners, both, report);
         }
     }
     let session = match compiled {

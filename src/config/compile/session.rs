@@ -16,8 +16,9 @@ use crate::config::problem::Report;
 use crate::config::secret;
 use crate::config::units::{Size, Span};
 use crate::gate::{Provider, Scheme, SessionPolicy, SessionsKept};
+use crate::oidc::authorization::ResponseMode;
 use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings};
-use crate::serve::settings::ListenerSettings;
+use crate::serve::settings::{ListenerSettings, PartySettings};
 use crate::session::{CookieNameError, CookieSpec, Limits, SameSite, Scope, SealingKeys};
 
 /// The cookie that says that a provider was asked in vain.
@@ -254,7 +255,7 @@ pub(super) fn check(
     written: &Written,
     file: &File,
     listeners: &[ListenerSettings],
-    providers: &[Provider],
+    (providers, parties): (&[Provider], &[PartySettings]),
     report: &mut Report,
 ) {
     let path = KeyPath::root().key("session");
@@ -278,12 +279,29 @@ pub(super) fn check(
         let remedy = "add `tls:` to the listener, or `trusted_proxies:`, or remove `same_site`";
         report.refuse(&path.key("cookie").key("same_site"), message, remedy);
     }
+    if all_plain && !has_proxies {
+        check_forms(parties, report);
+    }
     for provider in providers {
         let is_ours = |cookie: &&String| bare(cookie) == written.cookie.name;
         if let Some(cookie) = provider.cookies.iter().find(is_ours) {
             let message = format!("the provider `{}` has a cookie `{cookie}`", provider.name);
             report.refuse(&path.key("cookie").key("name"), message, "write another name");
         }
+    }
+}
+
+/// A form that another site posts brings no cookie along but one with `SameSite=None`, which needs https.
+fn check_forms(parties: &[PartySettings], report: &mut Report) {
+    let is_form =
+        |party: &&PartySettings| party.relying_party.response_mode == ResponseMode::FormPost;
+    for party in parties.iter().filter(is_form) {
+        let message = format!(
+            "the provider `{}` answers by a form, to which browsers add the cookie of the sign-in over https alone",
+            party.name
+        );
+        let remedy = "add `tls:` to the listener, or `trusted_proxies:`, or remove `response_mode`";
+        report.warn(&KeyPath::root().key("session"), message, remedy);
     }
 }
 

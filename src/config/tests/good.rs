@@ -10,12 +10,12 @@ use crate::serve::listener::ListenAddress;
 use crate::serve::settings::{Server, UpstreamHost};
 use crate::token::{Algorithm, TypeRule};
 
-fn good(text: &str) -> Settings {
+pub(super) fn good(text: &str) -> Settings {
     let world = world();
     load_in(&world, text).unwrap_or_else(|problems| panic!("{problems}")).settings
 }
 
-fn warnings(text: &str) -> Vec<String> {
+pub(super) fn warnings(text: &str) -> Vec<String> {
     let world = world();
     let loaded = load_in(&world, text).unwrap_or_else(|problems| panic!("{problems}"));
     loaded
