@@ -162,8 +162,11 @@ fn authentication(
         None if has_key => Word::PrivateKeyJwt,
         None => Word::None,
     };
-    check_use(word, has_secret, "client_secret", takes_secret(word), path, report)?;
-    check_use(word, has_key, "client_key", word == Word::PrivateKeyJwt, path, report)?;
+    let secret_fits =
+        check_use(word, has_secret, "client_secret", takes_secret(word), path, report);
+    let key_fits =
+        check_use(word, has_key, "client_key", word == Word::PrivateKeyJwt, path, report);
+    secret_fits.and(key_fits)?;
     let Credentials { secret, key } = credentials;
     Some(match word {
         Word::Basic => ClientAuthentication::Basic(secret?),

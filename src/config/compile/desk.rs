@@ -47,7 +47,7 @@ pub(super) fn compile(
 
 /// What nobody would look at.
 fn check_use(file: &File, providers: &Providers, report: &mut Report) {
-    if !providers.parties.is_empty() {
+    if providers.providers.iter().any(|provider| provider.relying_party.is_some()) {
         return;
     }
     let root = KeyPath::root();

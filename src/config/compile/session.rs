@@ -106,9 +106,8 @@ fn cookies(
     path: &KeyPath,
     report: &mut Report,
 ) -> Option<(CookieSpec, CookieSpec)> {
-    if let Some(domain) = &written.domain {
-        check_domain(domain, &path.key("domain"), report)?;
-    }
+    let domain = written.domain.as_ref();
+    let domain = domain.map(|domain| check_domain(domain, &path.key("domain"), report));
     let scope = || written.domain.clone().map_or(Scope::Host, Scope::Domain);
     let mut spec = |scheme| match CookieSpec::session(&written.name, scope(), scheme) {
         Ok(spec) => Some(spec.with_same_site(same_site(written.same_site))),
@@ -116,13 +115,15 @@ fn cookies(
             report.refuse(&path.key("name"), error.to_string(), "write a name such as sidegate");
             None
         }
+        Err(CookieNameError::Domain(_)) if domain == Some(None) => None,
         Err(error @ CookieNameError::Domain(_)) => {
             report.refuse(&path.key("domain"), error.to_string(), "write a domain of your own");
             None
         }
     };
     let http = spec(Scheme::Http)?;
-    Some((http, spec(Scheme::Https)?))
+    let https = spec(Scheme::Https)?;
+    (domain != Some(None)).then_some((http, https))
 }
 
 const fn same_site(word: SameSiteWord) -> SameSite {
