@@ -1,5 +1,6 @@
 //! `sign_in` and `sign_out`, for all routes and for one.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use crate::config::file::{
     Frequency, List, PromptWord, RouteSignIn, SignIn as Written, SignOut as WrittenSignOut,
     SilentWord,
 };
-use crate::config::inputs::Inputs;
+use crate::config::inputs::{Inputs, reason};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Access, ProviderId, SignInRule, Silent};
-use crate::serve::pages::Pages;
+use crate::serve::pages::{Pages, PagesError};
 use crate::serve::settings::SignOutSettings;
 use crate::session::{AllowedHosts, Prompt};
 
@@ -65,9 +66,10 @@ pub(super) fn pages(
     };
     let path = KeyPath::root().key("sign_in").key("templates");
     let pages = Pages::load(&inputs.resolve(directory)).map_err(|error| {
-        let message = match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
+        let message = match (&error, Error::source(&error)) {
+            (PagesError::Unreadable { source, .. }, _) => format!("{error}: {}", reason(source)),
+            (_, Some(source)) => format!("{error}: {source}"),
+            (_, None) => error.to_string(),
         };
         report.refuse(&path, message, "correct it, or remove it: the built-in one counts then");
     });
