@@ -65,7 +65,8 @@ pub(super) fn pages(
         return Some(Arc::new(Pages::built_in()));
     };
     let path = KeyPath::root().key("sign_in").key("templates");
-    let pages = Pages::load(&inputs.resolve(directory)).map_err(|error| {
+    let place = inputs.watch_directory(directory);
+    let pages = Pages::load(&place).map_err(|error| {
         let message = match (&error, Error::source(&error)) {
             (PagesError::Unreadable { source, .. }, _) => format!("{error}: {}", reason(source)),
             (_, Some(source)) => format!("{error}: {source}"),
