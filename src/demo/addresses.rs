@@ -2,11 +2,44 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::base::secret::Secret;
+use crate::token::SigningError;
+
 /// The name of the SSO cookie.
 pub(super) const COOKIE: &str = "sso";
 
-/// The audience of every token that the login service signs.
-pub(super) const AUDIENCE: &str = "demo";
+/// The audience of the SSO cookie.
+pub(super) const SSO_AUDIENCE: &str = "sso";
+
+/// Sidegate's name at the provider, and the audience of all tokens but the SSO cookie.
+pub(super) const CLIENT_ID: &str = "demo";
+
+/// What sidegate and the login service share, and what seals sessions: made at each start.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    pub(super) client_secret: Secret<String>,
+    session_key: Secret<String>,
+}
+
+impl Secrets {
+    /// New ones.
+    ///
+    /// # Errors
+    /// [`SigningError::Library`] if there is no randomness to be had.
+    pub fn generate() -> Result<Self, SigningError> {
+        Ok(Self { client_secret: random()?, session_key: random()? })
+    }
+}
+
+/// 256 random bits as base64url.
+fn random() -> Result<Secret<String>, SigningError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SigningError::Library)?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
 
 /// Where the three parts of the demo listen. All share one host, for a browser keeps cookies by host and not by port: that
 /// is how the login service's cookie reaches the app, as one apex domain would have it.
@@ -36,11 +69,13 @@ impl Addresses {
         let (listen, issuer, echo) = (self.app, self.issuer(), self.echo);
         format!(
             r"listen: {listen}
-provider:
-  issuer: {issuer}
-  audience: {AUDIENCE}
-  cookie: {COOKIE}
-  login_url: {issuer}/signin?rd={{return_to}}
+providers:
+  - {{ name: demo, issuer: '{issuer}', audience: {CLIENT_ID} }}
+  - name: sso
+    issuer: {issuer}
+    audience: {SSO_AUDIENCE}
+    cookie: {COOKIE}
+    login_url: {issuer}/signin?rd={{return_to}}
 upstreams:
   - {{ name: echo, servers: ['http://{echo}'] }}
 routes:
@@ -74,7 +109,10 @@ mod tests {
         let text = samples().configuration();
         let file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(file["listen"], "127.0.0.1:8080");
-        assert_eq!(file["provider"]["login_url"], "http://127.0.0.1:9090/signin?rd={return_to}");
+        assert_eq!(
+            file["providers"][1]["login_url"],
+            "http://127.0.0.1:9090/signin?rd={return_to}"
+        );
         assert_eq!(file["upstreams"][0]["servers"][0], "http://127.0.0.1:3000");
         assert_eq!(file["routes"].as_sequence().unwrap().len(), 3);
     }

@@ -8,7 +8,7 @@ pub fn introduction(addresses: &Addresses) -> String {
     let (app, login) = (addresses.app_url(), addresses.issuer());
     let (users, password) = (users(), people::PASSWORD);
     let bearer = |user: &str| {
-        format!("curl -H \"Authorization: Bearer $(curl -sX POST '{login}/token?user={user}')\"")
+        format!("curl -H \"Authorization: Bearer $(curl -sX POST '{login}/bearer?user={user}')\"")
     };
     let (ada, bob) = (bearer("ada"), bearer("bob"));
     format!(

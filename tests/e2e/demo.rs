@@ -138,7 +138,7 @@ async fn tokens_outlive_a_rotation_of_keys() {
     let demo = Demo::start().await;
     let client = client();
     let token = || async {
-        let answer = client.post(format!("{}/token?user=ada", demo.login)).send().await.unwrap();
+        let answer = client.post(format!("{}/bearer?user=ada", demo.login)).send().await.unwrap();
         answer.text().await.unwrap()
     };
     let old = token().await;
