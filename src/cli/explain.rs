@@ -15,6 +15,7 @@ use crate::gate::{Decision, Facts, RequestView, Scheme, Target, narrate};
 use crate::serve::keys::fetch;
 use crate::serve::screen::screen;
 use crate::serve::settings::ServiceSettings;
+use crate::session::RevocationSet;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -114,7 +115,9 @@ async fn explain(settings: ServiceSettings, described: &Described) -> anyhow::Re
         Err(reason) => return Ok(format!("{:<11} refuse ({})\n", "decision", reason.label())),
     };
     let (keys, notes) = fetch(settings.keys, &settings.outbound).await?;
-    let facts = Facts::new(&keys);
+    // Which sessions were ended, only the running process knows.
+    let revoked = RevocationSet::new(1);
+    let facts = Facts::new(&keys).with_revocations(&revoked);
     let request = RequestView {
         method,
         scheme: *scheme,

@@ -74,7 +74,7 @@ pub struct SessionUpdate {
     /// The session to write.
     pub session: Arc<Session>,
     /// What the cookie had, where sessions are in a store.
-    pub ticket: Option<Ticket>,
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 impl Caller {

@@ -55,6 +55,14 @@ impl Policy {
         self.routes.get(usize::try_from(id.0).ok()?)
     }
 
+    /// Whether a cookie called `name` is sidegate's own: nothing that an upstream should see.
+    pub fn is_own_cookie(&self, name: &[u8]) -> bool {
+        self.sessions.as_ref().is_some_and(|sessions| {
+            let probe = sessions.probe_cookie.as_bytes();
+            name == probe || sessions.http.covers(name) || sessions.https.covers(name)
+        })
+    }
+
     /// The part of `path` behind the prefix of sidegate's own endpoints.
     pub fn own_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let rest = path.strip_prefix(self.prefix.as_bytes())?;
@@ -238,6 +246,16 @@ pub enum Silent {
         /// For how long the provider's no is taken for an answer.
         interval: Duration,
     },
+}
+
+impl Silent {
+    /// For how long the provider's no is taken for an answer.
+    pub const fn interval(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Only { interval } | Self::Probe { interval } => Some(interval),
+        }
+    }
 }
 
 /// Who may pass a route.

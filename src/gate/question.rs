@@ -150,6 +150,8 @@ pub enum KeyAnswer {
 pub struct RenewalQuestion {
     /// The session as its cookie, or its store, has it.
     pub session: Arc<Session>,
+    /// What the cookie has, where sessions are in a store.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 impl PartialEq for RenewalQuestion {
@@ -177,7 +179,7 @@ pub enum RenewalAnswer {
 #[derive(Clone, Debug)]
 pub struct SessionQuestion {
     /// What the cookie has of it.
-    pub ticket: Ticket,
+    pub ticket: Arc<Ticket>,
 }
 
 impl PartialEq for SessionQuestion {

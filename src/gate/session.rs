@@ -48,7 +48,7 @@ pub(super) fn open(case: &Case<'_>, credential: &Credential<'_>) -> Result<Calle
     if revoked.is_revoked(&session, case.now) {
         return Err(Reason::SessionRevoked.into());
     }
-    let current = current(case, policy, session)?;
+    let current = current(case, policy, (session, ticket.as_ref()))?;
     provider(case, credential, &current.session)?;
     let update = current
         .changed
@@ -68,7 +68,7 @@ fn read(
     case: &Case<'_>,
     policy: &SessionPolicy,
     credential: &Credential<'_>,
-) -> Result<(Arc<Session>, Option<Ticket>), Failure> {
+) -> Result<(Arc<Session>, Option<Arc<Ticket>>), Failure> {
     let (cookie, host) = (policy.cookie(case.request.scheme), case.request.authority.host());
     match policy.kept {
         SessionsKept::InCookie => {
@@ -77,7 +77,7 @@ fn read(
         }
         SessionsKept::InStore => {
             let ticket = Ticket::open(&policy.keys, cookie, host, credential.token());
-            let ticket = ticket.map_err(|error| unreadable(&error))?;
+            let ticket = Arc::new(ticket.map_err(|error| unreadable(&error))?);
             Ok((stored(case, &ticket)?, Some(ticket)))
         }
     }
@@ -90,8 +90,8 @@ const fn unreadable(error: &SessionError) -> Reason {
     }
 }
 
-fn stored(case: &Case<'_>, ticket: &Ticket) -> Result<Arc<Session>, Failure> {
-    let question = Question::Session(SessionQuestion { ticket: ticket.clone() });
+fn stored(case: &Case<'_>, ticket: &Arc<Ticket>) -> Result<Arc<Session>, Failure> {
+    let question = Question::Session(SessionQuestion { ticket: Arc::clone(ticket) });
     match case.facts.answer(&question) {
         Some(Answer::Session(SessionAnswer::Found(session))) if session.id == ticket.id => {
             Ok(Arc::clone(session))
@@ -127,12 +127,12 @@ fn provider<'c>(
 fn current(
     case: &Case<'_>,
     policy: &SessionPolicy,
-    session: Arc<Session>,
+    (session, ticket): (Arc<Session>, Option<&Arc<Ticket>>),
 ) -> Result<Current, Failure> {
     if let Life::Over(ended) = session.life(&policy.limits, case.now) {
         return Err(over(ended).into());
     }
-    let renewed = if session.is_due(case.now) { renewed(case, &session)? } else { None };
+    let renewed = if session.is_due(case.now) { renewed(case, &session, ticket)? } else { None };
     let due = session.is_due(case.now) && renewed.is_none();
     let changed = renewed.is_some();
     let session = renewed.unwrap_or(session);
@@ -158,8 +158,13 @@ const fn over(ended: Ended) -> Reason {
 }
 
 /// The renewed session, if there is one already. Until it must be renewed, the old one does.
-fn renewed(case: &Case<'_>, session: &Arc<Session>) -> Result<Option<Arc<Session>>, Failure> {
-    let question = Question::Renewal(RenewalQuestion { session: Arc::clone(session) });
+fn renewed(
+    case: &Case<'_>,
+    session: &Arc<Session>,
+    ticket: Option<&Arc<Ticket>>,
+) -> Result<Option<Arc<Session>>, Failure> {
+    let question = RenewalQuestion { session: Arc::clone(session), ticket: ticket.cloned() };
+    let question = Question::Renewal(question);
     match case.facts.answer(&question) {
         Some(Answer::Renewal(RenewalAnswer::Renewed(renewed))) if same(renewed, session) => {
             Ok(Some(Arc::clone(renewed)))

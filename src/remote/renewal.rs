@@ -261,7 +261,7 @@ impl Renewals {
             return self.exchange(means, held, now).await;
         };
         match means.sessions.turn(ticket, held.session.renewals, now).await.map_err(unavailable)? {
-            Turn::Done(session) => Ok(Arc::new(session)),
+            Turn::Done(session) => Ok(session),
             Turn::Gone => Err(RenewalFailure::Ended(EndReason::Revoked)),
             Turn::Ours => {
                 let renewed = self.exchange(means, held, now).await;

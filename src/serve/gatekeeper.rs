@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    self, Answer, Caller, Credential, Decision, Examined, Facts, FirstUseAnswer, Inquiry,
-    IntrospectionAnswer, Question, Reason, RenewalAnswer, RequestView, Route, SessionAnswer, Step,
+    self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
 };
 use crate::serve::callers::Memo;
 use crate::serve::runtime::Runtime;
@@ -50,7 +49,7 @@ async fn settle(
     now: Timestamp,
 ) -> Decision {
     let ring = runtime.keys.ring();
-    let mut facts = Facts::new(&ring);
+    let mut facts = Facts::new(&ring).with_revocations(&runtime.answers.revoked);
     for credential in inquiry.credentials() {
         facts.remember(recall(runtime, credential, memo));
     }
@@ -66,21 +65,11 @@ async fn settle(
                 return Decision::Unavailable(Reason::Unanswered);
             }
             Step::Missing(question) => {
-                let answer = answer(runtime, &question).await;
+                let answer =
+                    runtime.answers.answer(&runtime.policy, &runtime.keys, &question, now).await;
                 facts.learn(question, answer);
             }
         }
-    }
-}
-
-/// Has each kind of question answered by whoever can.
-async fn answer(runtime: &Runtime, question: &Question) -> Answer {
-    match question {
-        Question::FirstUse(_) => Answer::FirstUse(FirstUseAnswer::Unavailable),
-        Question::Introspection(_) => Answer::Introspection(IntrospectionAnswer::Unavailable),
-        Question::Keys(question) => Answer::Keys(runtime.keys.answer(question).await),
-        Question::Renewal(_) => Answer::Renewal(RenewalAnswer::Unavailable),
-        Question::Session(_) => Answer::Session(SessionAnswer::Unavailable),
     }
 }
 

@@ -12,6 +12,8 @@ pub mod tls;
 
 mod admin;
 mod answer;
+mod answers;
+mod asking;
 mod assertions;
 mod callers;
 mod context;
@@ -21,9 +23,10 @@ mod gatekeeper;
 mod observer;
 mod outbound;
 mod own;
-mod pages;
+pub mod pages;
 mod proxy;
 mod readiness;
+mod reception;
 mod reply;
 mod request_id;
 mod runtime;
@@ -31,6 +34,7 @@ mod server;
 mod story;
 mod upstream;
 mod view;
+mod watch;
 
 pub use runtime::StartError;
 pub use server::{Bound, ListenError, Server};

@@ -292,3 +292,16 @@ fn where_nobody_signs_in_no_session_is_read() {
     let gate = sign_in_gate([route("/*").silent(Silent::Never).public()]);
     gate.check(get("/").session(&session()), ANONYMOUS);
 }
+
+#[test]
+fn cookies_of_our_own_are_known_by_name_in_all_their_pieces() {
+    let policy = site().policy;
+    for name in ["__Host-sidegate", "__Host-sidegate_1", "sidegate", "sidegate_4", "sidegate_probe"]
+    {
+        assert!(policy.is_own_cookie(name.as_bytes()), "{name}");
+    }
+    for name in ["sso", "", "sidegate_x", "__Host-sidegate-2", "Sidegate", "xsidegate"] {
+        assert!(!policy.is_own_cookie(name.as_bytes()), "{name}");
+    }
+    assert!(!gate().policy.is_own_cookie(b"sidegate"), "nobody signs in there");
+}

@@ -16,14 +16,13 @@ pub(super) struct Record {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    #[serde(flatten)]
-    what: What,
+    ended: What,
     at: u64,
     until: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "ended")]
+#[serde(rename_all = "snake_case")]
 enum What {
     Session { id: String },
     Sid { issuer: String, sid: String },
@@ -38,7 +37,7 @@ impl Record {
             Revoked::Sid { issuer, sid } => What::Sid { issuer, sid },
             Revoked::Subject { issuer, subject } => What::Subject { issuer, subject },
         };
-        let line = Line { what, at: self.at.as_secs(), until: self.keep_until.as_secs() };
+        let line = Line { ended: what, at: self.at.as_secs(), until: self.keep_until.as_secs() };
         // Strings and numbers alone: writing them as JSON does not fail.
         serde_json::to_string(&line).unwrap_or_default()
     }
@@ -46,7 +45,7 @@ impl Record {
     /// Reads what [`Self::line`] wrote; `None` for anything else.
     pub(super) fn parse(line: &str) -> Option<Self> {
         let line: Line = serde_json::from_str(line).ok()?;
-        let what = match line.what {
+        let what = match line.ended {
             What::Session { id } => Revoked::Session(SessionId::parse(&id)?),
             What::Sid { issuer, sid } => Revoked::Sid { issuer, sid },
             What::Subject { issuer, subject } => Revoked::Subject { issuer, subject },
@@ -75,7 +74,7 @@ mod tests {
             assert_eq!(Record::parse(&line), Some(record));
             assert_eq!(Record::parse(&line[..line.len() - 1]), None, "torn");
         }
-        let foreign = r#"{"ended":"session","id":"short","at":1,"until":2}"#;
+        let foreign = r#"{"ended":{"session":{"id":"short"}},"at":1,"until":2}"#;
         for line in ["", "{}", "null", foreign] {
             assert_eq!(Record::parse(line), None, "{line}");
         }

@@ -1,7 +1,9 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
+pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod forgeries;
+pub(crate) mod held;
 pub(crate) mod http;
 pub(crate) mod key_server;
 pub(crate) mod metrics;
@@ -12,6 +14,8 @@ pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod site;
+pub(crate) mod stage;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
 pub(crate) mod webdriver;
+pub(crate) mod wire;

@@ -109,5 +109,5 @@ fn write_draft(draft: &Path, records: &[Record]) -> io::Result<File> {
 /// A rename is on the disk only when its folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

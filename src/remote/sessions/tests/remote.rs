@@ -124,7 +124,8 @@ async fn a_full_store_refuses_new_sessions_and_keeps_the_old() {
 
 #[tokio::test]
 async fn user_and_password_count_and_are_not_shown() {
-    let Some(server) = Server::start_with(&["--user", "app on >hunter2 ~app:* +@all"]) else {
+    let Some(server) = Server::start_with(&["--user", "app", "on", ">hunter2", "~app:*", "+@all"])
+    else {
         return;
     };
     let with = |password: &str| {

@@ -34,7 +34,7 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = lines.any(|line| line.unwrap().contains("Ready to accept connections"));
+        let ready = lines.any(|line| line.unwrap().contains("eady to accept connections"));
         assert!(ready, "the server ended at once");
         // Its further words must go somewhere, or it stops when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
