@@ -48,7 +48,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let planned =
         Addresses { app: arguments.address, login: login.local_addr()?, echo: echo.local_addr()? };
     let secrets = Secrets::generate()?;
-    let text = configuration(&planned, ip);
+    let text = configuration(&planned, &secrets, ip);
     if arguments.print_config {
         return Ok(print(&text)?);
     }
@@ -70,11 +70,11 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The demo's own part of the configuration is the addresses' business; here it is made quiet.
-fn configuration(addresses: &Addresses, ip: IpAddr) -> String {
+fn configuration(addresses: &Addresses, secrets: &Secrets, ip: IpAddr) -> String {
     let admin = SocketAddr::new(ip, 0);
     format!(
         "{}admin: {{ address: '{admin}' }}\nlog: {{ requests: none }}\n",
-        addresses.configuration()
+        addresses.configuration(secrets)
     )
 }
 
