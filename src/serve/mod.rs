@@ -13,7 +13,6 @@ pub mod tls;
 mod admin;
 mod answer;
 mod answers;
-mod asking;
 mod assertions;
 mod callers;
 mod context;

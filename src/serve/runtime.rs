@@ -8,13 +8,12 @@ use crate::clock::Clock;
 use crate::gate::{ManagedNames, Policy, Provider, Route, UpstreamId};
 use crate::oidc::introspection::Checks;
 use crate::remote::http::{Client, ClientError};
-use crate::remote::introspection::Introspections;
+use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
-use crate::remote::renewal::{RefreshRules, Renew};
+use crate::remote::renewal::{RefreshRules, Renew, RenewalAtProvider};
 use crate::remote::replay::FirstUses;
 use crate::serve::answers::Answers;
-use crate::serve::asking::{Introspector, PartyKeys, Renewer};
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
@@ -193,8 +192,9 @@ fn renewers(
             keep: desk.keep.clone(),
             schedule: party.settings.schedule,
         };
-        let keys = PartyKeys::new(Arc::clone(keys), party.id());
-        let renewer = Renewer { client: Arc::clone(&party.client), keys, rules };
+        let (keys, party_client) = (Arc::clone(keys), Arc::clone(&party.client));
+        let renewer =
+            RenewalAtProvider { party: party_client, keys, provider: party.id(), rules };
         if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
             *place = Some(Arc::new(renewer));
         }
@@ -218,7 +218,7 @@ fn introspections(
         let name = relying_party.metadata.name.clone();
         let clock = lasting.clock.clone();
         let party = RelyingParty::start(relying_party, client.clone(), clock, None);
-        let source = Arc::new(Introspector { client: Arc::new(party), checks });
+        let source = Arc::new(IntrospectionAtProvider { party: Arc::new(party), checks });
         let metrics = lasting.metrics.sessions();
         if let Some(place) = found.get_mut(index) {
             *place = Some(Introspections::new(&name, source, introspection, metrics));

@@ -8,6 +8,7 @@
 mod admin;
 mod assertions;
 mod command_line;
+mod conformance;
 mod connections;
 mod credentials;
 mod deadlines;
@@ -26,6 +27,8 @@ mod proxy;
 mod proxying;
 mod redirects;
 mod reloading;
+mod relying_party;
+mod relying_party_peers;
 mod remembered;
 mod stopping;
 mod streaming;

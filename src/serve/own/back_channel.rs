@@ -8,12 +8,11 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
-use crate::gate::KeyDoubt;
 use crate::oidc::logout::{self, LogoutError, LogoutToken};
 use crate::remote::error_text;
 use crate::remote::replay::{FirstUse, OneTime};
-use crate::serve::asking::PartyKeys;
 use crate::serve::own::desk::Party;
+use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::visit::Visit;
 use crate::serve::reply::Reply;
 use crate::session::Revoked;
@@ -65,7 +64,7 @@ async fn verified(visit: &Visit<'_>, party: &Party) -> Result<LogoutToken, Refus
     let keys = of_party.current().await.ok_or(Refused::NoKeys)?;
     match logout::verify(text.expose(), &keys, rules, visit.now) {
         Err(error) if error.key_doubt() => {
-            let Some(newer) = of_party.newer(KeyDoubt::UnknownKid).await else {
+            let Some(newer) = of_party.newer_for(text.expose()).await else {
                 return Err(Refused::Bad(error));
             };
             logout::verify(text.expose(), &newer, rules, visit.now).map_err(Refused::Bad)

@@ -7,7 +7,7 @@ use http::header::HeaderValue;
 
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
-use crate::gate::{KeyDoubt, Reason, SignInDemand, would_admit};
+use crate::gate::{Reason, SignInDemand, would_admit};
 use crate::identity::Identity;
 use crate::oidc::discovery::Metadata;
 use crate::oidc::grant::TokenResponse;
@@ -15,9 +15,9 @@ use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
 use crate::remote::error_text;
 use crate::remote::relying_party::ExchangeError;
 use crate::remote::sessions::StoreError;
-use crate::serve::asking::PartyKeys;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
+use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Present, Visit};
 use crate::session::{Attempt, Revoked, Session, SessionId, Tokens, keep_claims};
@@ -93,7 +93,7 @@ async fn verified(
     match verify(&keys) {
         Ok(token) => Ok((token, keys)),
         Err(error) if error.key_doubt() => {
-            let newer = of_party.newer(KeyDoubt::UnknownKid).await.ok_or_else(|| refused(&error))?;
+            let newer = of_party.newer_for(text.expose()).await.ok_or_else(|| refused(&error))?;
             let token = verify(&newer).map_err(|error| refused(&error))?;
             Ok((token, newer))
         }

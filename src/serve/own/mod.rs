@@ -8,6 +8,7 @@ mod desk;
 mod establish;
 mod failure;
 mod front_channel;
+mod keys;
 mod login;
 mod session;
 mod sign_out;
