@@ -39,6 +39,9 @@ pub(super) enum Refusal {
     Page(&'static str),
 }
 
+/// The error's registered code, and its description.
+type Flaw = (&'static str, &'static str);
+
 /// What the client wants the person to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prompt {
@@ -83,31 +86,10 @@ impl Authorization {
         })
     }
 
-    /// The rest of a request whose client and address are known; or the error's code and description.
-    fn understand(
-        fields: &Fields,
-        redirect_uri: &str,
-    ) -> Result<Self, (&'static str, &'static str)> {
-        let invalid = |description| ("invalid_request", description);
+    /// The rest of a request whose client and address are known.
+    fn understand(fields: &Fields, redirect_uri: &str) -> Result<Self, Flaw> {
+        check_kind(fields)?;
         let need = |name, description| fields.value(name).ok_or_else(|| invalid(description));
-        if fields.has_repetition() {
-            return Err(invalid("a parameter occurs twice"));
-        }
-        if fields.value("request").is_some() {
-            return Err(("request_not_supported", "expected plain parameters"));
-        }
-        if fields.value("request_uri").is_some() {
-            return Err(("request_uri_not_supported", "expected plain parameters"));
-        }
-        if fields.value("response_type") != Some("code") {
-            return Err(("unsupported_response_type", "expected response_type=code"));
-        }
-        if fields.value("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(invalid("expected response_mode=query"));
-        }
-        if !fields.words("scope").contains(&"openid") {
-            return Err(("invalid_scope", "expected the scope openid"));
-        }
         if fields.value("code_challenge_method") != Some("S256") {
             return Err(invalid("expected code_challenge_method=S256"));
         }
@@ -166,6 +148,33 @@ impl Prompt {
         let asks = words.contains(&"login") || words.contains(&"select_account");
         Ok(if asks { Self::Login } else { Self::Usual })
     }
+}
+
+/// Whether it is a request of the kind that is answered here: for a code, in the open, with an ID token.
+fn check_kind(fields: &Fields) -> Result<(), Flaw> {
+    if fields.has_repetition() {
+        return Err(invalid("a parameter occurs twice"));
+    }
+    if fields.value("request").is_some() {
+        return Err(("request_not_supported", "expected plain parameters"));
+    }
+    if fields.value("request_uri").is_some() {
+        return Err(("request_uri_not_supported", "expected plain parameters"));
+    }
+    if fields.value("response_type") != Some("code") {
+        return Err(("unsupported_response_type", "expected response_type=code"));
+    }
+    if fields.value("response_mode").is_some_and(|mode| mode != "query") {
+        return Err(invalid("expected response_mode=query"));
+    }
+    if !fields.words("scope").contains(&"openid") {
+        return Err(("invalid_scope", "expected the scope openid"));
+    }
+    Ok(())
+}
+
+const fn invalid(description: &'static str) -> Flaw {
+    ("invalid_request", description)
 }
 
 /// An answer says who gives it ([RFC 9207 §2](https://www.rfc-editor.org/rfc/rfc9207#section-2)).
