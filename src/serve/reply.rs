@@ -452,7 +452,7 @@ mod tests {
         });
         let reply = Reply::to(&over, person(&pages(), "r1")).unwrap();
         let page = String::from_utf8_lossy(&reply.body).into_owned();
-        assert!(page.contains("was not passed on"), "{page}");
+        assert!(page.contains("was not handed to the application"), "{page}");
         assert_eq!(challenges(&reply), ["Bearer realm=\"sidegate\""]);
     }
 

@@ -101,8 +101,7 @@ fn registration(
     report: &mut Report,
 ) -> Option<Registration> {
     let secret = written.client_secret.as_ref();
-    let secret =
-        secret.and_then(|it| secret::load(it, &path.key("client_secret"), inputs, report));
+    let secret = secret.and_then(|it| secret::load(it, &path.key("client_secret"), inputs, report));
     let key_path = path.key("client_key");
     let key = written.client_key.as_ref();
     let key = key.and_then(|it| secret::load(it, &key_path, inputs, report));
@@ -163,8 +162,11 @@ fn authentication(
         None if has_key => Word::PrivateKeyJwt,
         None => Word::None,
     };
-    check_use(word, has_secret, "client_secret", takes_secret(word), path, report)?;
-    check_use(word, has_key, "client_key", word == Word::PrivateKeyJwt, path, report)?;
+    let secret_fits =
+        check_use(word, has_secret, "client_secret", takes_secret(word), path, report);
+    let key_fits =
+        check_use(word, has_key, "client_key", word == Word::PrivateKeyJwt, path, report);
+    secret_fits.and(key_fits)?;
     let Credentials { secret, key } = credentials;
     Some(match word {
         Word::Basic => ClientAuthentication::Basic(secret?),
@@ -206,11 +208,7 @@ fn check_use(
     None
 }
 
-fn endpoints(
-    written: &WrittenEndpoints,
-    path: &KeyPath,
-    report: &mut Report,
-) -> Option<Endpoints> {
+fn endpoints(written: &WrittenEndpoints, path: &KeyPath, report: &mut Report) -> Option<Endpoints> {
     let before = report.problems();
     let mut read = |key: &str, text: &Option<String>| {
         let text = text.as_ref()?;

@@ -33,9 +33,9 @@ pub(super) fn compile(
     let sign_out = sign_in::sign_out(file.sign_out.as_ref().unwrap_or(&plain.1), report);
     if let Some(providers) = providers {
         check_use(file, providers, report);
-        let has_proxies = !file.trusted_proxies.is_empty();
         if let Some(written) = session.filter(|_| !providers.parties.is_empty()) {
-            session::check(written, listeners, has_proxies, &providers.providers, report);
+            let both = (providers.providers.as_slice(), providers.parties.as_slice());
+            session::check(written, file, listeners, both, report);
         }
     }
     let session = match compiled {
@@ -47,7 +47,7 @@ pub(super) fn compile(
 
 /// What nobody would look at.
 fn check_use(file: &File, providers: &Providers, report: &mut Report) {
-    if !providers.parties.is_empty() {
+    if providers.providers.iter().any(|provider| provider.relying_party.is_some()) {
         return;
     }
     let root = KeyPath::root();
@@ -58,7 +58,8 @@ fn check_use(file: &File, providers: &Providers, report: &mut Report) {
     let says_more = file.sign_in.as_ref().is_some_and(|sign_in| sign_in.return_hosts.is_some());
     for (key, is_written) in [("sign_in", says_more), ("sign_out", file.sign_out.is_some())] {
         if is_written {
-            let message = "nobody signs in here: there is no `session:`, or no provider with a client";
+            let message =
+                "nobody signs in here: there is no `session:`, or no provider with a client";
             report.refuse(&root.key(key), message, "add both, or remove it");
         }
     }
@@ -91,10 +92,7 @@ impl Desk {
 }
 
 fn wants_nonces(provider: &Provider) -> bool {
-    matches!(
-        provider.dpop,
-        Dpop::Accept(NonceRule::Demanded) | Dpop::Require(NonceRule::Demanded)
-    )
+    matches!(provider.dpop, Dpop::Accept(NonceRule::Demanded) | Dpop::Require(NonceRule::Demanded))
 }
 
 /// From the first key of sessions, which replicas share; without, one for this process.

@@ -52,7 +52,7 @@ pub(super) fn pem(
     });
     let bytes = read.ok()?.bytes.expose().clone();
     let mut certificates = CertificateDer::pem_slice_iter(&bytes);
-    if !certificates.next().is_some_and(|first| first.is_ok()) {
+    if certificates.next().is_none_or(|first| first.is_err()) {
         report.refuse(path, format!("{} has no certificate", shown.display()), remedy);
         return None;
     }

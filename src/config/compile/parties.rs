@@ -57,6 +57,13 @@ impl Place<'_> {
         }
     }
 
+    /// Whether people sign in there, through us.
+    pub(super) fn is_party(&self) -> bool {
+        let written = self.written;
+        let is_ours = written.r#type == ProviderType::Oidc && written.client_id.is_some();
+        is_ours && written.login_url.is_none() && self.around.session.is_some()
+    }
+
     /// How people sign in there, if they do.
     pub(super) fn party(
         &self,
@@ -77,10 +84,7 @@ impl Place<'_> {
             let (least, most) = (Span::secs(30), Span::secs(30 * 86_400));
             times::span(span, least, most, &path.key("revalidate"), report)
         });
-        let session = self.around.session?;
-        if written.r#type != ProviderType::Oidc || written.login_url.is_some() {
-            return None;
-        }
+        let session = self.around.session.filter(|_| self.is_party())?;
         Some(PartySettings {
             provider: self.id,
             name: self.name.to_owned(),

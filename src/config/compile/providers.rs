@@ -142,7 +142,6 @@ impl One<'_> {
         let client = client::compile(written, &rules, &keys, path, inputs, report);
         let party = client.as_ref().and_then(|client| place.party(client, report));
         let (introspection, introspecting) = place.introspection(client.as_ref(), report);
-        let is_party = party.is_some();
         let provider = Provider {
             name: Arc::from(name),
             issuer: Arc::from(written.issuer.as_str()),
@@ -154,7 +153,7 @@ impl One<'_> {
             relying_party: written
                 .client_id
                 .clone()
-                .filter(|_| is_party)
+                .filter(|_| place.is_party())
                 .map(|client| RelyingParty { client }),
             dpop,
             introspection,
@@ -168,7 +167,11 @@ fn dpop(written: &Written, path: &KeyPath, report: &mut Report) -> Dpop {
     match written.dpop {
         DpopWord::Off if written.dpop_nonce => {
             let message = "asks for nonces in proofs, but no proofs are judged";
-            report.refuse(&path.key("dpop_nonce"), message, "add `dpop: accept` or `dpop: require`");
+            report.refuse(
+                &path.key("dpop_nonce"),
+                message,
+                "add `dpop: accept` or `dpop: require`",
+            );
             Dpop::Off
         }
         DpopWord::Off => Dpop::Off,

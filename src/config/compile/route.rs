@@ -122,7 +122,10 @@ impl Builder<'_> {
     }
 
     fn sign_in(&self, providers: &[ProviderId], report: &mut Report) -> SignInRule {
-        let Some(written) = &self.written.sign_in else { return SignInRule::default() };
+        let written = self.written.sign_in.as_ref();
+        let Some(written) = written.filter(|_| self.written.access != Written::Public) else {
+            return SignInRule::default();
+        };
         // Where a provider did not compile, whether people sign in there is not known.
         let Some(known) = self.around.providers else { return SignInRule::default() };
         let path = &self.path.key("sign_in");
@@ -233,9 +236,12 @@ impl Builder<'_> {
                 self.around.provider(*id).is_none_or(|provider| provider.kinds().contains(kind))
             };
             if !providers.iter().any(takes) {
-                let message = format!("no provider of this route takes a {}", kind.label());
+                let noun = if kind == CredentialKind::Dpop { "DPoP token" } else { kind.label() };
+                let message = format!("no provider of this route takes a {noun}");
                 let remedy = match kind {
-                    CredentialKind::Dpop => String::from("add `dpop: accept` to the provider, or remove it here"),
+                    CredentialKind::Dpop => {
+                        String::from("add `dpop: accept` to the provider, or remove it here")
+                    }
                     CredentialKind::Session => {
                         String::from("give the provider a `client_id`, and add `session:`")
                     }

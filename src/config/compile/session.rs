@@ -7,8 +7,8 @@ use psl::Psl;
 use crate::base::secret::Secret as Hidden;
 use crate::config::compile::{address, files, times};
 use crate::config::file::{
-    RedisStore, SameSiteWord, Secret, Session as Written, SessionCookie, Store, StoreSection,
-    StoreWord,
+    Access, CredentialWord, File, RedisStore, Route, SameSiteWord, Secret, Session as Written,
+    SessionCookie, Store, StoreSection, StoreWord,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -16,8 +16,9 @@ use crate::config::problem::Report;
 use crate::config::secret;
 use crate::config::units::{Size, Span};
 use crate::gate::{Provider, Scheme, SessionPolicy, SessionsKept};
+use crate::oidc::authorization::ResponseMode;
 use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings};
-use crate::serve::settings::ListenerSettings;
+use crate::serve::settings::{ListenerSettings, PartySettings};
 use crate::session::{CookieNameError, CookieSpec, Limits, SameSite, Scope, SealingKeys};
 
 /// The cookie that says that a provider was asked in vain.
@@ -105,9 +106,8 @@ fn cookies(
     path: &KeyPath,
     report: &mut Report,
 ) -> Option<(CookieSpec, CookieSpec)> {
-    if let Some(domain) = &written.domain {
-        check_domain(domain, &path.key("domain"), report)?;
-    }
+    let domain = written.domain.as_ref();
+    let domain = domain.map(|domain| check_domain(domain, &path.key("domain"), report));
     let scope = || written.domain.clone().map_or(Scope::Host, Scope::Domain);
     let mut spec = |scheme| match CookieSpec::session(&written.name, scope(), scheme) {
         Ok(spec) => Some(spec.with_same_site(same_site(written.same_site))),
@@ -115,13 +115,15 @@ fn cookies(
             report.refuse(&path.key("name"), error.to_string(), "write a name such as sidegate");
             None
         }
+        Err(CookieNameError::Domain(_)) if domain == Some(None) => None,
         Err(error @ CookieNameError::Domain(_)) => {
             report.refuse(&path.key("domain"), error.to_string(), "write a domain of your own");
             None
         }
     };
     let http = spec(Scheme::Http)?;
-    Some((http, spec(Scheme::Https)?))
+    let https = spec(Scheme::Https)?;
+    (domain != Some(None)).then_some((http, https))
 }
 
 const fn same_site(word: SameSiteWord) -> SameSite {
@@ -142,7 +144,11 @@ fn check_domain(domain: &str, path: &KeyPath, report: &mut Report) -> Option<()>
     }
     if is_public_suffix(&plain) {
         let message = format!("`{domain}` is a public suffix: strangers have hosts below it");
-        report.refuse(path, message, format!("write a domain of your own, such as example.{plain}"));
+        report.refuse(
+            path,
+            message,
+            format!("write a domain of your own, such as example.{plain}"),
+        );
         return None;
     }
     Some(())
@@ -209,8 +215,7 @@ fn redis(
     let (least, most) = (Span::millis(10), Span::secs(10));
     let deadline = times::span(written.timeout, least, most, &path.key("timeout"), report);
     let password = written.password.as_ref();
-    let password =
-        password.map(|it| secret::load(it, &path.key("password"), inputs, report));
+    let password = password.map(|it| secret::load(it, &path.key("password"), inputs, report));
     let roots = written.ca.as_ref().map(|file| files::pem(file, &path.key("ca"), inputs, report));
     let settings = settings.ok()?;
     check_redis(written, &settings.address, path, report);
@@ -230,12 +235,7 @@ fn redis(
     })
 }
 
-fn check_redis(
-    written: &RedisStore,
-    address: &RedisAddress,
-    path: &KeyPath,
-    report: &mut Report,
-) {
+fn check_redis(written: &RedisStore, address: &RedisAddress, path: &KeyPath, report: &mut Report) {
     if written.username.is_some() && written.password.is_none() {
         report.refuse(&path.key("username"), "has no password", "add `password:`");
     }
@@ -254,12 +254,16 @@ fn check_redis(
 /// What of the section depends on the rest of the file.
 pub(super) fn check(
     written: &Written,
+    file: &File,
     listeners: &[ListenerSettings],
-    has_proxies: bool,
-    providers: &[Provider],
+    (providers, parties): (&[Provider], &[PartySettings]),
     report: &mut Report,
 ) {
     let path = KeyPath::root().key("session");
+    let has_proxies = !file.trusted_proxies.is_empty();
+    if let Some(domain) = &written.cookie.domain {
+        check_hosts(domain, file.routes.as_deref().unwrap_or_default(), &path, report);
+    }
     let plain = listeners.iter().filter(|listener| listener.tls.is_none());
     let open: Vec<_> = plain.clone().filter(|one| address::is_remote(&one.address)).collect();
     if let (Some(listener), false) = (open.first(), has_proxies) {
@@ -276,12 +280,52 @@ pub(super) fn check(
         let remedy = "add `tls:` to the listener, or `trusted_proxies:`, or remove `same_site`";
         report.refuse(&path.key("cookie").key("same_site"), message, remedy);
     }
+    if all_plain && !has_proxies {
+        check_forms(parties, report);
+    }
     for provider in providers {
         let is_ours = |cookie: &&String| bare(cookie) == written.cookie.name;
         if let Some(cookie) = provider.cookies.iter().find(is_ours) {
             let message = format!("the provider `{}` has a cookie `{cookie}`", provider.name);
             report.refuse(&path.key("cookie").key("name"), message, "write another name");
         }
+    }
+}
+
+/// A form that another site posts brings no cookie along but one with `SameSite=None`, which needs https.
+fn check_forms(parties: &[PartySettings], report: &mut Report) {
+    let is_form =
+        |party: &&PartySettings| party.relying_party.response_mode == ResponseMode::FormPost;
+    for party in parties.iter().filter(is_form) {
+        let message = format!(
+            "the provider `{}` answers by a form, to which browsers add the cookie of the sign-in over https alone",
+            party.name
+        );
+        let remedy = "add `tls:` to the listener, or `trusted_proxies:`, or remove `response_mode`";
+        report.warn(&KeyPath::root().key("session"), message, remedy);
+    }
+}
+
+/// Browsers drop a cookie that a host sets for a domain which it is not in: nobody could sign in there.
+fn check_hosts(domain: &str, routes: &[Route], path: &KeyPath, report: &mut Report) {
+    let domain = domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
+    let takes_sessions = |route: &&Route| {
+        let words = route.accepts.as_ref().map(|list| list.0.as_slice());
+        let accepted = words.is_none_or(|words| words.contains(&CredentialWord::Session));
+        accepted && route.access != Access::Public
+    };
+    let is_outside = |host: &&String| {
+        let host = host.strip_prefix("*.").unwrap_or(host).to_ascii_lowercase();
+        !(host == domain || host.ends_with(&format!(".{domain}")))
+    };
+    let hosts =
+        routes.iter().filter(takes_sessions).filter_map(|route| route.r#match.hosts.as_ref());
+    if let Some(host) = hosts.flat_map(|list| &list.0).find(is_outside) {
+        let message = format!(
+            "the host `{host}` of a route is not in `{domain}`: nobody could sign in there"
+        );
+        let remedy = "remove `domain`, or write `accepts:` without `session` in that route";
+        report.refuse(&path.key("cookie").key("domain"), message, remedy);
     }
 }
 

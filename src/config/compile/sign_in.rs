@@ -1,5 +1,6 @@
 //! `sign_in` and `sign_out`, for all routes and for one.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use crate::config::file::{
     Frequency, List, PromptWord, RouteSignIn, SignIn as Written, SignOut as WrittenSignOut,
     SilentWord,
 };
-use crate::config::inputs::Inputs;
+use crate::config::inputs::{Inputs, reason};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Access, ProviderId, SignInRule, Silent};
-use crate::serve::pages::Pages;
+use crate::serve::pages::{Pages, PagesError};
 use crate::serve::settings::SignOutSettings;
 use crate::session::{AllowedHosts, Prompt};
 
@@ -44,7 +45,11 @@ fn return_host(text: &str, path: &KeyPath, report: &mut Report) -> Option<HostPa
     let HostPattern::Wildcard(suffix) = &pattern else { return Some(pattern) };
     if is_public_suffix(suffix) {
         let message = format!("`{text}` are hosts of strangers: sign-in would lead anywhere");
-        report.refuse(path, message, format!("write a domain of your own, such as *.example.{suffix}"));
+        report.refuse(
+            path,
+            message,
+            format!("write a domain of your own, such as *.example.{suffix}"),
+        );
         return None;
     }
     Some(pattern)
@@ -60,12 +65,14 @@ pub(super) fn pages(
         return Some(Arc::new(Pages::built_in()));
     };
     let path = KeyPath::root().key("sign_in").key("templates");
-    let pages = Pages::load(&inputs.resolve(directory)).map_err(|error| {
-        let message = match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
+    let place = inputs.watch_directory(directory);
+    let pages = Pages::load(&place).map_err(|error| {
+        let message = match (&error, Error::source(&error)) {
+            (PagesError::Unreadable { source, .. }, _) => format!("{error}: {}", reason(source)),
+            (_, Some(source)) => format!("{error}: {source}"),
+            (_, None) => error.to_string(),
         };
-        report.refuse(&path, message, "compare it with those of docs/pages.md, or remove it");
+        report.refuse(&path, message, "correct it, or remove it: the built-in one counts then");
     });
     pages.ok().map(Arc::new)
 }
@@ -73,11 +80,13 @@ pub(super) fn pages(
 /// How people sign out.
 pub(super) fn sign_out(written: &WrittenSignOut, report: &mut Report) -> SignOutSettings {
     let path = KeyPath::root().key("sign_out");
-    let return_to = each(written.return_to.as_ref(), &path.key("return_to"), report, |text, path, report| {
-        urls::for_browsers(text, path, report)
-    });
+    let return_to =
+        each(written.return_to.as_ref(), &path.key("return_to"), report, |text, path, report| {
+            urls::for_browsers(text, path, report)
+        });
     let usually = written.default.as_ref();
-    let usually = usually.and_then(|text| usually_at(text, &return_to, &path.key("default"), report));
+    let usually =
+        usually.and_then(|text| usually_at(text, &return_to, &path.key("default"), report));
     SignOutSettings {
         usually,
         clear_cookies: each(
@@ -188,7 +197,11 @@ fn silent(written: &RouteSignIn, place: &Place<'_>, report: &mut Report) -> Sile
         SilentWord::Never => {
             if written.probe_interval.is_some() {
                 let message = "is of use only where signing in is tried without asking";
-                report.refuse(&path.key("probe_interval"), message, "add `silent: probe`, or remove it");
+                report.refuse(
+                    &path.key("probe_interval"),
+                    message,
+                    "add `silent: probe`, or remove it",
+                );
             }
             Silent::Never
         }
@@ -201,7 +214,8 @@ fn silent(written: &RouteSignIn, place: &Place<'_>, report: &mut Report) -> Sile
         }
         SilentWord::Probe => {
             if place.access != Access::Optional {
-                let message = "is of use only where access is `optional`: here people sign in anyway";
+                let message =
+                    "is of use only where access is `optional`: here people sign in anyway";
                 report.refuse(&path.key("silent"), message, "remove it, or write access: optional");
             }
             Silent::Probe { interval }

@@ -25,12 +25,7 @@ impl Harm {
 }
 
 /// A URL that sidegate may fetch: https, or http on this machine.
-pub(super) fn outbound(
-    text: &str,
-    harm: Harm,
-    path: &KeyPath,
-    report: &mut Report,
-) -> Option<Url> {
+pub(super) fn outbound(text: &str, harm: Harm, path: &KeyPath, report: &mut Report) -> Option<Url> {
     let Ok(url) = Url::parse(text) else {
         report.refuse(
             path,
@@ -56,7 +51,8 @@ pub(super) fn outbound(
 
 /// An absolute address that a browser may be sent to: https, or http on this machine, and nothing that is shown as another.
 pub(super) fn for_browsers(text: &str, path: &KeyPath, report: &mut Report) -> Option<Url> {
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>'));
+    let plain =
+        text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>'));
     let url = Url::parse(text).ok().filter(|url| {
         let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
         secure && plain && url.has_host() && url.username().is_empty() && url.password().is_none()

@@ -16,8 +16,8 @@ mod session;
 mod upstream;
 
 pub(crate) use client::{
-    ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
-    Frequency, IntrospectedTokens, IntrospectionSection, LogoutTokenExpiry, LogoutTokenType,
+    ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency,
+    IntrospectedTokens, IntrospectionSection, LogoutTokenExpiry, LogoutTokenType,
     PushedRequestsWord, ResponseModeWord,
 };
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
@@ -25,9 +25,7 @@ pub(crate) use identity::{
     Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion,
 };
 pub(crate) use list::List;
-pub(crate) use process::{
-    Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts,
-};
+pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts};
 pub(crate) use provider::{
     ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
 };
@@ -36,8 +34,8 @@ pub(crate) use route::{
 };
 pub(crate) use secret::Secret;
 pub(crate) use session::{
-    PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn,
-    SignOut, SilentWord, Store, StoreSection, StoreWord,
+    PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn, SignOut,
+    SilentWord, Store, StoreSection, StoreWord,
 };
 pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};
 
