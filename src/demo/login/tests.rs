@@ -220,8 +220,8 @@ fn the_page_of_a_request_keeps_it_and_its_form_leads_back_with_a_code() {
 fn a_step_up_asks_for_the_code_alone() {
     let service = service();
     let signed_in = service.respond(&request(Method::POST, "/signin", "user=bob&password=demo"));
-    let cookies = signed_in.headers().get_all(header::SET_COOKIE).iter();
-    let pair = cookies.last().unwrap().to_str().unwrap().split(';').next().unwrap().to_owned();
+    let mut cookies = signed_in.headers().get_all(header::SET_COOKIE).iter();
+    let pair = cookies.next_back().unwrap().to_str().unwrap().split(';').next().unwrap().to_owned();
     let target = format!("/authorize?{REQUEST}&acr_values=mfa");
     let mut request = request(Method::GET, &target, "");
     request.headers_mut().insert(header::COOKIE, pair.parse().unwrap());

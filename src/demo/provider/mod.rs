@@ -190,7 +190,10 @@ impl Provider {
             return Ok((self.grant(&request, session.as_ref())?, None));
         };
         let Some((person, strength)) = check(asks, typed, session.as_ref()) else {
-            let person = session.map(|session| session.person).or(people::find(typed.user));
+            let person = match asks {
+                Asks::Code => session.map(|session| session.person),
+                Asks::Password | Asks::PasswordAndCode => people::find(typed.user),
+            };
             let question = Question { asks, person, is_repeated: true };
             return Ok((Outcome::Ask(question), None));
         };

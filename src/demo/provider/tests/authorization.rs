@@ -123,6 +123,15 @@ fn the_page_takes_the_right_password_alone() {
 }
 
 #[test]
+fn who_mistypes_the_password_of_somebody_else_is_asked_for_that_again() {
+    let fixture = Fixture::new();
+    let cookie = fixture.cookie("ada");
+    let typed = Typed { user: "bob", password: "guess", code: "" };
+    let answer = fixture.provider.answer(&request(&[("prompt", "login")]), typed, Some(&cookie));
+    assert_eq!(asked(answer.unwrap().0).person.unwrap().id, "bob");
+}
+
+#[test]
 fn a_request_that_was_changed_on_the_page_is_refused_like_any_other() {
     let fixture = Fixture::new();
     let fields = request(&[("redirect_uri", "https://evil.example/")]);
