@@ -148,6 +148,8 @@ async fn signing_out_is_confirmed_and_does_not_lead_back_in() {
     door.greets(&browser, "/", "ada").await;
     browser.open(&door.url("/.auth/logout")).await;
     browser.click("button").await;
+    let end = format!("{}/session/end", door.providers[0].issuer);
+    browser.reaches(|url| url.starts_with(&end)).await;
     browser.click("#logout").await;
     browser.shows("h1", "You are signed out").await;
     assert_eq!(browser.current_url().await, door.url("/.auth/signed-out"));
