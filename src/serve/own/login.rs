@@ -33,14 +33,24 @@ struct Wishes {
 impl Wishes {
     fn of(visit: &Visit<'_>) -> Result<Self, Repeated> {
         let query = visit.query().as_bytes();
-        let return_to = only(query, "return_to")?;
+        // A provider may send people here too, in words of its own
+        // ([OpenID Connect Core §4](https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin)).
+        let return_to = only(query, "return_to")?.or(only(query, "target_link_uri")?);
+        let issuer = only(query, "iss")?;
+        let provider = only(query, "provider")?.map(std::borrow::Cow::into_owned);
         let prompt = only(query, "prompt")?.and_then(|text| Prompt::parse(&text));
         Ok(Self {
             return_to: visit.return_to(return_to.as_deref()),
-            provider: only(query, "provider")?.map(std::borrow::Cow::into_owned),
+            provider: provider.or_else(|| issuer.map(|issuer| named_by(visit, &issuer))),
             prompt,
         })
     }
+}
+
+/// The name of the provider with that issuer identifier; what nobody is called, if there is none.
+fn named_by(visit: &Visit<'_>, issuer: &str) -> String {
+    let party = visit.desk.parties().iter().find(|party| party.issuer() == issuer);
+    party.map(|party| party.name().to_owned()).unwrap_or_default()
 }
 
 /// Begins a sign-in, or shows who offers one.
