@@ -113,7 +113,8 @@ async fn needless(
     if let Ok(present) = &present
         && !forced
         && wishes.provider.as_ref().is_none_or(|name| *name == present.session.provider)
-        && !demand.is_some_and(|demand| super::establish::is_too_weak(visit, demand, &present.session))
+        && !demand
+            .is_some_and(|demand| super::establish::is_too_weak(visit, demand, &present.session))
     {
         return Some(back(&wishes.return_to));
     }
@@ -215,8 +216,11 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     let location = match address(party, &attempt, &state).await {
         Ok(location) => location,
         Err(error) => {
-            let failure =
-                if error.is_outage() { Failure::ProviderUnavailable } else { Failure::ProviderError };
+            let failure = if error.is_outage() {
+                Failure::ProviderUnavailable
+            } else {
+                Failure::ProviderError
+            };
             let detail = crate::remote::error_text(&error);
             return failure.reply(visit, Some(&detail), None);
         }
@@ -227,8 +231,7 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     let Ok(mut fields) = spec.write(&sealed, Some(Attempt::LIFETIME), 0) else {
         return Failure::CookieTooLarge.reply(visit, None, None);
     };
-    let surplus =
-        cookies.surplus(visit.headers(), keys, visit.host(), visit.now, OTHER_ATTEMPTS);
+    let surplus = cookies.surplus(visit.headers(), keys, visit.host(), visit.now, OTHER_ATTEMPTS);
     fields.extend(surplus.iter().flat_map(|spec| spec.clear(1)));
     leave(visit, &attempt, &location).with_cookies(fields)
 }
@@ -303,9 +306,11 @@ pub(crate) fn login_path(prefix: &str, return_to: &ReturnTo, provider: Option<&s
 /// One for each provider, so that no provider's answer can be taken for another's
 /// ([RFC 9700 §4.4.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.4.2)).
 fn redirect_uri(visit: &Visit<'_>, party: &Party) -> String {
-    party.settings.redirect_uri.clone().unwrap_or_else(|| {
-        format!("{}{}/callback/{}", visit.base(), visit.prefix(), party.name())
-    })
+    party
+        .settings
+        .redirect_uri
+        .clone()
+        .unwrap_or_else(|| format!("{}{}/callback/{}", visit.base(), visit.prefix(), party.name()))
 }
 
 /// A form that the provider makes the browser post comes from another site.

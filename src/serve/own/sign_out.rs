@@ -114,11 +114,7 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
 }
 
 /// Ends the session here first: what follows may fail.
-async fn ended(
-    visit: &Visit<'_>,
-    present: &Present,
-    after: &After,
-) -> Result<String, Box<Reply>> {
+async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<String, Box<Reply>> {
     let session = &present.session;
     let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
     let tokens = visit.desk.sessions.tokens(session);
@@ -216,9 +212,7 @@ fn notify(visit: &Visit<'_>) {
 
 /// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`.
 fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
-    let delete = |name: &String| {
-        HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok()
-    };
+    let delete = |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok();
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
 }
 
