@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
@@ -10,7 +12,7 @@ use crate::base::secret::Secret;
 use crate::oidc::logout::{LogoutRequest, end_session_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
-use crate::serve::own::desk::{Party, origin_of};
+use crate::serve::own::desk::{Party, origin_of, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::login::{login_path, redirect};
 use crate::serve::own::visit::{Absent, Present, Visit, only};
@@ -112,11 +114,7 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
 }
 
 /// Ends the session here first: what follows may fail.
-async fn ended(
-    visit: &Visit<'_>,
-    present: &Present,
-    after: &After,
-) -> Result<String, Box<Reply>> {
+async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<String, Box<Reply>> {
     let session = &present.session;
     let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
     let tokens = visit.desk.sessions.tokens(session);
@@ -156,11 +154,13 @@ fn at_provider(
         After::There(address) if Url::parse(address).is_ok() => address.clone(),
         After::Page | After::There(_) => page,
     };
+    // Providers bring it back, and some insist on one. Nothing hangs on it: the page that they lead to says what happened here.
+    let state = random::<16>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
     let request = LogoutRequest {
         id_token_hint: id_token,
         client_id: party.client_id(),
         post_logout_redirect_uri: Some(&address),
-        state: None,
+        state: state.as_deref(),
         extra: &party.client.settings().logout.extra,
     };
     Some(end_session_url(endpoint, &request))
@@ -214,9 +214,7 @@ fn notify(visit: &Visit<'_>) {
 
 /// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`.
 fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
-    let delete = |name: &String| {
-        HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok()
-    };
+    let delete = |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok();
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
 }
 
