@@ -3,16 +3,17 @@
 //! Nothing is sent to any provider before the answer is known to belong to an attempt of this browser, at this provider.
 
 use http::Method;
-use http::header::HeaderValue;
+use http::header::{self, HeaderValue};
 
 use crate::base::secret::Secret;
-use crate::oidc::authorization::{Callback, CallbackError, ErrorCode, parse_form, parse_query};
+use crate::gate::Reason;
+use crate::oidc::authorization::{
+    Callback, CallbackError, ErrorCode, ResponseMode, parse_form, parse_query,
+};
 use crate::serve::own::desk::Party;
 use crate::serve::own::establish::{Established, establish};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::login::{
-    Beginning, back, demand, login_path, same_site, scripted, start,
-};
+use crate::serve::own::login::{Beginning, back, demand, login_path, same_site, scripted, start};
 use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
 use crate::serve::reply::Reply;
@@ -27,8 +28,11 @@ pub(crate) async fn arrive(visit: &Visit<'_>, name: &str) -> Reply {
         return Failure::UnknownProvider.reply(visit, None, None);
     };
     let posted = *visit.request.method == Method::POST;
-    let callback =
-        if posted { parse_form(visit.body) } else { parse_query(visit.query()) };
+    if posted && party.client.settings().response_mode == ResponseMode::Query {
+        let reply = Reply::refusal(Reason::MethodNotAllowed, visit.asker);
+        return reply.replacing(header::ALLOW, HeaderValue::from_static("GET"));
+    }
+    let callback = if posted { parse_form(visit.body) } else { parse_query(visit.query()) };
     let callback = match callback {
         Ok(callback) => callback,
         Err(error) => return malformed(visit, &error),
@@ -135,10 +139,10 @@ fn refused(visit: &Visit<'_>, attempt: &Attempt, error: &ErrorCode, description:
 
 /// The cookie that says for a while that the provider knows no session. It is no authority: at worst it spares a redirect.
 fn probed(visit: &Visit<'_>, attempt: &Attempt) -> Vec<HeaderValue> {
-    let interval = demand(visit, &attempt.return_to).and_then(|demand| demand.route.sign_in.silent.interval());
+    let interval =
+        demand(visit, &attempt.return_to).and_then(|demand| demand.route.sign_in.silent.interval());
     let seconds = interval.map_or(900, |interval| interval.as_secs());
-    let secure =
-        if visit.request.scheme == crate::gate::Scheme::Https { "; Secure" } else { "" };
+    let secure = if visit.request.scheme == crate::gate::Scheme::Https { "; Secure" } else { "" };
     let name = &visit.sessions.probe_cookie;
     let text = format!("{name}=1; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(text).into_iter().collect()
@@ -150,12 +154,15 @@ async fn without_attempt(visit: &Visit<'_>, party: &Party, state: State) -> Repl
         return back(&state.return_to);
     }
     let again = login_path(visit.prefix(), &state.return_to, Some(&state.provider));
-    if !visit.headers().contains_key(http::header::COOKIE) && state.is_fresh(visit.now) {
+    if !visit.headers().contains_key(header::COOKIE) && state.is_fresh(visit.now) {
         return Failure::CookieNotReturned.reply(visit, None, Some(&again));
     }
     if state.restarted {
-        let failure =
-            if state.is_fresh(visit.now) { Failure::CookieNotReturned } else { Failure::AttemptExpired };
+        let failure = if state.is_fresh(visit.now) {
+            Failure::CookieNotReturned
+        } else {
+            Failure::AttemptExpired
+        };
         return failure.reply(visit, None, Some(&again));
     }
     let demand = demand(visit, &state.return_to);
