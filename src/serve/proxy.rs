@@ -309,7 +309,9 @@ impl Proxy {
         let reply = match &verdict.decision {
             Decision::OwnEndpoint => Some(receive(session, ctx).await),
             Decision::Allow(_) => None,
-            decision => Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id)),
+            decision => {
+                Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
+            }
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
@@ -412,4 +414,3 @@ fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
 }
-

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::gate::Introspection;
 use crate::serve::drain::Drain;
 use crate::serve::runtime::Runtime;
 
@@ -21,8 +22,14 @@ impl Readiness {
         if self.drain.is_begun() {
             missing.push(("server".to_owned(), "stopping".to_owned()));
         }
-        for status in self.live.load().keys.status() {
-            if status.loaded.is_none() {
+        let live = self.live.load();
+        let asked = |name: &str| {
+            let mut providers = live.policy.providers.iter();
+            providers.any(|one| *one.name == *name && one.introspection == Introspection::Always)
+        };
+        for status in live.keys.status() {
+            // Who is asked about every token needs no keys.
+            if status.loaded.is_none() && !asked(&status.name) {
                 let why = status.error.unwrap_or_else(|| "no attempt has ended yet".to_owned());
                 missing.push((status.name, format!("has no keys yet: {why}")));
             }

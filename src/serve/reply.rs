@@ -60,9 +60,7 @@ impl Reply {
     pub(crate) fn to(decision: &Decision, asker: Asker<'_>) -> Option<Self> {
         match decision {
             Decision::Allow(_) | Decision::OwnEndpoint => None,
-            Decision::Challenge(challenge) => {
-                Some(challenge_reply(challenge, asker))
-            }
+            Decision::Challenge(challenge) => Some(challenge_reply(challenge, asker)),
             Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, asker)),
             Decision::Preflight(answer) => Some(preflight_reply(answer)),
             Decision::Refuse(reason) => Some(Self::refusal(*reason, asker)),
@@ -85,10 +83,7 @@ impl Reply {
     }
 
     /// The answer where the upstream gave none.
-    pub(crate) fn upstream_failed(
-        failure: UpstreamFailure,
-        asker: Asker<'_>,
-    ) -> Self {
+    pub(crate) fn upstream_failed(failure: UpstreamFailure, asker: Asker<'_>) -> Self {
         let (status, code, message) = match failure {
             UpstreamFailure::BadGateway => (
                 StatusCode::BAD_GATEWAY,
@@ -359,7 +354,12 @@ mod tests {
     }
 
     fn program(pages: &Pages) -> Asker<'_> {
-        Asker { audience: Audience::Program, language: Language::default(), pages, request_id: "r1" }
+        Asker {
+            audience: Audience::Program,
+            language: Language::default(),
+            pages,
+            request_id: "r1",
+        }
     }
 
     fn challenge(error: Option<BearerError>) -> Decision {
@@ -382,8 +382,8 @@ mod tests {
     /// The client learns that the token is bad, not in which way.
     #[test]
     fn bad_tokens_look_alike() {
-        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), program(&pages()))
-            .unwrap();
+        let reply =
+            Reply::to(&challenge(Some(BearerError::InvalidToken)), program(&pages())).unwrap();
         assert_eq!(reply.status, 401);
         assert_eq!(
             field(&reply, &header::WWW_AUTHENTICATE),

@@ -184,7 +184,8 @@ fn renewers(
     providers: usize,
 ) -> Vec<Option<Arc<dyn Renew>>> {
     let mut renewers: Vec<Option<Arc<dyn Renew>>> = (0..providers).map(|_| None).collect();
-    let parties = desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
+    let parties =
+        desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
     for (desk, party) in parties {
         let rules = RefreshRules {
             id_token: party.client.settings().rules.clone(),
@@ -193,8 +194,7 @@ fn renewers(
             schedule: party.settings.schedule,
         };
         let (keys, party_client) = (Arc::clone(keys), Arc::clone(&party.client));
-        let renewer =
-            RenewalAtProvider { party: party_client, keys, provider: party.id(), rules };
+        let renewer = RenewalAtProvider { party: party_client, keys, provider: party.id(), rules };
         if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
             *place = Some(Arc::new(renewer));
         }

@@ -17,8 +17,8 @@ use crate::remote::sessions::StoreSettings;
 use crate::serve::listener::ListenAddress;
 use crate::serve::pages::Pages;
 use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
-use crate::telemetry::audit::RequestLog;
 use crate::session::{AllowedHosts, Keep};
+use crate::telemetry::audit::RequestLog;
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
 

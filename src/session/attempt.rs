@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderMap};
 
 use crate::base::cookie::CookiePairs;
-use crate::base::scheme::Scheme;
 use crate::base::prompt::Prompt;
+use crate::base::scheme::Scheme;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::session::cookie::{CookieSpec, SameSite, Scope};

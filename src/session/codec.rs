@@ -1,5 +1,10 @@
 //! A session as bytes, and sealed as the value of its cookie.
 
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -33,7 +38,7 @@ impl Session {
             out.text(text);
         }
         out.option(self.sid.as_deref(), Writer::text);
-        out.text(&Value::Object(self.claims.as_map().clone()).to_string());
+        out.bytes(&packed(&self.claims));
         for time in [self.started, self.idle_until, self.ends] {
             out.time(time);
         }
@@ -108,7 +113,36 @@ fn secret(reader: &mut Reader<'_>) -> Result<Secret<String>, DecodeError> {
     reader.string().map(Secret::new)
 }
 
-fn claims(json: &[u8]) -> Result<Claims, DecodeError> {
+/// Longer claims are packed, in bytes: lists of groups shrink to a fraction, and a cookie has no room to spare.
+const PACK_FROM: usize = 512;
+
+/// The most that packed claims may unfold to, in bytes. Only we can have packed them; a mistake of ours shall cost no memory.
+const MOST_CLAIMS: u64 = 256 << 10;
+
+/// What packed claims begin with; plain ones begin with a brace.
+const PACKED: u8 = 1;
+
+/// Claims as JSON, packed if they are long ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951)). Tokens are never packed along
+/// with them: the length of a cookie says nothing of a secret.
+fn packed(claims: &Claims) -> Zeroizing<Vec<u8>> {
+    let json = Zeroizing::new(Value::Object(claims.as_map().clone()).to_string().into_bytes());
+    if json.len() < PACK_FROM {
+        return json;
+    }
+    let mut encoder = DeflateEncoder::new(vec![PACKED], Compression::best());
+    let packed = encoder.write_all(&json).and_then(|()| encoder.finish());
+    packed.map_or(json, Zeroizing::new)
+}
+
+fn claims(bytes: &[u8]) -> Result<Claims, DecodeError> {
+    let Some(packed) = bytes.strip_prefix(&[PACKED]) else { return parsed(bytes) };
+    let mut json = Zeroizing::new(Vec::new());
+    let mut decoder = DeflateDecoder::new(packed).take(MOST_CLAIMS + 1);
+    decoder.read_to_end(&mut json).map_err(|_| DecodeError::Malformed)?;
+    parsed(&json)
+}
+
+fn parsed(json: &[u8]) -> Result<Claims, DecodeError> {
     let members: Map<String, Value> =
         serde_json::from_slice(json).map_err(|_| DecodeError::Malformed)?;
     Ok(Claims::from(members))

@@ -21,7 +21,9 @@ use crate::base::time::Timestamp;
 use crate::token::Claims;
 
 pub use crate::base::prompt::Prompt;
-pub use attempt::{Asked, Attempt, AttemptCookies, AttemptEntropy, AttemptError, AttemptId, AttemptStart};
+pub use attempt::{
+    Asked, Attempt, AttemptCookies, AttemptEntropy, AttemptError, AttemptId, AttemptStart,
+};
 pub use codec::SessionError;
 pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,

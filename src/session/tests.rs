@@ -269,3 +269,27 @@ fn a_cookie_stays_below_a_kilobyte_with_hundreds_of_groups_in_the_token() {
     assert_eq!(lines.len(), 1);
     assert!(lines[0].len() < 1024, "{} bytes", lines[0].len());
 }
+
+/// Header plans that name all groups keep all groups.
+#[test]
+fn hundreds_of_kept_groups_are_packed() {
+    let groups: Vec<String> = (0..300).map(|n| format!("/departments/unit-{n}/members")).collect();
+    let claims = claims(json!({"sub": "ada", "groups": groups}));
+    let plain = serde_json::Value::Object(claims.as_map().clone()).to_string().len();
+    let session = Session { claims, ..session() };
+    let sealed = session.seal(&keys(), &spec(), HOST, [3; 12]);
+    let lines = spec().write(&sealed, None, 0).unwrap();
+    assert!(plain > 8_000, "{plain} bytes");
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].len() < 1_500, "{} bytes", lines[0].len());
+    let opened = Session::open(&keys(), &spec(), HOST, &sealed).unwrap();
+    assert_eq!(opened.claims.as_map(), session.claims.as_map());
+}
+
+#[test]
+fn claims_that_unfold_without_end_are_refused() {
+    let long = json!({"sub": "ada", "groups": ["x".repeat(1 << 20)]});
+    let bomb = Session { claims: claims(long), ..session() }.encode();
+    assert!(bomb.len() < 4_096, "{} bytes", bomb.len());
+    assert_eq!(Session::decode(&bomb).err(), Some(DecodeError::Malformed));
+}

@@ -43,12 +43,13 @@ mod tests {
     fn after(ahead: Option<u64>, revalidate: Option<u64>, expires_in: Option<u64>) -> String {
         let seconds = |value: Option<u64>| value.map(Duration::from_secs);
         let schedule = Schedule { ahead: seconds(ahead), revalidate: seconds(revalidate) };
-        schedule
-            .after(seconds(expires_in), Timestamp::from_secs(1000))
-            .map_or_else(|| "never".to_owned(), |Renewal { due, by }| match by {
+        schedule.after(seconds(expires_in), Timestamp::from_secs(1000)).map_or_else(
+            || "never".to_owned(),
+            |Renewal { due, by }| match by {
                 Timestamp::FAR_FUTURE => format!("{due} at will"),
                 by => format!("{due} {by}"),
-            })
+            },
+        )
     }
 
     #[test]

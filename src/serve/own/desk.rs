@@ -19,7 +19,6 @@ use crate::serve::runtime::Lasting;
 use crate::serve::settings::{PartySettings, SignInSettings, SignOutSettings};
 use crate::session::{AllowedHosts, Keep, Nonce, RevocationSet};
 
-
 /// How much memory renewed sessions may take while browsers still come with the old cookie, in bytes.
 const RENEWED_BYTES: u64 = 64 << 20;
 
@@ -95,7 +94,8 @@ impl Desk {
         let sessions = sessions(&settings, around, previous)?;
         let renewals = previous.map_or_else(
             || {
-                let (idle, metrics) = (around.policy.limits.idle, around.lasting.metrics.sessions());
+                let (idle, metrics) =
+                    (around.policy.limits.idle, around.lasting.metrics.sessions());
                 Renewals::new(RENEWED_BYTES, idle, Arc::clone(revocations), metrics)
             },
             |desk| Arc::clone(&desk.renewals),

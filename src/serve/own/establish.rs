@@ -73,7 +73,8 @@ async fn verified(
     attempt: &Attempt,
     tokens: &TokenResponse,
 ) -> Result<(IdToken, Arc<KeySet>), Failed> {
-    let refused = |error: &dyn std::error::Error| (Failure::IdentityRefused, Some(error_text(error)));
+    let refused =
+        |error: &dyn std::error::Error| (Failure::IdentityRefused, Some(error_text(error)));
     let text = tokens.require_id_token().map_err(|error| refused(&error))?;
     let settings = party.client.settings();
     let expectations = Expectations {
@@ -115,8 +116,7 @@ async fn completed(
     if !party.client.settings().userinfo {
         return Ok(token.claims().clone());
     }
-    let answer =
-        party.client.userinfo(metadata, &tokens.access_token, token.subject(), keys).await;
+    let answer = party.client.userinfo(metadata, &tokens.access_token, token.subject(), keys).await;
     let info = answer.map_err(|error| match error.is_outage() {
         true => (Failure::ProviderUnavailable, Some(error_text(&error))),
         false => (Failure::IdentityRefused, Some(error_text(&error))),
@@ -134,7 +134,8 @@ fn made(
     let no_randomness = || (Failure::StoreUnavailable, Some("no randomness".to_owned()));
     let id = SessionId::from_bytes(random().ok_or_else(no_randomness)?);
     let (now, limits) = (visit.now, &visit.sessions.limits);
-    let ends = provider_end(claims).map_or(now + limits.absolute, |end| end.min(now + limits.absolute));
+    let ends =
+        provider_end(claims).map_or(now + limits.absolute, |end| end.min(now + limits.absolute));
     let renewal = tokens
         .refresh_token
         .as_ref()

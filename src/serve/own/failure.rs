@@ -79,7 +79,12 @@ failures! {
 
 impl Failure {
     /// The answer, with a link to `again` where trying again may help.
-    pub(crate) fn reply(self, visit: &Visit<'_>, detail: Option<&str>, again: Option<&str>) -> Reply {
+    pub(crate) fn reply(
+        self,
+        visit: &Visit<'_>,
+        detail: Option<&str>,
+        again: Option<&str>,
+    ) -> Reply {
         tracing::warn!(code = self.code(), detail, "sign-in failed");
         let explanation = Explanation {
             code: self.code(),

@@ -44,11 +44,10 @@ async fn of_browser(visit: &Visit<'_>, party: &Party) -> Option<Revoked> {
 
 /// An empty page that the provider may frame, and nobody else.
 fn page(status: StatusCode, party: &Party) -> Reply {
-    let origin = url::Url::parse(party.issuer()).map(|issuer| issuer.origin().ascii_serialization());
-    let policy = format!(
-        "default-src 'none'; frame-ancestors {}",
-        origin.as_deref().unwrap_or("'none'")
-    );
+    let origin =
+        url::Url::parse(party.issuer()).map(|issuer| issuer.origin().ascii_serialization());
+    let policy =
+        format!("default-src 'none'; frame-ancestors {}", origin.as_deref().unwrap_or("'none'"));
     let policy = HeaderValue::try_from(policy)
         .unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     Reply::page(status, "<!doctype html><title>.</title>".to_owned(), policy)

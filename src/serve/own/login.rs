@@ -30,14 +30,24 @@ struct Wishes {
 impl Wishes {
     fn of(visit: &Visit<'_>) -> Result<Self, Repeated> {
         let query = visit.query().as_bytes();
-        let return_to = only(query, "return_to")?;
+        // A provider may send people here too, in words of its own
+        // ([OpenID Connect Core §4](https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin)).
+        let return_to = only(query, "return_to")?.or(only(query, "target_link_uri")?);
+        let issuer = only(query, "iss")?;
+        let provider = only(query, "provider")?.map(std::borrow::Cow::into_owned);
         let prompt = only(query, "prompt")?.and_then(|text| Prompt::parse(&text));
         Ok(Self {
             return_to: visit.return_to(return_to.as_deref()),
-            provider: only(query, "provider")?.map(std::borrow::Cow::into_owned),
+            provider: provider.or_else(|| issuer.map(|issuer| named_by(visit, &issuer))),
             prompt,
         })
     }
+}
+
+/// The name of the provider with that issuer identifier; what nobody is called, if there is none.
+fn named_by(visit: &Visit<'_>, issuer: &str) -> String {
+    let party = visit.desk.parties().iter().find(|party| party.issuer() == issuer);
+    party.map(|party| party.name().to_owned()).unwrap_or_default()
 }
 
 /// Begins a sign-in, or shows who offers one.
@@ -100,7 +110,8 @@ async fn needless(
     if let Ok(present) = &present
         && !forced
         && wishes.provider.as_ref().is_none_or(|name| *name == present.session.provider)
-        && !demand.is_some_and(|demand| super::establish::is_too_weak(visit, demand, &present.session))
+        && !demand
+            .is_some_and(|demand| super::establish::is_too_weak(visit, demand, &present.session))
     {
         return Some(back(&wishes.return_to));
     }
@@ -201,8 +212,11 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     let location = match address(party, &attempt, &state).await {
         Ok(location) => location,
         Err(error) => {
-            let failure =
-                if error.is_outage() { Failure::ProviderUnavailable } else { Failure::ProviderError };
+            let failure = if error.is_outage() {
+                Failure::ProviderUnavailable
+            } else {
+                Failure::ProviderError
+            };
             let detail = crate::remote::error_text(&error);
             return failure.reply(visit, Some(&detail), None);
         }
@@ -213,8 +227,7 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     let Ok(mut fields) = spec.write(&sealed, Some(Attempt::LIFETIME), 0) else {
         return Failure::CookieTooLarge.reply(visit, None, None);
     };
-    let surplus =
-        cookies.surplus(visit.headers(), keys, visit.host(), visit.now, OTHER_ATTEMPTS);
+    let surplus = cookies.surplus(visit.headers(), keys, visit.host(), visit.now, OTHER_ATTEMPTS);
     fields.extend(surplus.iter().flat_map(|spec| spec.clear(1)));
     leave(visit, &attempt, &location).with_cookies(fields)
 }
@@ -289,9 +302,11 @@ pub(crate) fn login_path(prefix: &str, return_to: &ReturnTo, provider: Option<&s
 /// One for each provider, so that no provider's answer can be taken for another's
 /// ([RFC 9700 §4.4.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.4.2)).
 fn redirect_uri(visit: &Visit<'_>, party: &Party) -> String {
-    party.settings.redirect_uri.clone().unwrap_or_else(|| {
-        format!("{}{}/callback/{}", visit.base(), visit.prefix(), party.name())
-    })
+    party
+        .settings
+        .redirect_uri
+        .clone()
+        .unwrap_or_else(|| format!("{}{}/callback/{}", visit.base(), visit.prefix(), party.name()))
 }
 
 /// A form that the provider makes the browser post comes from another site.

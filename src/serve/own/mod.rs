@@ -84,7 +84,8 @@ impl<'a> Endpoint<'a> {
 
     /// Whether a request of `method` has a form that must be read before it is answered.
     pub(crate) fn reads_form(self, method: &Method) -> bool {
-        let with_form = matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
+        let with_form =
+            matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
         *method == Method::POST && with_form
     }
 }

@@ -167,7 +167,8 @@ impl<'a> Visit<'a> {
     pub(crate) async fn present(&self) -> Result<Present, Absent> {
         let text = self.cookie().read(self.headers())?.ok_or(Absent::NoCookie)?;
         let found = if self.desk.sessions.are_stored() {
-            let ticket = Ticket::open(&self.sessions.keys, self.cookie(), self.host(), &text.value)?;
+            let ticket =
+                Ticket::open(&self.sessions.keys, self.cookie(), self.host(), &text.value)?;
             let session = self.desk.sessions.load(&ticket, self.now).await?.ok_or(Absent::Ended)?;
             Present { session: Arc::new(session), ticket: Some(ticket) }
         } else {

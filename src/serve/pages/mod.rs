@@ -291,7 +291,8 @@ pub(crate) fn json(explanation: &Explanation<'_>, request_id: &str) -> String {
         ("login_url", explanation.link),
         ("request_id", Some(request_id)),
     ]);
-    let members = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into())));
+    let members =
+        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into())));
     serde_json::Value::Object(Map::from_iter(members)).to_string()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::row::Row;
 use super::stage::{NAME, Stage, WANTED, change_query, param};
@@ -15,7 +16,7 @@ const REFUSED_UNREDEEMED: &str = "an error page; no request for tokens, no sessi
 #[tokio::test]
 async fn authorization_responses() {
     let rows =
-        [certified(), errors(), requests(), browsers(), tabs()].into_iter().flatten().collect();
+        [certified(), begun_elsewhere(), errors(), requests(), browsers(), tabs()].into_iter().flatten().collect();
     super::run("Authorization responses", rows).await;
 }
 
@@ -62,11 +63,6 @@ fn certified() -> Vec<Row> {
         )
         .provider("response_mode: form_post"),
         Row::not_applicable(
-            "3rd-party-init-login",
-            "sign-in that the provider starts",
-            "no `initiate_login_uri` is offered",
-        ),
-        Row::not_applicable(
             "request-uri-signed-none",
             "a request object by reference",
             "requests are pushed, or plain",
@@ -94,6 +90,58 @@ fn certified() -> Vec<Row> {
         .provider("pushed_requests: always")
         .registered(json!({ "require_pushed": true })),
     ]
+}
+
+/// Sign-in that the provider begins (OpenID Connect Core §4).
+fn begun_elsewhere() -> Vec<Row> {
+    let sent = |case, expected, target: &'static str, lands: &'static str| {
+        Row::new("3rd-party-init-login", case, expected, move |stage: Arc<Stage>| async move {
+            let target = target.replace("SITE", &stage.site);
+            let visit = sent_by(&stage, &stage.provider.issuer, &target);
+            let page = stage.person.visit(visit).await;
+            let seen = (page.status, page.url.as_str(), page.body.split('|').next());
+            assert_eq!(seen, (200, stage.url(lands).as_str(), Some("ada")), "{page:#?}");
+        })
+    };
+    vec![
+        sent(
+            "the provider begins with `iss` and `target_link_uri`",
+            "signed in, on the page that was named",
+            "SITE/wanted?x=1",
+            WANTED,
+        ),
+        sent(
+            "`target_link_uri` is of another site",
+            "signed in, on a page of ours",
+            "https://evil.test/",
+            "/",
+        ),
+        sent(
+            "`target_link_uri` only begins like ours",
+            "signed in, on a page of ours",
+            "SITE.evil.test/",
+            "/",
+        ),
+        Row::new(
+            "3rd-party-init-login",
+            "`iss` is of a provider that nobody knows",
+            "an error page; no provider is asked",
+            |stage| async move {
+                let visit = sent_by(&stage, "https://evil.test", &stage.url(WANTED));
+                let page = stage.person.visit(visit).await;
+                stage.is_error(&page);
+                assert_eq!(stage.provider.count("authorization").await, 0);
+                stage.nobody_is_signed_in().await;
+            },
+        ),
+    ]
+}
+
+/// Where the provider sends a browser that shall sign in with `issuer`.
+fn sent_by(stage: &Stage, issuer: &str, target: &str) -> Visit {
+    let pairs = [("iss", issuer), ("target_link_uri", target)];
+    let url = Url::parse_with_params(&stage.url("/.auth/login"), pairs).unwrap();
+    Visit::link(url.as_str(), &Url::parse(&stage.provider.issuer).unwrap())
 }
 
 /// The rows x023 to x025, x030 and x031: what the answer says.
