@@ -4,6 +4,7 @@ pub mod client_certificate;
 pub mod cookie;
 pub mod egress;
 pub mod host;
+pub mod prompt;
 pub mod scheme;
 pub mod secret;
 pub mod time;

@@ -44,6 +44,14 @@ impl Inputs {
         path
     }
 
+    /// The same for a directory and the files that are in it now.
+    pub(crate) fn watch_directory(&mut self, written: &Path) -> PathBuf {
+        let directory = self.watch(written);
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        self.files.extend(entries.map(|entry| entry.path()));
+        directory
+    }
+
     /// The bytes of a file, and whether everybody on the machine can read them.
     pub(crate) fn read(&mut self, written: &Path) -> io::Result<FileText> {
         read(&self.watch(written))

@@ -210,6 +210,11 @@ impl Report {
         self.problems.is_empty()
     }
 
+    /// How many problems there are so far: whether it grows says whether a part holds.
+    pub(crate) const fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Everything that was noted: problems, then warnings.
     pub(crate) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
         (self.problems, self.warnings)

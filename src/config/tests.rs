@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod reference;
+mod sign_in;
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
@@ -36,6 +37,12 @@ fn world() -> TempDir {
         "run/secrets/assertion.pem",
         crate::token::SigningKey::generate().unwrap().to_pem().unwrap().expose(),
     );
+    put(
+        "run/secrets/client.pem",
+        crate::token::SigningKey::generate().unwrap().to_pem().unwrap().expose(),
+    );
+    put("run/secrets/redis_password", "hunter2\n");
+    put("etc/sidegate/templates/.keep", "");
     put("var/lib/sidegate/.keep", "");
     directory
 }

@@ -248,6 +248,16 @@ pub enum Silent {
     },
 }
 
+impl Silent {
+    /// For how long the provider's no is taken for an answer.
+    pub const fn interval(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Only { interval } | Self::Probe { interval } => Some(interval),
+        }
+    }
+}
+
 /// Who may pass a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {

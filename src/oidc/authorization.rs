@@ -6,6 +6,7 @@
 
 mod callback;
 
+pub use crate::base::prompt::Prompt;
 pub use callback::{Callback, CallbackError, ErrorCode, parse_form, parse_query};
 
 use std::time::Duration;
@@ -45,37 +46,6 @@ pub enum ResponseMode {
     /// The query of the redirect address. Not written out: it is the default of the code flow.
     #[default]
     Query,
-}
-
-/// What the provider is to ask of the person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prompt {
-    /// To give consent.
-    Consent,
-    /// To sign in again.
-    Login,
-    /// Nothing: an error comes back if that does not do.
-    None,
-    /// To choose an account.
-    SelectAccount,
-}
-
-impl Prompt {
-    /// The value of the parameter.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Consent => "consent",
-            Self::Login => "login",
-            Self::None => "none",
-            Self::SelectAccount => "select_account",
-        }
-    }
-
-    /// The prompt of that exact name.
-    pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Consent, Self::Login, Self::None, Self::SelectAccount];
-        all.into_iter().find(|prompt| prompt.name() == name)
-    }
 }
 
 /// One authorization request.

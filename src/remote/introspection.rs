@@ -20,6 +20,10 @@ use crate::remote::flight::{Boarding, Flights};
 use crate::telemetry::metrics::{IntrospectionResult, SessionMetrics};
 use crate::token::Claims;
 
+mod provider;
+
+pub use provider::IntrospectionAtProvider;
+
 type Key = [u8; 32];
 
 /// How many tokens may be asked about at once: a stranger can make up as many as he likes.

@@ -25,9 +25,11 @@ use crate::session::{Renewal, RevocationSet, Revoked, Session, SessionId, Ticket
 use crate::telemetry::metrics::{RenewalResult, SessionMetrics};
 use crate::token::Claims;
 
+mod provider;
 mod schedule;
 mod tokens;
 
+pub use provider::RenewalAtProvider;
 pub use schedule::Schedule;
 pub use tokens::RefreshRules;
 

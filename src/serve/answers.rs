@@ -31,21 +31,6 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Answers for a configuration where nobody signs in.
-    pub(crate) const fn without_sign_in(
-        revoked: Arc<RevocationSet>,
-        first_uses: Arc<FirstUses>,
-    ) -> Self {
-        Self {
-            revoked,
-            sessions: None,
-            renewals: None,
-            renewers: Vec::new(),
-            introspections: Vec::new(),
-            first_uses,
-        }
-    }
-
     /// Has each kind of question answered by whoever can.
     pub(crate) async fn answer(
         &self,

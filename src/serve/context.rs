@@ -16,6 +16,7 @@ use crate::serve::gatekeeper::Verdict;
 use crate::serve::guard::ConnectionContext;
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
+use crate::serve::watch::Watched;
 use crate::telemetry::Outcome;
 
 /// How far a request has got. Only a permitted one reaches an upstream.
@@ -43,7 +44,13 @@ pub(crate) struct Context {
     pub(crate) origin: Option<Origin>,
     pub(crate) told: Option<Told>,
     pub(crate) attempts: usize,
+    /// Which server of the upstream was the first to be tried.
+    pub(crate) turn: Option<usize>,
     pub(crate) body_bytes: u64,
+    /// The `Set-Cookie` fields that the answer brings.
+    pub(crate) cookies: Vec<HeaderValue>,
+    /// Keeps the connection under watch as long as the answer goes on.
+    watched: Option<Watched>,
 }
 
 /// What is told of the decision, in logs and metrics.
@@ -77,7 +84,10 @@ impl Context {
             origin: None,
             told: None,
             attempts: 0,
+            turn: None,
             body_bytes: 0,
+            cookies: Vec::new(),
+            watched: None,
         }
     }
 
@@ -94,6 +104,26 @@ impl Context {
         let trusted = self.origin.is_some_and(|origin| origin.trusted);
         let given = received.headers.get(X_REQUEST_ID).filter(|given| trusted && acceptable(given));
         given.cloned().unwrap_or_else(|| self.id.header())
+    }
+
+    /// Has the connection end with the caller's session.
+    pub(crate) fn watch(&mut self) {
+        let session = self.permit().and_then(|permit| permit.caller()?.session()).cloned();
+        if let Some(session) = session {
+            let connection = self.connection.clone();
+            self.watched = Some(self.runtime.watch.begin(connection, session));
+        }
+    }
+
+    /// Fails once the session of an answer that goes on was ended. A stream of HTTP/2 has no connection of its own to cut: it ends
+    /// before the next event.
+    pub(crate) fn check_session(&self) -> pingora::Result<()> {
+        match &self.watched {
+            Some(watched) if watched.is_over(&self.runtime.answers.revoked, self.now) => {
+                Error::e_explain(ErrorType::HTTPStatus(401), "the session was ended")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Fails once the exchange has taken longer than its route allows.

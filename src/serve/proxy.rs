@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::PeerOptions;
 use pingora::{Error, ErrorType, Result};
 
 use crate::clock::Clock;
 use crate::gate::{Decision, Reason};
-use crate::serve::answer::{audience, send};
+use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame};
@@ -26,7 +28,7 @@ use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::outbound::{Additions, rewrite};
-use crate::serve::own::own_endpoint;
+use crate::serve::reception::{bring_session, receive};
 use crate::serve::reply::Reply;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
@@ -47,6 +49,12 @@ pub(crate) struct Proxy {
     pub(crate) listener: String,
     pub(crate) lines: LineWriter,
 }
+
+/// Of one connection only ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// How much longer than its exchange a connection may take, so that its client can be told why it ends.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Nobody let this request through: a phase asked for what only a permit yields.
 const NOT_PERMITTED: &str = "request was not permitted";
@@ -93,11 +101,17 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         let (upstream, timeout) = upstream(ctx)?;
-        let mut peer =
-            upstream.peer().await.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        // A request that is tried again goes to the next server, whoever else takes turns meanwhile.
+        let turn = ctx.turn.unwrap_or_else(|| upstream.take_turn());
+        let peer = upstream.peer(turn.wrapping_add(ctx.attempts)).await;
+        ctx.turn = Some(turn);
+        let mut peer = peer.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
         if let Some(timeout) = timeout {
             let left = timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1));
-            peer.options.read_timeout = peer.options.read_timeout.map(|read| read.min(left));
+            hurry(&mut peer.options, left);
+            if let Some(connection) = &ctx.connection {
+                connection.finish_within(left + LAST_WORDS);
+            }
         }
         Ok(peer)
     }
@@ -160,12 +174,38 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         answer: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
         if let Ok((upstream, _)) = upstream(ctx) {
             upstream.metrics.answered(answer.status.as_u16());
+        }
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Who only listens is no client that dawdles; the upstream's silence ends the connection.
+            session.set_read_timeout(None);
+        }
+        Ok(())
+    }
+
+    /// What concerns the upstream's connection stays there, and a client of HTTP/1.0, which knows no chunks, learns from the end
+    /// of its connection where the body ends ([RFC 9112 §6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)). pingora
+    /// leaves both to us.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        answer.remove_header(&KEEP_ALIVE);
+        set_cookies(answer, ctx)?;
+        if is_long_lived(answer) {
+            ctx.watch();
+        }
+        if session.req_header().version == Version::HTTP_10
+            && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
+        {
+            session.set_keepalive(None);
         }
         Ok(())
     }
@@ -177,7 +217,8 @@ impl ProxyHttp for Proxy {
         _end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        ctx.check_deadline().map(|()| None)
+        ctx.check_deadline()?;
+        ctx.check_session().map(|()| None)
     }
 
     /// Nothing was sent yet: any request may be tried elsewhere.
@@ -226,7 +267,7 @@ impl ProxyHttp for Proxy {
         let reply = match blame {
             Blame::Client => None,
             _ if session.response_written().is_some() => None,
-            blame => Some(blame.reply(audience(session.req_header()), ctx.id.as_str())),
+            blame => Some(blame.reply(asker(&ctx.runtime.pages, session.req_header(), &ctx.id))),
         };
         let error_code = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         if let Some(reply) = reply {
@@ -261,14 +302,14 @@ impl Proxy {
     }
 
     /// Judges the request: nothing where it may go upstream, else the answer.
-    async fn judge(&self, session: &Session, ctx: &mut Context) -> Option<Reply> {
+    async fn judge(&self, session: &mut Session, ctx: &mut Context) -> Option<Reply> {
         #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
         let started = Instant::now();
         let verdict = self.verdict(session, ctx).await;
-        let request = session.req_header();
         let reply = match &verdict.decision {
-            Decision::OwnEndpoint => Some(self.own(request, ctx)),
-            decision => Reply::to(decision, audience(request), ctx.id.as_str()),
+            Decision::OwnEndpoint => Some(receive(session, ctx).await),
+            Decision::Allow(_) => None,
+            decision => Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id)),
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
@@ -284,6 +325,9 @@ impl Proxy {
             (Decision::Allow(permit), None) => Progress::Permitted(permit),
             _ => Progress::Answered,
         };
+        if ctx.permit().is_some_and(|permit| permit.session().is_some()) {
+            bring_session(session, ctx).await;
+        }
         reply
     }
 
@@ -309,13 +353,33 @@ impl Proxy {
             _ => verdict,
         }
     }
+}
 
-    fn own(&self, request: &RequestHeader, ctx: &Context) -> Reply {
-        let target = view::target(request).unwrap_or("/");
-        let path = target.split('?').next().unwrap_or(target);
-        let rest = ctx.runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
-        own_endpoint(&ctx.runtime, &request.method, rest, audience(request), ctx.id.as_str())
+/// Brings the browser its session as it went on, save with answers that caches may share.
+fn set_cookies(answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    if ctx.cookies.is_empty() || is_for_everyone(answer) {
+        return Ok(());
     }
+    for cookie in std::mem::take(&mut ctx.cookies) {
+        answer.append_header(header::SET_COOKIE, cookie)?;
+    }
+    Ok(())
+}
+
+/// Whether shared caches may keep the answer ([RFC 9111 §5.2.2](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)).
+fn is_for_everyone(answer: &ResponseHeader) -> bool {
+    let directives = answer.headers.get_all(header::CACHE_CONTROL).iter();
+    directives.filter_map(|value| value.to_str().ok()).any(|value| {
+        let mut words = value.split(',').map(|word| word.trim().to_ascii_lowercase());
+        words.any(|word| word == "public" || word.starts_with("s-maxage"))
+    })
+}
+
+/// Whether the answer goes on for as long as both sides like: a WebSocket, or a stream of events.
+fn is_long_lived(answer: &ResponseHeader) -> bool {
+    let events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    answer.status == StatusCode::SWITCHING_PROTOCOLS
+        || answer.headers.get(header::CONTENT_TYPE).is_some_and(events)
 }
 
 fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
@@ -327,6 +391,19 @@ fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
     Ok((upstream, permit.route().timeout))
 }
 
+/// Lets nothing on the way to an upstream take longer than what is `left` of the exchange.
+fn hurry(options: &mut PeerOptions, left: Duration) {
+    let times = [
+        &mut options.connection_timeout,
+        &mut options.total_connection_timeout,
+        &mut options.read_timeout,
+        &mut options.write_timeout,
+    ];
+    for time in times {
+        *time = Some(time.map_or(left, |time| time.min(left)));
+    }
+}
+
 /// Whether the request announces a longer body than the route takes.
 fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
     let length = request
@@ -335,3 +412,4 @@ fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
 }
+

@@ -34,6 +34,9 @@ use crate::telemetry::writer::LineWriter;
 /// How often what the cache holds is measured, and certificates are looked at.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether sessions were ended on which answers depend that go on.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Connections that the admin listener takes at once.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -107,6 +110,7 @@ impl Server {
             own_keys,
             revoked: Arc::new(RevocationSet::new(Lasting::MAX_REVOKED)),
             first_uses: Arc::new(FirstUses::new(Lasting::MAX_PROOFS, metrics.sessions())),
+            watch: Arc::default(),
         };
         let runtime = Runtime::start(settings.service, 1, &lasting, None)?;
         let live = Arc::new(ArcSwap::from_pointee(runtime));
@@ -251,8 +255,16 @@ async fn upkeep(
     tls: Vec<(String, Arc<ListenerTls>)>,
 ) {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    let mut looks = tokio::time::interval(WATCH_INTERVAL);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = looks.tick() => {
+                let runtime = live.load();
+                runtime.watch.cut(&runtime.answers.revoked, clock.now());
+                continue;
+            }
+        }
         let (entries, bytes) = live.load().callers.size();
         metrics.cache_measured(entries, bytes);
         tls.iter().for_each(|(listener, tls)| tls.refresh(listener, &metrics, clock.now()));

@@ -59,9 +59,13 @@ impl Upstream {
         Ok(Self { settings, metrics, servers, next: AtomicUsize::new(0), template, lookups })
     }
 
-    /// The next server's address; none where no server has one.
-    pub(crate) async fn peer(&self) -> Option<Box<HttpPeer>> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+    /// Whose turn it is: each request begins with the next server.
+    pub(crate) fn take_turn(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The address of the server whose `turn` it is, or of the next one that has any; none where no server has one.
+    pub(crate) async fn peer(&self, turn: usize) -> Option<Box<HttpPeer>> {
         for offset in 0..self.servers.len() {
             let place = &self.servers[(turn + offset) % self.servers.len()];
             if let Some(peer) = self.peer_at(place, turn).await {

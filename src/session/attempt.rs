@@ -10,6 +10,7 @@ use http::header::{self, HeaderMap};
 
 use crate::base::cookie::CookiePairs;
 use crate::base::scheme::Scheme;
+use crate::base::prompt::Prompt;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::session::cookie::{CookieSpec, SameSite, Scope};
@@ -42,38 +43,6 @@ pub struct Asked {
     pub max_age: Option<Duration>,
     /// `acr_values`, best first.
     pub acr_values: Vec<String>,
-}
-
-/// What the provider is to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prompt {
-    /// The consent page.
-    Consent,
-    /// The sign-in page, whoever is signed in.
-    Login,
-    /// Nothing at all.
-    None,
-    /// The choice between accounts.
-    SelectAccount,
-}
-
-impl Prompt {
-    /// The word of the protocol.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Consent => "consent",
-            Self::Login => "login",
-            Self::None => "none",
-            Self::SelectAccount => "select_account",
-        }
-    }
-
-    /// Reads the word of the protocol.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Consent, Self::Login, Self::None, Self::SelectAccount]
-            .into_iter()
-            .find(|prompt| prompt.as_str() == text)
-    }
 }
 
 /// A sign-in that was begun.
@@ -184,7 +153,7 @@ impl Attempt {
         out.text(self.verifier.expose());
         out.text(self.return_to.as_str());
         out.flag(self.restarted);
-        out.option(self.asked.prompt.map(Prompt::as_str), Writer::text);
+        out.option(self.asked.prompt.map(Prompt::name), Writer::text);
         out.option(self.asked.max_age.map(|age| age.as_secs()), Writer::number);
         out.list(&self.asked.acr_values, |out, value| out.text(value));
         out.text(&self.redirect_uri);

@@ -106,6 +106,14 @@ impl CookieSpec {
         Ok(Self::new(name, domain(scope)?, scheme, SameSite::Lax, "/"))
     }
 
+    /// The same cookie, sent along with other requests from other sites than those of `Lax`.
+    pub fn with_same_site(self, same_site: SameSite) -> Self {
+        // Browsers drop `SameSite=None` without `Secure`.
+        let same_site =
+            if same_site == SameSite::None && !self.secure { SameSite::Lax } else { same_site };
+        Self { same_site, ..self }
+    }
+
     /// The cookie in which the sign-in page remembers a browser, for the endpoints below `prefix`.
     pub fn hint(prefix: &str, scheme: Scheme) -> Self {
         Self::new("sidegate_hint", Scope::Host, scheme, SameSite::Lax, prefix)

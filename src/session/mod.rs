@@ -20,9 +20,8 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::token::Claims;
 
-pub use attempt::{
-    Asked, Attempt, AttemptCookies, AttemptEntropy, AttemptError, AttemptId, AttemptStart, Prompt,
-};
+pub use crate::base::prompt::Prompt;
+pub use attempt::{Asked, Attempt, AttemptCookies, AttemptEntropy, AttemptError, AttemptId, AttemptStart};
 pub use codec::SessionError;
 pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,

@@ -5,6 +5,7 @@
 //! of them open, so that keys are changed without signing anybody out.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
@@ -124,8 +125,9 @@ pub enum OpenError {
     UnknownKey,
 }
 
-/// Keys that seal and open, made ready.
-pub struct SealingKeys(Vec<Key>);
+/// Keys that seal and open, made ready. Clones share them.
+#[derive(Clone)]
+pub struct SealingKeys(Arc<[Key]>);
 
 struct Key {
     id: [u8; ID],
@@ -151,7 +153,7 @@ impl SealingKeys {
             }
             keys.push(key);
         }
-        if keys.is_empty() { Err(SealError::NoKeys) } else { Ok(Self(keys)) }
+        if keys.is_empty() { Err(SealError::NoKeys) } else { Ok(Self(keys.into())) }
     }
 
     /// Seals `plain` for `context` with the first key.

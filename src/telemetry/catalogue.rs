@@ -90,7 +90,7 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
     counter(
         "sidegate_connections_refused_total",
         &["listener", "why"],
-        "Connections closed before they were served; why: cap, header_deadline, first_byte_deadline, handshake.",
+        "Connections closed before they were served; why: cap, header_deadline, first_byte_deadline, handshake, unreadable.",
     ),
     histogram(
         "sidegate_decision_duration_seconds",

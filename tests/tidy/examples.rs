@@ -103,6 +103,7 @@ fn furnish(top: &Path) {
     write("run/secrets/client_secret", "a-secret-of-the-test");
     write("run/secrets/session_key", &made(&["keys", "session"]));
     write("run/secrets/assertion.pem", &made(&["keys", "assertion"]));
+    write("run/secrets/client.pem", &made(&["keys", "assertion"]));
 }
 
 /// What a command of sidegate prints.

@@ -52,7 +52,7 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("moka", &["src/remote/", "src/serve/callers"]),
     ("pingora", &["src/demo/", "src/serve", "src/telemetry/log.rs"]),
     ("prometheus", &["src/telemetry/"]),
-    ("redis", &["src/remote/sessions/redis"]),
+    ("redis", &["src/remote/sessions/"]),
     ("regex", &["src/gate/route"]),
     ("reqwest", &["src/remote", "src/telemetry/log.rs"]),
     ("saphyr_parser", &["src/config/"]),

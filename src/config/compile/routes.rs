@@ -12,13 +12,16 @@ use crate::config::compile::route::{Builder, Surroundings};
 use crate::config::file::Route as Written;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::gate::{Access, ManagedNames, Match, MethodRules, Route, RouteId, RouteTable};
+use crate::gate::{
+    Access, ManagedNames, Match, MethodRules, PathPattern, Route, RouteId, RouteTable,
+};
 
 /// Where a route is written, and a host that it is for.
 #[derive(Debug)]
 struct Place {
     path: KeyPath,
     host: String,
+    matching: Matching,
 }
 
 /// The routes, compiled.
@@ -61,6 +64,7 @@ pub(super) fn compile(
         );
     }
     compiled.check_sign_in(around, report);
+    compiled.check_methods(report);
     compiled
 }
 
@@ -109,7 +113,7 @@ impl Compiled {
             report.refuse(&path.key("match"), message, remedy);
         }
         self.routes.push(Arc::new(route));
-        self.places.push(Place { host: some_host(&matching.hosts), path });
+        self.places.push(Place { host: some_host(&matching.hosts), path, matching });
     }
 
     fn place(&self, id: RouteId) -> Option<&Place> {
@@ -133,6 +137,43 @@ impl Compiled {
             let remedy = format!("add a route with paths: [{page}] and access: public");
             report.refuse(&place.path, format!("the login page {page} {message}"), remedy);
         }
+    }
+
+    /// A route that names methods leaves the others to the next route: that may be one for everybody.
+    fn check_methods(&self, report: &mut Report) {
+        for (route, place) in self.routes.iter().zip(&self.places) {
+            if route.access != Access::Required || place.matching.methods.is_empty() {
+                continue;
+            }
+            let Some((pattern, method, other)) = self.opening(route, place) else { continue };
+            let access = if other.access == Access::Public { "public" } else { "optional" };
+            let message = format!(
+                "{method} and other methods of {pattern} go to the route `{}`, which is {access}",
+                other.name
+            );
+            let remedy = "remove `methods`, or add a route for these paths that says what other methods need";
+            report.warn(&place.path.key("match").key("methods"), message, remedy);
+        }
+    }
+
+    /// A path of the route, and a method that it does not name, which anybody may use because of another route for more paths.
+    fn opening(&self, route: &Route, place: &Place) -> Option<(String, Method, &Route)> {
+        let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
+        let method = methods.into_iter().find(|one| !place.matching.methods.contains(one))?;
+        place.matching.paths.iter().find_map(|pattern| {
+            let (shown, sample) = match pattern {
+                PathPattern::Exact(path) => (path.clone(), path.clone()),
+                PathPattern::Prefix(path) => (format!("{path}/*"), format!("{path}/x")),
+                PathPattern::Regex(_) => return None,
+            };
+            let found = self.table.find(&place.host, sample.as_bytes(), &method);
+            let Match::Route(id) = found else { return None };
+            let index = usize::try_from(id.0).ok()?;
+            let (other, their) = (self.routes.get(index)?, self.places.get(index)?);
+            let is_meant = other.id == route.id || their.matching.paths.contains(pattern);
+            let is_open = other.access != Access::Required;
+            (is_open && !is_meant).then(|| (shown, method.clone(), &**other))
+        })
     }
 
     fn trouble_with(&self, page: &str, host: &str) -> Option<&'static str> {

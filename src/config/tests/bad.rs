@@ -41,7 +41,7 @@ proptest::proptest! {
     /// Every line of the reference, dropped, doubled, cut or with its value replaced: loaded or refused, never worse.
     #[test]
     fn no_damage_to_the_reference_makes_loading_panic(
-        line in 0_usize..260,
+        line in 0_usize..400,
         damage in 0_usize..5,
         value in proptest::sample::select(vec!["", "null", "[]", "{}", "-1", "1e400", "\"\"", "*x", "{a: [b]}", "~ (", "x: y", "\u{1}", "99999999999999999999s"]),
     ) {

@@ -10,12 +10,12 @@ use crate::serve::listener::ListenAddress;
 use crate::serve::settings::{Server, UpstreamHost};
 use crate::token::{Algorithm, TypeRule};
 
-fn good(text: &str) -> Settings {
+pub(super) fn good(text: &str) -> Settings {
     let world = world();
     load_in(&world, text).unwrap_or_else(|problems| panic!("{problems}")).settings
 }
 
-fn warnings(text: &str) -> Vec<String> {
+pub(super) fn warnings(text: &str) -> Vec<String> {
     let world = world();
     let loaded = load_in(&world, text).unwrap_or_else(|problems| panic!("{problems}"));
     loaded
@@ -205,7 +205,7 @@ fn what_is_risky_but_may_be_meant_is_a_warning() {
     let text = "listen: 127.0.0.1:1\nupstream: http://127.0.0.1:2\nprovider: { issuer: https://l.example, client_id: a, client_secret: { value: x } }\n";
     let found = warnings(text);
     assert!(
-        found.iter().any(|w| w.starts_with("provider: sidegate does not sign people in")),
+        found.iter().any(|w| w.starts_with("provider: nobody can sign in: there is no `session:`")),
         "{found:?}"
     );
     assert!(

@@ -13,7 +13,8 @@ const AHEAD: Duration = Duration::from_secs(60);
 pub struct Schedule {
     /// How long before the end renewal begins; `None` for a fifth of the lifetime and at least a minute.
     pub ahead: Option<Duration>,
-    /// The longest time without asking the provider; `None` for as long as its access tokens live.
+    /// The longest time without the provider's word that the session is still good: it is over after that. `None` renews when
+    /// access tokens end, and lets sessions live on should that fail for want of an answer.
     pub revalidate: Option<Duration>,
 }
 
@@ -28,8 +29,10 @@ impl Schedule {
             (Some(token), Some(wanted)) => token.min(wanted),
         };
         let ahead = self.ahead.unwrap_or_else(|| (lifetime / 5).max(AHEAD)).min(lifetime / 2);
-        let by = now + lifetime;
-        Some(Renewal { due: by - ahead, by })
+        let due = (now + lifetime) - ahead;
+        // Who asks for no revalidation keeps sessions through an outage of the provider: they end by their own limits.
+        let by = self.revalidate.map_or(Timestamp::FAR_FUTURE, |_| now + lifetime);
+        Some(Renewal { due, by })
     }
 }
 
@@ -42,17 +45,20 @@ mod tests {
         let schedule = Schedule { ahead: seconds(ahead), revalidate: seconds(revalidate) };
         schedule
             .after(seconds(expires_in), Timestamp::from_secs(1000))
-            .map_or_else(|| "never".to_owned(), |Renewal { due, by }| format!("{due} {by}"))
+            .map_or_else(|| "never".to_owned(), |Renewal { due, by }| match by {
+                Timestamp::FAR_FUTURE => format!("{due} at will"),
+                by => format!("{due} {by}"),
+            })
     }
 
     #[test]
     fn renewal_begins_a_fifth_or_a_minute_ahead_but_not_in_the_first_half() {
-        assert_eq!(after(None, None, Some(3600)), "3880 4600");
-        assert_eq!(after(None, None, Some(200)), "1140 1200");
-        assert_eq!(after(None, None, Some(60)), "1030 1060");
-        assert_eq!(after(None, None, Some(0)), "1000 1000");
-        assert_eq!(after(Some(10), None, Some(60)), "1050 1060");
-        assert_eq!(after(Some(600), None, Some(60)), "1030 1060");
+        assert_eq!(after(None, None, Some(3600)), "3880 at will");
+        assert_eq!(after(None, None, Some(200)), "1140 at will");
+        assert_eq!(after(None, None, Some(60)), "1030 at will");
+        assert_eq!(after(None, None, Some(0)), "1000 at will");
+        assert_eq!(after(Some(10), None, Some(60)), "1050 at will");
+        assert_eq!(after(Some(600), None, Some(60)), "1030 at will");
     }
 
     #[test]

@@ -73,16 +73,16 @@ fn tokens(number: u32, due: u64, by: u64) -> Result<Refreshed, RenewalFailure> {
     })
 }
 
-struct Bench {
+pub(super) struct Bench {
     provider: Arc<Provider>,
-    means: RenewalMeans,
+    pub(super) means: RenewalMeans,
     renewals: Arc<Renewals>,
     revocations: Arc<RevocationSet>,
     metrics: Metrics,
 }
 
 impl Bench {
-    fn that_gives(gives: Result<Refreshed, RenewalFailure>) -> Self {
+    pub(super) fn that_gives(gives: Result<Refreshed, RenewalFailure>) -> Self {
         let metrics = Metrics::new();
         let revocations = Arc::new(RevocationSet::new(100));
         let provider = Arc::new(Provider {
@@ -108,7 +108,7 @@ impl Bench {
         Self { provider, means, renewals, revocations, metrics }
     }
 
-    async fn renew(&self, session: &Arc<Session>, now: u64) -> Renewed {
+    pub(super) async fn renew(&self, session: &Arc<Session>, now: u64) -> Renewed {
         let held = Held { session: Arc::clone(session), ticket: None };
         self.renewals.renew(&self.means, &held, at(now)).await
     }
@@ -133,7 +133,7 @@ fn urgent(session: &Session) -> Arc<Session> {
     Arc::new(Session { renewal, ..session.clone() })
 }
 
-fn told(renewed: &Renewed) -> String {
+pub(super) fn told(renewed: &Renewed) -> String {
     match renewed {
         Renewed::Ended(reason) => format!("ended: {}", reason.label()),
         Renewed::Session(session) => format!(

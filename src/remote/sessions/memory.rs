@@ -22,6 +22,7 @@ const ENTRY_OVERHEAD: usize = 512;
 pub(super) struct Shelf {
     bodies: Cache<SessionId, Arc<Shelved>, RandomState>,
     index: Arc<Mutex<Index>>,
+    room: u64,
 }
 
 /// One stored session: what the store must know of it without its key.
@@ -45,6 +46,11 @@ enum Kind {
 type Index = HashMap<Group, HashSet<SessionId>>;
 
 impl Shelf {
+    /// For how many bytes there is room.
+    pub(super) const fn room(&self) -> u64 {
+        self.room
+    }
+
     /// Room for about `bytes`.
     pub(super) fn new(bytes: u64) -> Self {
         let index = Arc::new(Mutex::new(Index::new()));
@@ -61,7 +67,7 @@ impl Shelf {
                 }
             })
             .build_with_hasher(RandomState::new());
-        Self { bodies, index }
+        Self { bodies, index, room: bytes }
     }
 
     /// Stores, unless what is stored has been renewed more often.

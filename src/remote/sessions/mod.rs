@@ -87,7 +87,7 @@ pub(crate) enum Turn {
 
 /// The sessions of one process. Belongs to it for as long as its settings stay the same.
 pub struct Sessions {
-    store: Store,
+    store: Arc<Store>,
     keys: SealingKeys,
     revocations: Arc<RevocationSet>,
     journal: Option<Arc<Journal>>,
@@ -118,12 +118,36 @@ impl Sessions {
             StoreSettings::Memory(bytes) => Store::Memory(Shelf::new(*bytes)),
             StoreSettings::Redis(settings) => Store::Redis(Remote::new(settings)?),
         };
-        Ok(Self { store, keys, revocations, journal, metrics })
+        Ok(Self { store: Arc::new(store), keys, revocations, journal, metrics })
+    }
+
+    /// The same sessions under new `keys`, if `settings` keep them in the same place of this process; otherwise as
+    /// [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn reconfigured(
+        &self,
+        settings: &StoreSettings,
+        keys: SealingKeys,
+    ) -> Result<Self, RedisSettingsError> {
+        let (revocations, journal) = (Arc::clone(&self.revocations), self.journal.clone());
+        let metrics = self.metrics.clone();
+        let same = match (settings, &*self.store) {
+            (StoreSettings::Cookie, Store::Cookie(_)) => true,
+            (StoreSettings::Memory(bytes), Store::Memory(shelf)) => shelf.room() == *bytes,
+            _ => false,
+        };
+        if same {
+            let store = Arc::clone(&self.store);
+            return Ok(Self { store, keys, revocations, journal, metrics });
+        }
+        Self::new(settings, keys, revocations, journal, metrics)
     }
 
     /// Whether cookies are tickets.
-    pub const fn are_stored(&self) -> bool {
-        !matches!(self.store, Store::Cookie(_))
+    pub fn are_stored(&self) -> bool {
+        !matches!(*self.store, Store::Cookie(_))
     }
 
     /// Writes the session, under its ticket if it has one, and returns what its cookie shall hold. A stored session that has
@@ -141,7 +165,7 @@ impl Sessions {
         if self.revocations.is_revoked(session, now) {
             return Err(StoreError::Ended);
         }
-        let ticket = match (&self.store, ticket) {
+        let ticket = match (&*self.store, ticket) {
             (Store::Cookie(beside), _) => {
                 beside.keep(session);
                 let plain = cookie::without_bulk(session);
@@ -164,7 +188,7 @@ impl Sessions {
         ticket: Option<&Ticket>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        match (&self.store, ticket) {
+        match (&*self.store, ticket) {
             (Store::Cookie(beside), _) => {
                 beside.keep(session);
                 Ok(())
@@ -207,7 +231,7 @@ impl Sessions {
         if let Some(journal) = &self.journal {
             journal.write(Record { what: what.clone(), at, keep_until });
         }
-        let outcome = match &self.store {
+        let outcome = match &*self.store {
             Store::Cookie(beside) => {
                 beside.forget(what);
                 Ok(())
@@ -224,7 +248,7 @@ impl Sessions {
 
     /// The provider's tokens of the session, as far as they are known: for a hint at sign-out, and to be revoked.
     pub fn tokens(&self, session: &Session) -> Tokens {
-        match &self.store {
+        match &*self.store {
             Store::Cookie(beside) => beside.tokens(session),
             Store::Memory(_) | Store::Redis(_) => session.tokens.clone(),
         }
@@ -241,7 +265,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Turn, StoreError> {
         loop {
-            let ours = match &self.store {
+            let ours = match &*self.store {
                 Store::Cookie(_) => return Ok(Turn::Ours),
                 // One process, and within it one flight for each session.
                 Store::Memory(_) => true,
@@ -263,7 +287,7 @@ impl Sessions {
 
     /// Gives the turn back. If that fails, it ends by itself.
     pub(crate) async fn end_turn(&self, ticket: &Ticket) {
-        if let Store::Redis(remote) = &self.store {
+        if let Store::Redis(remote) = &*self.store {
             // It ends by itself, a little later.
             let _ = remote.end_turn(ticket.id).await;
         }
@@ -274,7 +298,7 @@ impl Sessions {
     /// # Errors
     /// [`StoreError::Unavailable`] with what is wrong.
     pub async fn check(&self) -> Result<(), StoreError> {
-        match &self.store {
+        match &*self.store {
             Store::Cookie(_) | Store::Memory(_) => Ok(()),
             Store::Redis(remote) => remote.ping().await,
         }
@@ -285,7 +309,7 @@ impl Sessions {
     /// # Errors
     /// [`StoreError::Unavailable`]: to be tried again from the same place.
     pub async fn catch_up(&self, from: u64, now: Timestamp) -> Result<u64, StoreError> {
-        let Store::Redis(remote) = &self.store else { return Ok(from) };
+        let Store::Redis(remote) = &*self.store else { return Ok(from) };
         let news = remote.news(from).await?;
         for Record { what, at, keep_until } in &news.records {
             self.revocations.revoke(what, *at, *keep_until, now);
@@ -311,8 +335,8 @@ impl Sessions {
         }
     }
 
-    const fn are_shared(&self) -> bool {
-        matches!(self.store, Store::Redis(_))
+    fn are_shared(&self) -> bool {
+        matches!(*self.store, Store::Redis(_))
     }
 
     async fn write(
@@ -322,7 +346,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let started = Instant::now();
-        let outcome = match (&self.store, body::seal(session, ticket)) {
+        let outcome = match (&*self.store, body::seal(session, ticket)) {
             (_, Err(error)) => Err(error),
             (Store::Cookie(_), Ok(_)) => Ok(()),
             (Store::Memory(shelf), Ok(sealed)) => {
@@ -336,7 +360,7 @@ impl Sessions {
     }
 
     async fn read(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let sealed = match &self.store {
+        let sealed = match &*self.store {
             Store::Cookie(_) => None,
             Store::Memory(shelf) => shelf.find(ticket.id),
             Store::Redis(remote) => remote.find(ticket.id).await?,
@@ -351,8 +375,8 @@ impl Sessions {
         self.metrics.stored(self.label(), operation, result, started.elapsed());
     }
 
-    const fn label(&self) -> &'static str {
-        match self.store {
+    fn label(&self) -> &'static str {
+        match *self.store {
             Store::Cookie(_) => "cookie",
             Store::Memory(_) => "memory",
             Store::Redis(_) => "redis",

@@ -144,7 +144,7 @@ fn a_flood_of_attempts_is_looked_at_within_bounds() {
 #[test]
 fn prompts_are_the_words_of_the_protocol() {
     for word in ["consent", "login", "none", "select_account"] {
-        assert_eq!(Prompt::parse(word).map(Prompt::as_str), Some(word));
+        assert_eq!(Prompt::parse(word).map(Prompt::name), Some(word));
     }
     assert_eq!((Prompt::parse("Login"), Prompt::parse("")), (None, None));
 }

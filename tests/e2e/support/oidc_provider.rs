@@ -11,7 +11,8 @@ use super::process::Program;
 /// The audience of the tokens.
 pub(crate) const AUDIENCE: &str = "https://api.example.test";
 
-/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff).
+/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff), who are people, too: each signs in with
+/// the password `password`.
 pub(crate) struct OidcProvider {
     pub(crate) issuer: String,
     client: Client,
@@ -56,6 +57,23 @@ impl OidcProvider {
     /// Answers again.
     pub(crate) async fn recover(&self) {
         self.control("up").await;
+    }
+
+    /// Registers a client that signs people in: `client_id`, `client_secret`, `redirect_uris` and what else it has.
+    pub(crate) async fn register(&self, registration: &Value) {
+        let url = format!("{}/test/client", self.issuer);
+        let response = self.client.post(url).body(registration.to_string()).send().await.unwrap();
+        assert!(response.status().is_success(), "{registration}: {response:?}");
+    }
+
+    /// How long access tokens of people live from now on.
+    pub(crate) async fn limit_access_tokens(&self, seconds: u32) {
+        self.control(&format!("lifetime?seconds={seconds}")).await;
+    }
+
+    /// What became of each back-channel logout so far: `client`, `done`, `error`.
+    pub(crate) async fn logouts(&self) -> Value {
+        self.control("logouts").await
     }
 
     /// How often `path` has been asked for.
