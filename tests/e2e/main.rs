@@ -7,6 +7,8 @@
 
 mod admin;
 mod assertions;
+mod browser_pages;
+mod browser_sign_in;
 mod command_line;
 mod conformance;
 mod connections;
@@ -28,6 +30,7 @@ mod proxying;
 mod redirects;
 mod reloading;
 mod relying_party;
+mod relying_party_faults;
 mod relying_party_peers;
 mod remembered;
 mod stopping;

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod forgeries;
+pub(crate) mod front_door;
 pub(crate) mod held;
 pub(crate) mod html;
 pub(crate) mod http;
@@ -17,6 +18,8 @@ pub(crate) mod peer;
 pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod redis;
+pub(crate) mod signing_in;
 pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tokens;
