@@ -181,7 +181,7 @@ impl LogoutRules {
 /// [`LogoutError`]
 pub fn parse_body(body: &[u8]) -> Result<Secret<String>, LogoutError> {
     let text = std::str::from_utf8(body).map_err(|_| ParameterError::BadEncoding)?;
-    let token = Parameters::parse(text, MAX_MESSAGE_BYTES)?.take("logout_token");
+    let token = Parameters::only("logout_token", text, MAX_MESSAGE_BYTES)?;
     token.map(Secret::new).ok_or(LogoutError::Missing("logout_token"))
 }
 

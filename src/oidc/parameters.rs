@@ -44,6 +44,23 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
+    /// The one parameter called `name`, whatever stands beside it: some messages may carry what nobody understands.
+    pub(super) fn only(
+        name: &str,
+        text: &str,
+        max_bytes: usize,
+    ) -> Result<Option<String>, ParameterError> {
+        if text.len() > max_bytes {
+            return Err(ParameterError::TooLarge);
+        }
+        let is_wanted = |part: &&str| {
+            let found = part.split_once('=').map_or(*part, |(found, _)| found);
+            percent_decode_str(found).eq(name.bytes())
+        };
+        let wanted: Vec<&str> = text.split('&').filter(is_wanted).collect();
+        Ok(Self::parse(&wanted.join("&"), max_bytes)?.take(name))
+    }
+
     /// Takes a parameter out; an empty one is none
     /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
@@ -105,6 +122,18 @@ mod tests {
         for text in ["a=1&a=1", "a=1&%61=2", "a&a", "b=1&a=&a=1"] {
             assert_eq!(error(text), Some(ParameterError::Duplicate), "{text}");
         }
+    }
+
+    #[test]
+    fn one_parameter_is_read_whatever_stands_beside_it() {
+        let only = |text: &str| Parameters::only("a", text, 1000);
+        assert_eq!(only("b=1&b=2&c=%&a=%31&&="), Ok(Some("1".to_owned())));
+        assert_eq!(only("b=1"), Ok(None));
+        for text in ["a=1&a=1", "a=1&%61=2", "a&a"] {
+            assert_eq!(only(text), Err(ParameterError::Duplicate), "{text}");
+        }
+        assert_eq!(only("a=%"), Err(ParameterError::BadEncoding));
+        assert_eq!(only(&"x".repeat(1001)), Err(ParameterError::TooLarge));
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod proxying;
 mod redirects;
 mod reloading;
 mod relying_party;
+mod relying_party_faults;
 mod relying_party_peers;
 mod remembered;
 mod stopping;

@@ -14,7 +14,7 @@ use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::{ExchangeError, RelyingParty};
 use crate::remote::renewal::{EndReason, RefreshRules, Refreshed, Renew, RenewalFailure};
 use crate::session::{Session, keep_claims};
-use crate::token::{Jwt, KeySet};
+use crate::token::{Jwt, KeySet, TokenError};
 
 /// How long a renewal waits for the provider's metadata, if that was never had.
 const METADATA_PATIENCE: Duration = Duration::from_secs(3);
@@ -52,30 +52,33 @@ impl Renew for RenewalAtProvider {
 }
 
 impl RenewalAtProvider {
-    /// Judges by the keys at hand, and by newer ones if there is a doubt. Where there are no keys at all the ID token is left
-    /// aside; where it does not hold by the newest, the session ends.
+    /// Judges by the keys at hand, and by newer ones if there is a doubt. Where the key is not to be had the ID token is left
+    /// aside; where it does not hold by the newest keys, the session ends.
     async fn verified(
         &self,
         session: &Session,
         response: &TokenResponse,
         now: Timestamp,
     ) -> Result<Refreshed, RenewalFailure> {
-        let why = match self.keys.ring().state(self.provider) {
+        let (why, doubt) = match self.keys.ring().state(self.provider) {
             KeyState::Loaded(keys) => match self.rules.read(session, response, keys, now) {
-                Err(error) if error.key_doubt() => KeyDoubt::UnknownKid,
+                Err(error) if error.key_doubt() => (KeyDoubt::UnknownKid, Some(error)),
                 read => return read.map_err(|error| mismatch(&error)),
             },
             KeyState::NotLoaded if response.id_token.is_none() => {
                 return Ok(self.rules.unidentified(response, now));
             }
-            KeyState::NotLoaded => KeyDoubt::NotLoaded,
+            KeyState::NotLoaded => (KeyDoubt::NotLoaded, None),
         };
         let question = KeyQuestion { provider: self.provider, kid: kid(response), why };
-        match self.keys.answer(&question).await {
-            KeyAnswer::Fresh(keys) => {
+        match (self.keys.answer(&question).await, doubt) {
+            (KeyAnswer::Fresh(keys), _) => {
                 self.rules.read(session, response, &keys, now).map_err(|error| mismatch(&error))
             }
-            KeyAnswer::Unchanged | KeyAnswer::Unavailable => {
+            (KeyAnswer::Unchanged, Some(error @ IdTokenError::Token(TokenError::BadSignature))) => {
+                Err(mismatch(&error))
+            }
+            (KeyAnswer::Unchanged | KeyAnswer::Unavailable, _) => {
                 tracing::warn!(session = %session.id.alias(), "no key for a refreshed ID token: its claims are left aside");
                 Ok(self.rules.unidentified(response, now))
             }

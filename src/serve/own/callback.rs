@@ -3,10 +3,13 @@
 //! Nothing is sent to any provider before the answer is known to belong to an attempt of this browser, at this provider.
 
 use http::Method;
-use http::header::HeaderValue;
+use http::header::{self, HeaderValue};
 
 use crate::base::secret::Secret;
-use crate::oidc::authorization::{Callback, CallbackError, ErrorCode, parse_form, parse_query};
+use crate::gate::Reason;
+use crate::oidc::authorization::{
+    Callback, CallbackError, ErrorCode, ResponseMode, parse_form, parse_query,
+};
 use crate::serve::own::desk::Party;
 use crate::serve::own::establish::{Established, establish};
 use crate::serve::own::failure::Failure;
@@ -25,6 +28,10 @@ pub(crate) async fn arrive(visit: &Visit<'_>, name: &str) -> Reply {
         return Failure::UnknownProvider.reply(visit, None, None);
     };
     let posted = *visit.request.method == Method::POST;
+    if posted && party.client.settings().response_mode == ResponseMode::Query {
+        let reply = Reply::refusal(Reason::MethodNotAllowed, visit.asker);
+        return reply.replacing(header::ALLOW, HeaderValue::from_static("GET"));
+    }
     let callback = if posted { parse_form(visit.body) } else { parse_query(visit.query()) };
     let callback = match callback {
         Ok(callback) => callback,
@@ -147,7 +154,7 @@ async fn without_attempt(visit: &Visit<'_>, party: &Party, state: State) -> Repl
         return back(&state.return_to);
     }
     let again = login_path(visit.prefix(), &state.return_to, Some(&state.provider));
-    if !visit.headers().contains_key(http::header::COOKIE) && state.is_fresh(visit.now) {
+    if !visit.headers().contains_key(header::COOKIE) && state.is_fresh(visit.now) {
         return Failure::CookieNotReturned.reply(visit, None, Some(&again));
     }
     if state.restarted {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
@@ -10,7 +12,7 @@ use crate::base::secret::Secret;
 use crate::oidc::logout::{LogoutRequest, end_session_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
-use crate::serve::own::desk::Party;
+use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::login::{login_path, redirect, scripted};
 use crate::serve::own::visit::{Absent, Present, Visit, only};
@@ -153,11 +155,13 @@ fn at_provider(
         After::There(address) if Url::parse(address).is_ok() => address.clone(),
         After::Page | After::There(_) => page,
     };
+    // Providers bring it back, and some insist on one. Nothing hangs on it: the page that they lead to says what happened here.
+    let state = random::<16>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
     let request = LogoutRequest {
         id_token_hint: id_token,
         client_id: party.client_id(),
         post_logout_redirect_uri: Some(&address),
-        state: None,
+        state: state.as_deref(),
         extra: &party.client.settings().logout.extra,
     };
     Some(end_session_url(endpoint, &request))

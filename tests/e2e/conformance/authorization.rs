@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::row::Row;
 use super::stage::{NAME, Stage, WANTED, change_query, param};
-use crate::support::person::{Page, Person, Visit};
+use crate::support::jar::Kept;
+use crate::support::person::{Page, Person, Stop, Visit};
 
 const REFUSED_UNREDEEMED: &str = "an error page; no request for tokens, no session";
 
 #[tokio::test]
 async fn authorization_responses() {
     let rows =
-        [certified(), errors(), requests(), browsers(), tabs()].into_iter().flatten().collect();
+        [certified(), begun_elsewhere(), errors(), requests(), browsers(), tabs()].into_iter().flatten().collect();
     super::run("Authorization responses", rows).await;
 }
 
@@ -61,11 +63,6 @@ fn certified() -> Vec<Row> {
         )
         .provider("response_mode: form_post"),
         Row::not_applicable(
-            "3rd-party-init-login",
-            "sign-in that the provider starts",
-            "no `initiate_login_uri` is offered",
-        ),
-        Row::not_applicable(
             "request-uri-signed-none",
             "a request object by reference",
             "requests are pushed, or plain",
@@ -93,6 +90,58 @@ fn certified() -> Vec<Row> {
         .provider("pushed_requests: always")
         .registered(json!({ "require_pushed": true })),
     ]
+}
+
+/// Sign-in that the provider begins (OpenID Connect Core §4).
+fn begun_elsewhere() -> Vec<Row> {
+    let sent = |case, expected, target: &'static str, lands: &'static str| {
+        Row::new("3rd-party-init-login", case, expected, move |stage: Arc<Stage>| async move {
+            let target = target.replace("SITE", &stage.site);
+            let visit = sent_by(&stage, &stage.provider.issuer, &target);
+            let page = stage.person.visit(visit).await;
+            let seen = (page.status, page.url.as_str(), page.body.split('|').next());
+            assert_eq!(seen, (200, stage.url(lands).as_str(), Some("ada")), "{page:#?}");
+        })
+    };
+    vec![
+        sent(
+            "the provider begins with `iss` and `target_link_uri`",
+            "signed in, on the page that was named",
+            "SITE/wanted?x=1",
+            WANTED,
+        ),
+        sent(
+            "`target_link_uri` is of another site",
+            "signed in, on a page of ours",
+            "https://evil.test/",
+            "/",
+        ),
+        sent(
+            "`target_link_uri` only begins like ours",
+            "signed in, on a page of ours",
+            "SITE.evil.test/",
+            "/",
+        ),
+        Row::new(
+            "3rd-party-init-login",
+            "`iss` is of a provider that nobody knows",
+            "an error page; no provider is asked",
+            |stage| async move {
+                let visit = sent_by(&stage, "https://evil.test", &stage.url(WANTED));
+                let page = stage.person.visit(visit).await;
+                stage.is_error(&page);
+                assert_eq!(stage.provider.count("authorization").await, 0);
+                stage.nobody_is_signed_in().await;
+            },
+        ),
+    ]
+}
+
+/// Where the provider sends a browser that shall sign in with `issuer`.
+fn sent_by(stage: &Stage, issuer: &str, target: &str) -> Visit {
+    let pairs = [("iss", issuer), ("target_link_uri", target)];
+    let url = Url::parse_with_params(&stage.url("/.auth/login"), pairs).unwrap();
+    Visit::link(url.as_str(), &Url::parse(&stage.provider.issuer).unwrap())
 }
 
 /// The rows x023 to x025, x030 and x031: what the answer says.
@@ -151,7 +200,7 @@ fn errors() -> Vec<Row> {
         twice("`code` twice", "code"),
         twice("`state` twice", "state"),
         twice("`iss` twice", "iss"),
-        code("a code of 64 KiB", "c".repeat(64 * 1024)),
+        code("a code of 48 KiB", "c".repeat(48 * 1024)),
         code("a code with a line break", "c\r\nX-Evil: 1".to_owned()),
         code("a code with a zero byte", "c\0".to_owned()),
         Row::unredeemed("x031", "the answer is in the fragment", told("fragment", json!(true))),
@@ -187,11 +236,42 @@ fn requests() -> Vec<Row> {
                 assert_eq!((stage.provider.count("token").await, stage.user().await), (1, None));
             },
         ),
-        Row::elsewhere(
+        Row::new(
             "x028",
-            "a `state` that is older than sign-in may take",
-            "sign-in starts anew, once",
-            "a_stale_state_restarts_once",
+            "a `state` that has outlived its cookie",
+            "sign-in starts anew, once; no request for tokens for the old answer",
+            |stage| async move {
+                let visit = stage.before_callback(&stage.person, WANTED).await;
+                outlive(&stage.person);
+                let page = stage.person.visit(visit).await;
+                stage.shows(&page, "ada");
+                let counts = (
+                    stage.provider.count("authorization").await,
+                    stage.provider.count("token").await,
+                );
+                assert_eq!(counts, (2, 1));
+            },
+        ),
+        Row::new(
+            "x028",
+            "the same, and the cookie of the second sign-in goes missing as well",
+            REFUSED_UNREDEEMED,
+            |stage| async move {
+                let visit = stage.before_callback(&stage.person, WANTED).await;
+                outlive(&stage.person);
+                let callback = stage.url("/.auth/callback/");
+                let is_answer = |visit: &Visit| visit.url.as_str().starts_with(&callback);
+                let restart = stage.person.step(&visit).await;
+                let onward = Visit::typed(restart.header("location").unwrap());
+                let Stop::Before(second) = stage.person.visit_until(onward, is_answer).await else {
+                    panic!("the second sign-in has no answer")
+                };
+                outlive(&stage.person);
+                let page = stage.person.visit(second).await;
+                stage.is_error(&page);
+                stage.no_tokens_were_asked_for().await;
+                stage.nobody_is_signed_in().await;
+            },
         ),
         method("HEAD", Method::HEAD),
         method("OPTIONS", Method::OPTIONS),
@@ -254,7 +334,7 @@ fn requests() -> Vec<Row> {
         Row::new(
             "x038",
             "the answer over https, the cookie from plain http",
-            REFUSED_UNREDEEMED,
+            "the cookie does not count: no request for tokens; sign-in starts anew, over https",
             |stage| async move {
                 let plain = stage.site.replacen("https:", "http:", 1);
                 let both =
@@ -263,13 +343,13 @@ fn requests() -> Vec<Row> {
                 let stop = |visit: &Visit| visit.url.path().starts_with("/.auth/callback/");
                 let begun =
                     stage.person.visit_until(Visit::typed(&format!("{plain}{WANTED}")), stop).await;
-                let crate::support::person::Stop::Before(mut visit) = begun else {
-                    panic!("no answer")
-                };
+                let Stop::Before(mut visit) = begun else { panic!("no answer") };
                 visit.url.set_scheme("https").unwrap();
                 let page = stage.person.step(&visit).await;
-                assert!((400..500).contains(&page.status), "{page:#?}");
+                let attempt = page.header("set-cookie").unwrap_or_default();
+                assert!(page.status == 303 && attempt.starts_with("__Secure-"), "{page:#?}");
                 stage.no_tokens_were_asked_for().await;
+                assert_eq!(stage.user().await, None);
             },
         ),
     ]
@@ -386,6 +466,16 @@ async fn mixed_up(stage: &Stage, visit: Visit) {
     stage.no_tokens_were_asked_for().await;
     assert_eq!(stage.others[0].count("token").await, 0);
     stage.nobody_is_signed_in().await;
+}
+
+/// The cookies of attempts run out, as after ten minutes; another one stays.
+fn outlive(person: &Person) {
+    person.change_jar(|jar| {
+        let is_attempt = |kept: &&Kept| kept.name.contains("_attempt_");
+        let attempt = jar.all().iter().find(is_attempt).cloned().unwrap();
+        jar.forget(|kept| kept.name == attempt.name);
+        jar.put(Kept { name: "theme".to_owned(), value: "dark".to_owned(), ..attempt });
+    });
 }
 
 fn session_of(person: &Person) -> String {

@@ -1,18 +1,26 @@
 //! The cookies that sidegate sets, and what becomes of them in wrong hands.
 
+use std::sync::Arc;
+
 use cookie::SameSite;
+use serde_json::json;
 
 use super::row::Row;
-use super::stage::{KEY, Stage, WANTED};
-use crate::support::jar::Kept;
+use super::stage::{KEY, OTHER_KEY, Stage, WANTED};
+use crate::support::jar::{Jar, Kept};
 use crate::support::person::Person;
 
 const SESSION: &str = "__Host-sidegate";
+/// Where a session goes on that is too large for one cookie.
+const SECOND: &str = "__Host-sidegate_1";
+const SIGNS_IN_AGAIN: &str =
+    "401 for scripts, logged with the reason; the next navigation signs in again";
 const ATTEMPT: &str = "__Secure-sidegate_attempt_";
 
 #[tokio::test]
 async fn cookies() {
-    super::run("Cookies", [kinds(), spoilt()].into_iter().flatten().collect()).await;
+    let rows = [kinds(), spoilt(), pieces(), keys()];
+    super::run("Cookies", rows.into_iter().flatten().collect()).await;
 }
 
 fn kinds() -> Vec<Row> {
@@ -83,25 +91,32 @@ fn kinds() -> Vec<Row> {
 /// Session cookies that must not count. Nothing of it is an error of ours: people sign in again.
 fn spoilt() -> Vec<Row> {
     let spoil = |case, change: fn(&str) -> String| {
-        Row::new(
-            "own: session-cookie-spoilt",
-            case,
-            "401 for scripts; the next navigation signs in again",
-            move |stage| async move {
-                stage.is_accepted().await;
-                stage.person.change_jar(|jar| jar.tamper(SESSION, change));
-                assert_eq!(stage.user().await, None);
-                stage.is_accepted().await;
-            },
-        )
+        Row::new("own: session-cookie-spoilt", case, SIGNS_IN_AGAIN, move |stage| async move {
+            stage.is_accepted().await;
+            stage.person.change_jar(|jar| jar.tamper(SESSION, change));
+            is_logged_out(&stage, &["session_malformed", "session_key_unknown"]).await;
+            stage.is_accepted().await;
+        })
     };
     vec![
+        spoil("a bit at the beginning is another", |value| flipped(value, 0)),
+        spoil("the name of its key is another", |value| flipped(value, 4)),
         spoil("a bit in the middle is another", |value| flipped(value, value.len() / 2)),
         spoil("a bit at the end is another", |value| flipped(value, value.len() - 2)),
         spoil("the last half is missing", |value| value[..value.len() / 2].to_owned()),
-        spoil("it is empty", |_| String::new()),
         spoil("it is text", |_| "ada".to_owned()),
         spoil("it is longer", |value| format!("{value}AAAA")),
+        Row::new(
+            "own: session-cookie-spoilt",
+            "it is empty",
+            "as if there were none",
+            |stage| async move {
+                stage.is_accepted().await;
+                stage.person.change_jar(|jar| jar.tamper(SESSION, |_| String::new()));
+                is_logged_out(&stage, &["missing_credential"]).await;
+                stage.is_accepted().await;
+            },
+        ),
         Row::new(
             "own: session-cookie-elsewhere",
             "the session's cookie at another host name",
@@ -112,6 +127,8 @@ fn spoilt() -> Vec<Row> {
                 let thief = moved(&stage.person, "other.test");
                 let page = thief.fetch(&format!("{elsewhere}/api")).await;
                 assert_eq!(page.status, 401, "{page:#?}");
+                let log = async || stage.sidegate.program.output();
+                stage.soon(async || log().await.contains("session_malformed")).await;
             },
         ),
         Row::new(
@@ -123,7 +140,7 @@ fn spoilt() -> Vec<Row> {
                 let attempt = attempts(&stage.person).remove(0);
                 let session = Kept { name: SESSION.to_owned(), path: "/".to_owned(), ..attempt };
                 stage.person.change_jar(|jar| jar.put(session));
-                assert_eq!(stage.user().await, None);
+                is_logged_out(&stage, &["session_malformed"]).await;
             },
         ),
         Row::new(
@@ -137,15 +154,53 @@ fn spoilt() -> Vec<Row> {
                 assert_eq!(stage.person.fetch(&stage.url("/api")).await.status, 400);
             },
         ),
+    ]
+}
+
+/// A session that is larger than a cookie.
+fn pieces() -> Vec<Row> {
+    let spoil = |case, change: fn(&mut Jar)| {
+        let check = move |stage: Arc<Stage>| async move {
+            let groups: Vec<String> = (0..400).map(|n| format!("a-long-group-{n:03}")).collect();
+            stage.provider.person(json!({ "sub": "ada", "groups": groups })).await;
+            stage.is_accepted().await;
+            assert!(stage.person.jar().named(SECOND).is_some(), "it fits into one cookie");
+            stage.person.change_jar(change);
+            is_logged_out(&stage, &["session_malformed", "session_key_unknown"]).await;
+            stage.is_accepted().await;
+        };
+        let row = Row::new("own: session-cookie-pieces", case, SIGNS_IN_AGAIN, check);
+        row.provider("scopes: [openid, groups]")
+    };
+    vec![
+        spoil("the second piece is missing", |jar| jar.forget(|kept| kept.name == SECOND)),
+        spoil("the first piece is missing", |jar| jar.forget(|kept| kept.name == SESSION)),
+        spoil("the second piece is cut short", |jar| {
+            jar.tamper(SECOND, |value| value[..value.len() / 2].to_owned());
+        }),
+        spoil("a bit of the second piece is another", |jar| {
+            jar.tamper(SECOND, |value| flipped(value, value.len() / 2));
+        }),
+        spoil("the pieces are swapped", |jar| {
+            let (first, second) = (value(jar, SESSION), value(jar, SECOND));
+            jar.tamper(SESSION, |_| second);
+            jar.tamper(SECOND, |_| first);
+        }),
+    ]
+}
+
+/// The keys that seal, and the client to which sessions belong.
+fn keys() -> Vec<Row> {
+    vec![
         Row::new(
             "own: keys-replaced",
             "the sealing key is another after a restart",
             "people sign in again",
             |stage| async move {
                 stage.is_accepted().await;
-                let other = Stage::key_of(7);
-                stage.reconfigure(|text| text.replace(KEY, &other)).await;
+                stage.reconfigure(|text| text.replace(KEY, OTHER_KEY)).await;
                 stage.soon(async || stage.user().await.is_none()).await;
+                is_logged_out(&stage, &["session_key_unknown"]).await;
                 stage.is_accepted().await;
             },
         ),
@@ -155,7 +210,7 @@ fn spoilt() -> Vec<Row> {
             "sessions go on",
             |stage| async move {
                 stage.is_accepted().await;
-                let both = format!("{{ value: {} }}, {{ value: {} }}", Stage::key_of(7), KEY);
+                let both = format!("{{ value: \"{OTHER_KEY}\" }}, {{ value: \"{KEY}\" }}");
                 let old = format!("{{ value: \"{KEY}\" }}");
                 stage.reconfigure(|text| text.replace(&old, &both)).await;
                 assert_eq!(stage.user().await.as_deref(), Some("ada"));
@@ -172,6 +227,23 @@ fn spoilt() -> Vec<Row> {
             },
         ),
     ]
+}
+
+/// Asserts that the person counts as nobody, and that the log says why: one of `reasons`.
+async fn is_logged_out(stage: &Stage, reasons: &[&str]) {
+    assert_eq!(stage.user().await, None);
+    let says = |line: &str, reason: &str| {
+        line.contains("\"path\":\"/api\"") && line.contains(&format!("\"reason\":\"{reason}\""))
+    };
+    let is_logged = async || {
+        let log = stage.sidegate.program.output();
+        log.lines().any(|line| reasons.iter().any(|reason| says(line, reason)))
+    };
+    stage.soon(is_logged).await;
+}
+
+fn value(jar: &Jar, name: &str) -> String {
+    jar.named(name).unwrap().value.clone()
 }
 
 fn session(person: &Person) -> Kept {

@@ -119,12 +119,8 @@ fn contents() -> Vec<Row> {
             |stage: Arc<Stage>| async move {
                 stage.is_unavailable().await;
                 let (log, issuer) = (stage.sidegate.program.output(), &stage.provider.issuer);
-                let quoted = |text: &str| {
-                    log.contains(&format!("{text}\\\""))
-                        || log.contains(&format!("{text} "))
-                        || log.contains(&format!("{text}\""))
-                };
-                assert!(quoted(issuer) && log.contains(&format!("{issuer}/")), "{log}");
+                let names = |issuer: &str| log.contains(&format!("`{issuer}`"));
+                assert!(names(issuer) && names(&format!("{issuer}/")), "{log}");
             },
         )
         .told(json!({ "discovery": { "suffix": { "issuer": "/" } } })),

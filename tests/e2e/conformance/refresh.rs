@@ -1,6 +1,7 @@
 //! Renewal by refresh tokens (RFC 6749 §6, OpenID Connect Core §12).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -38,11 +39,6 @@ async fn renewals(stage: &Stage) -> Vec<Seen> {
 /// From now on access tokens live long: one renewal is enough.
 async fn live_long(stage: &Stage) {
     stage.provider.set(json!({ "expires_in": 3600 })).await;
-}
-
-/// The status of a request of a script.
-async fn status(stage: &Stage) -> u16 {
-    stage.person.fetch(&stage.url("/api")).await.status
 }
 
 fn certified() -> Vec<Row> {
@@ -167,11 +163,40 @@ fn beyond() -> Vec<Row> {
         renewing(
             "x048",
             "503 from the token endpoint",
-            "the session is kept; 503 where it must be renewed; all well afterwards",
+            "the session lives on; tried again, with pauses, until it is renewed",
             |stage| async move {
                 stage.is_accepted().await;
+                let asked = AtomicUsize::new(0);
                 stage
-                    .soon(async || match status(&stage).await {
+                    .soon(async || {
+                        assert_eq!(stage.user().await.as_deref(), Some("ada"));
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        renewals(&stage).await.len() >= 2
+                    })
+                    .await;
+                assert!(asked.into_inner() > 5, "every request asks the provider");
+                live_long(&stage).await;
+                stage.provider.misbehave(json!({})).await;
+                let failed = renewals(&stage).await.len();
+                stage
+                    .soon(async || {
+                        assert_eq!(stage.user().await.as_deref(), Some("ada"));
+                        renewals(&stage).await.len() > failed
+                    })
+                    .await;
+                assert_eq!(stage.provider.count("authorization").await, 1);
+            },
+        )
+        .told(json!({ "refresh": { "answer": { "status": 503 } } })),
+        renewing(
+            "x048",
+            "the same, where the provider must confirm sessions in time (`revalidate`)",
+            "503 once the time is over; all well afterwards, without a sign-in",
+            |stage| async move {
+                stage.is_accepted().await;
+                let status = async || stage.person.fetch(&stage.url("/api")).await.status;
+                stage
+                    .soon(async || match status().await {
                         200 => false,
                         503 => true,
                         other => panic!("expected 200 or 503, found {other}"),
@@ -179,11 +204,12 @@ fn beyond() -> Vec<Row> {
                     .await;
                 live_long(&stage).await;
                 stage.provider.misbehave(json!({})).await;
-                stage.soon(async || status(&stage).await == 200).await;
+                stage.soon(async || status().await == 200).await;
                 assert_eq!(stage.provider.count("authorization").await, 1);
             },
         )
-        .told(json!({ "refresh": { "answer": { "status": 503 } } })),
+        .told(json!({ "refresh": { "answer": { "status": 503 } } }))
+        .provider("revalidate: 30s"),
         renewing(
             "x060",
             "a group is taken away at the provider",

@@ -18,6 +18,16 @@ pub(super) const NAME: &str = "main";
 pub(super) const WANTED: &str = "/wanted?x=1";
 /// 32 bytes for everybody to see.
 pub(super) const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
+/// Another one.
+pub(super) const OTHER_KEY: &str =
+    "c3702be94d18f65aa0e7815c3fb264d90c9be1467a52d83f1e04b7f6952da8ce";
+
+/// The first event of the app's stream, which goes on.
+pub(super) const EVENT: &str = "data: first\n\n";
+/// The first frame of the app's socket, which stays open: the text `hi`.
+pub(super) const FRAME: &[u8] = b"\x81\x02hi";
+/// The answer to the key of every handshake here (RFC 6455 §1.3).
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// How long nothing is looked at while something is waited for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -196,11 +206,6 @@ impl Stage {
         self.soon(async || reloads(&self.sidegate) > before).await;
     }
 
-    /// A sealing key whose bytes are all `byte`.
-    pub(super) fn key_of(byte: u8) -> String {
-        format!("{byte:02x}").repeat(32)
-    }
-
     /// Asserts that `holds` comes true.
     pub(super) async fn soon(&self, holds: impl AsyncFn() -> bool) {
         let waiting = async {
@@ -244,8 +249,22 @@ pub(super) fn param(url: &Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
 }
 
-/// What the app answers: who it was told is calling, `user|email|groups`.
+/// What the app answers: a stream of events, a WebSocket, or who it was told is calling, `user|email|groups`.
 fn who(request: &Recorded) -> Vec<u8> {
+    match request.target().as_str() {
+        "/events" => {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked";
+            return format!("{head}\r\n\r\n{:x}\r\n{EVENT}\r\n", EVENT.len()).into_bytes();
+        }
+        "/socket" => {
+            let head =
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket";
+            let accepted = format!("{head}\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n");
+            return [accepted.as_bytes(), FRAME].concat();
+        }
+        _ => {}
+    }
     let field = |name| request.values(name).join("+");
     let body = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"].map(field).join("|");
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()

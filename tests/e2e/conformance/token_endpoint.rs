@@ -198,7 +198,7 @@ fn sizes() -> Vec<Row> {
             assert!(sizes.clone().sum::<usize>() < 1024, "{jar:#?}");
         })
         .provider("scopes: [openid, groups]")
-        .configured("routes:\n  - { name: all, match: { paths: /* }, require: { groups_any: [group-007] }, identity: { headers: { X-Forwarded-User: sub } } }\n"),
+        .configured("routes:\n  - { name: all, match: { paths: /* }, require: { groups_any: [group-007] }, identity: { headers: none, claims: { X-Forwarded-User: sub } } }\n"),
         Row::new("x051", "an ID token of 50 KiB, 5,000 groups", "an error page that names the cause; no session", move |stage| async move {
             stage.provider.person(json!({ "sub": "ada", "groups": groups(5000) })).await;
             stage.is_turned_away().await;

@@ -82,7 +82,7 @@ fn beyond() -> Vec<Row> {
         })
         .told(json!({ "userinfo": { "set": { "iss": "https://evil.test", "aud": "other", "acr": "mfa", "exp": 1 } } }))
         .provider(ALWAYS),
-        Row::elsewhere("x077", "introspection: `active` is false, \"true\" or missing; HTML; another `iss`", "only the boolean counts", "only_true_is_active"),
-        Row::elsewhere("x078", "introspection: active, then revoked", "refused once the answer is no longer remembered", "an_active_answer_is_kept_no_longer_than_told"),
+        Row::elsewhere("x077", "introspection: `active` is false, \"true\" or missing; HTML; another `iss`", "only the boolean counts", "only_the_boolean_true_is_a_yes"),
+        Row::elsewhere("x078", "introspection: active, then revoked", "refused once the answer is no longer remembered", "a_withdrawn_token_is_refused_when_its_answer_is_forgotten"),
     ]
 }

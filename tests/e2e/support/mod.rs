@@ -18,6 +18,8 @@ pub(crate) mod peer;
 pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod redis;
+pub(crate) mod signing_in;
 pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tokens;

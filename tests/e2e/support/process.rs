@@ -167,6 +167,14 @@ impl Sidegate {
         self.program.wait_for(|line| listening(line, |listener| listener != "admin")).await
     }
 
+    /// Kills it, so that it can tidy up nothing, and starts it again with `configuration`.
+    pub(crate) async fn crash(mut self, configuration: &str) -> Self {
+        self.program.signal("KILL").await;
+        self.program.ended().await;
+        self.configure(configuration);
+        Self::run_in(self.directory)
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) async fn stop(mut self) -> ExitStatus {
         self.program.signal("TERM").await;

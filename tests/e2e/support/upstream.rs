@@ -45,7 +45,7 @@ impl Upstream {
     }
 
     /// One that answers with the bytes that `answer` gives; a connection ends after bytes that begin otherwise than with
-    /// `HTTP/1.1 2`.
+    /// `HTTP/1.1 2` or `HTTP/1.1 101`.
     pub(crate) async fn answering(
         answer: impl Fn(&Recorded) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
@@ -134,7 +134,8 @@ async fn converse(stream: TcpStream, journal: Arc<Journal>, answer: Arc<Answer>)
         };
         journal.requests.lock().push(request.clone());
         let bytes = answer(&request);
-        if stream.write_all(&bytes).await.is_err() || !bytes.starts_with(b"HTTP/1.1 2") {
+        let goes_on = bytes.starts_with(b"HTTP/1.1 2") || bytes.starts_with(b"HTTP/1.1 101");
+        if stream.write_all(&bytes).await.is_err() || !goes_on {
             return;
         }
     }

@@ -165,6 +165,14 @@ impl Browser {
         self.post("window/rect", json!({ "width": width, "height": height })).await.unwrap();
     }
 
+    /// Has pages shown in dark colours from now on, as the system's setting would.
+    pub(crate) async fn prefers_dark(&self) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": "dark" });
+        let command =
+            json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [feature] } });
+        self.post("goog/cdp/execute", command).await.unwrap();
+    }
+
     /// Whether any part of the page sticks out sideways.
     pub(crate) async fn scrolls_sideways(&self) -> bool {
         let script =

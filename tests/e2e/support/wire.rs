@@ -76,7 +76,8 @@ impl Wire {
         self.try_exactly(count).await.expect("as many bytes before the connection ends")
     }
 
-    async fn try_exactly(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
+    /// The next bytes, exactly `count`; broken if the connection ends before.
+    pub(crate) async fn try_exactly(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
         let mut bytes = vec![0; count];
         let mut filled = 0;
         while filled < count {

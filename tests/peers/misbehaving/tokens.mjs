@@ -100,7 +100,8 @@ async function refreshGrant(provider, client, values) {
     provider.endFamily(grant.family);
     return refuse('the refresh token was used before');
   }
-  grant.used = true;
+  // A provider that fails has not looked at the token.
+  grant.used = !(provider.misbehaviour('refresh').answer?.status >= 500);
   const { used: _used, ...next } = grant;
   return issued(provider, 'refresh', next);
 }
