@@ -127,10 +127,9 @@ impl Reply {
         HeaderValue::try_from(policy).unwrap_or(Self::policy())
     }
 
-    /// The policy of a page whose form leads to ourselves, and by redirect to `targets`.
-    pub(crate) fn policy_with_forms(targets: &str) -> HeaderValue {
-        let policy = CONTENT_SECURITY_POLICY
-            .replace("form-action 'none'", format!("form-action 'self' {targets}").trim_end());
+    /// The policy of a page whose form leads to ourselves.
+    pub(crate) fn policy_with_forms() -> HeaderValue {
+        let policy = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'");
         HeaderValue::try_from(policy).unwrap_or(Self::policy())
     }
 
@@ -226,13 +225,19 @@ fn challenge_reply(challenge: &Challenge, asker: Asker<'_>) -> Reply {
             ("insufficient_user_authentication", challenge.reason.public_text())
         }
     };
+    // Whoever could have been redirected was: here, something may have been typed that a sign-in in the same tab would lose.
+    let key = match (&challenge.error, &challenge.login_url) {
+        (None, _) if over => Some("session_over"),
+        (None, Some(_)) => Some("sign_in_beside"),
+        _ => None,
+    };
     let explanation = Explanation {
         code,
         message,
         link: challenge.login_url.as_deref(),
         title: over.then_some("title.session_over"),
-        key: over.then_some("session_over"),
-        new_tab: over,
+        key,
+        new_tab: key.is_some(),
         ..Explanation::default()
     };
     let reply = Reply::explain(StatusCode::UNAUTHORIZED, &explanation, asker);

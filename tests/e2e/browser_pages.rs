@@ -62,7 +62,14 @@ async fn every_page_can_be_read_in_every_language_theme_and_size() {
         picture(&browser, "chooser-again", language).await;
         browser.open(&door.url("/.auth/login?provider=nobody")).await;
         picture(&browser, "error", language).await;
+        browser.open(&door.url("/otp/room")).await;
+        browser.reaches(|url| url.contains("/.auth/callback/")).await;
+        picture(&browser, "too-weak", language).await;
         session_over(&door, &browser, language).await;
+        browser.open(&door.url("/open/page")).await;
+        browser.click("button").await;
+        browser.reaches(|url| url == door.url("/sent")).await;
+        picture(&browser, "sign-in-beside", language).await;
         browser.open(&door.url("/.auth/logout")).await;
         picture(&browser, "confirm", language).await;
         browser.open(&door.url("/.auth/signed-out")).await;

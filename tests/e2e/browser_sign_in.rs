@@ -96,7 +96,7 @@ async fn people_choose_where_to_sign_in_and_the_choice_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_page_that_asks_for_a_second_factor_gets_it_or_says_that_it_did_not() {
+async fn a_page_that_asks_for_a_second_factor_gets_it() {
     let Some((door, browser)) = start(&ONE, "").await else { return };
     browser.open(&door.url("/wanted")).await;
     door.sign_in(&browser, "ada").await;
@@ -108,6 +108,21 @@ async fn a_page_that_asks_for_a_second_factor_gets_it_or_says_that_it_did_not() 
     browser.click("#mfa").await;
     browser.click("button[type=submit]").await;
     door.greets(&browser, "/strong/room#part-2", "ada").await;
+}
+
+/// The route wants what the provider is not asked for, and does not do by itself.
+#[tokio::test]
+async fn a_second_factor_that_does_not_come_ends_on_a_page_that_says_so() {
+    let Some((door, browser)) = start(&ONE, "").await else { return };
+    browser.open(&door.url("/wanted")).await;
+    door.sign_in(&browser, "ada").await;
+    door.greets(&browser, "/wanted", "ada").await;
+    browser.open(&door.url("/otp/room")).await;
+    browser.shows("h1", "Signing in did not work").await;
+    assert!(browser.text("p").await.contains("did not confirm the stronger"));
+    browser.open(&door.url("/wanted")).await;
+    door.greets(&browser, "/wanted", "ada").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -188,6 +203,22 @@ async fn a_form_sent_after_the_end_of_the_session_says_so_and_can_be_sent_again(
     assert_eq!(typed, "an hour of work");
     browser.click("button").await;
     browser.shows("#method", "POST").await;
+}
+
+#[tokio::test]
+async fn a_form_sent_by_nobody_is_kept_in_its_tab() {
+    let Some((door, browser)) = start(&ONE, "").await else { return };
+    browser.open(&door.url("/form")).await;
+    door.sign_in(&browser, "ada").await;
+    door.greets(&browser, "/form", "ada").await;
+    browser.fill_in("#text", "an hour of work").await;
+    browser.forget("sidegate").await;
+    browser.click("button").await;
+    browser.shows("h1", "Please sign in").await;
+    assert_eq!(browser.run("return document.querySelector('a.button').target").await, "_blank");
+    browser.back().await;
+    let typed = browser.run("return document.getElementById('text').value").await;
+    assert_eq!(typed, "an hour of work");
 }
 
 /// Signs out at the provider, in a tab of its own, until sidegate has been told.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
-use url::Url;
 
 use crate::base::time::Timestamp;
 use crate::gate::{Policy, ProviderId, SessionPolicy};
@@ -178,9 +177,4 @@ pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// The origin of a URL, for policies of pages.
-pub(crate) fn origin_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
 }

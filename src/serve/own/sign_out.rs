@@ -12,11 +12,11 @@ use crate::base::secret::Secret;
 use crate::oidc::logout::{LogoutRequest, end_session_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
-use crate::serve::own::desk::{Party, origin_of, random};
+use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::login::{login_path, redirect};
+use crate::serve::own::login::{login_path, redirect, scripted};
 use crate::serve::own::visit::{Absent, Present, Visit, only};
-use crate::serve::pages::{Explanation, SignOutForm};
+use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
 use crate::session::{ReturnTo, Revoked};
 
@@ -26,6 +26,9 @@ const NOTICE: Duration = Duration::from_secs(5);
 /// What browsers shall forget of us ([Clear Site Data](https://www.w3.org/TR/clear-site-data/)): what is cached was made for
 /// somebody who is gone.
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// Goes on to the sign-out of the provider.
+const GO: &str = r#"location.replace(document.getElementById("go").href)"#;
 
 /// Signs out who asks for it from a page of ours, and asks everybody else.
 pub(crate) async fn logout(visit: &Visit<'_>) -> Reply {
@@ -84,21 +87,8 @@ fn confirm(visit: &Visit<'_>, after: After) -> Reply {
     let (pages, language) = (visit.asker.pages, visit.asker.language);
     let page = pages.sign_out(form, language, visit.asker.request_id);
     // Without referrers, browsers would send the form without its origin.
-    Reply::page(StatusCode::OK, page, form_policy(visit))
+    Reply::page(StatusCode::OK, page, Reply::policy_with_forms())
         .replacing(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"))
-}
-
-/// Browsers apply `form-action` to where a form's answer redirects too: to each provider's sign-out page.
-fn form_policy(visit: &Visit<'_>) -> HeaderValue {
-    let ends = visit.desk.parties().iter().filter_map(|party| {
-        let metadata = party.client.metadata().current()?;
-        metadata.endpoints.end_session.as_ref().map(origin_of)
-    });
-    let listed = visit.desk.sign_out.return_to.iter().map(origin_of);
-    let mut targets: Vec<String> = ends.chain(listed).collect();
-    targets.sort_unstable();
-    targets.dedup();
-    Reply::policy_with_forms(&targets.join(" "))
 }
 
 async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
@@ -110,9 +100,18 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
         Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
         Err(_) => here(visit, &after),
     };
-    let reply = redirect(&location).with_cookies(visit.clear_session());
+    let reply = leave(visit, &location).with_cookies(visit.clear_session());
     let reply = reply.with_cookies(upstream_cookies(visit));
     reply.with(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""))
+}
+
+/// Browsers apply `form-action` to where a form's answer redirects too, and then on from there: a provider that asks further
+/// providers would be cut short ([CSP 3 §6.4.1](https://www.w3.org/TR/CSP3/#directive-form-action)). A page ends the form.
+fn leave(visit: &Visit<'_>, location: &str) -> Reply {
+    if location.starts_with('/') || !visit.shows_pages() {
+        return redirect(location);
+    }
+    scripted(visit, Leaving { link: location, key: "", script: GO })
 }
 
 /// Ends the session here first: what follows may fail.

@@ -18,6 +18,7 @@ routes:
     match: { paths: /strong/* }
     require: { amr_any: [otp] }
     sign_in: { acr_values: [mfa] }
+  - { name: otp, match: { paths: /otp/* }, require: { amr_any: [otp] } }
   - { name: open, match: { paths: /open/* }, access: optional, sign_in: { silent: probe } }
   - { name: rest, match: { paths: /* } }
 ";
