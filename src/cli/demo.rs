@@ -13,7 +13,8 @@ use crate::cli::output::print;
 use crate::cli::{Failure, run};
 use crate::clock::Clock;
 use crate::config;
-use crate::demo::{Addresses, EchoApp, LoginService, Site, introduction, serve};
+use crate::demo::{Addresses, EchoApp, LoginService, Secrets, Site, introduction, serve};
+use crate::remote::http::{Client, ClientSettings};
 use crate::serve::listener::ListenAddress;
 use crate::serve::{Bound, Server};
 use crate::telemetry::metrics::Metrics;
@@ -46,7 +47,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let echo = bind(SocketAddr::new(ip, 0))?;
     let planned =
         Addresses { app: arguments.address, login: login.local_addr()?, echo: echo.local_addr()? };
-    let text = configuration(&planned, ip);
+    let secrets = Secrets::generate()?;
+    let text = configuration(&planned, &secrets, ip);
     if arguments.print_config {
         return Ok(print(&text)?);
     }
@@ -59,15 +61,20 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
         _ => return Err(anyhow!("the demo listens on TCP").into()),
     };
     let addresses = Addresses { app, ..planned };
-    run::runtime(THREADS)?.block_on(show(loaded.settings, bound, addresses, (login, echo)))
+    run::runtime(THREADS)?.block_on(show(
+        loaded.settings,
+        bound,
+        (addresses, secrets),
+        (login, echo),
+    ))
 }
 
 /// The demo's own part of the configuration is the addresses' business; here it is made quiet.
-fn configuration(addresses: &Addresses, ip: IpAddr) -> String {
+fn configuration(addresses: &Addresses, secrets: &Secrets, ip: IpAddr) -> String {
     let admin = SocketAddr::new(ip, 0);
     format!(
         "{}admin: {{ address: '{admin}' }}\nlog: {{ requests: none }}\n",
-        addresses.configuration()
+        addresses.configuration(secrets)
     )
 }
 
@@ -78,12 +85,13 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 async fn show(
     settings: crate::serve::settings::Settings,
     bound: Bound,
-    addresses: Addresses,
+    (addresses, secrets): (Addresses, Secrets),
     (login, echo): (TcpListener, TcpListener),
 ) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let clock = Clock::system();
-    let service = LoginService::new(&addresses, clock.clone())?;
+    let client = Client::new(&ClientSettings::default())?;
+    let service = LoginService::new(&addresses, &secrets, clock.clone(), client)?;
     let sites = [site(service, login, &stopped), site(EchoApp::new(&addresses), echo, &stopped)];
     let metrics = Metrics::new();
     let lines = LineWriter::start(io::sink(), LOG_BUFFER_BYTES, &metrics)?;

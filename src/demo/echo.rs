@@ -32,6 +32,38 @@ const DELIVERY: [&str; 6] = [
     "x-request-id",
 ];
 
+/// The app's places: the first part of the path, what the navigation calls it, and what is to be said of it to who is known.
+/// Any other path is the first one's.
+const PLACES: [(&str, &str, &str); 7] = [
+    ("", "Home", "This app knows nothing of sign-in. Sidegate told it who you are."),
+    ("public", "Public", "This page is public. Sidegate asks nobody here."),
+    (
+        "guest",
+        "Guest",
+        "Everybody may see this page. Sidegate looked whether somebody is signed in, and you are.",
+    ),
+    (
+        "admin",
+        "Admin",
+        "You may be here because you are in the group admin. This app did not check that: sidegate did.",
+    ),
+    (
+        "fresh",
+        "Fresh",
+        "You typed your password within the last minute. A minute from now, sidegate will ask for it again.",
+    ),
+    (
+        "mfa",
+        "MFA",
+        "You signed in with a second factor. Sidegate asked for it when you came to this page.",
+    ),
+    (
+        "sso",
+        "SSO cookie",
+        "Here sidegate keeps no session: the login service set a cookie that is a JWT, and sidegate checks it.",
+    ),
+];
+
 /// An app that answers every path with what it received.
 #[derive(Debug)]
 pub struct EchoApp {
@@ -40,17 +72,23 @@ pub struct EchoApp {
 }
 
 impl EchoApp {
-    /// The app; it links to the login service for signing out.
+    /// The app; its form for signing out leads to sidegate, and on to the login service.
     pub fn new(addresses: &Addresses) -> Self {
-        Self { pages: Pages::new("'none'"), sign_out: format!("{}/signout", addresses.issuer()) }
+        let issuer = addresses.issuer();
+        Self {
+            pages: Pages::new(&format!("'self' {issuer}")),
+            sign_out: format!("{issuer}/signout"),
+        }
     }
 
     fn page(&self, request: &Request) -> Response<Vec<u8>> {
-        let headers = request.headers();
+        let (headers, place) = (request.headers(), place(request.uri().path()));
         let context = context! {
             method => request.method().as_str(),
             target => request.uri().to_string(),
-            area => area(request.uri().path()),
+            places => PLACES.map(|(path, name, _)| context! { path, name, current => path == place.0 }).to_vec(),
+            place => place.0,
+            said => place.2,
             user => headers.get("x-forwarded-user").map(shown),
             groups => groups(headers),
             identity => IDENTITY.iter().map(|row| identity_row(headers, row)).collect::<Vec<Value>>(),
@@ -100,13 +138,10 @@ fn document(request: &Request) -> Response<Vec<u8>> {
     response
 }
 
-/// Which of the app's three places a path lies in.
-fn area(path: &str) -> &'static str {
-    match path.split('/').nth(1) {
-        Some("admin") => "admin",
-        Some("public") => "public",
-        _ => "home",
-    }
+/// Where a path lies.
+fn place(path: &str) -> &'static (&'static str, &'static str, &'static str) {
+    let first = path.split('/').nth(1).unwrap_or("");
+    PLACES.iter().find(|(known, ..)| *known == first).unwrap_or(&PLACES[0])
 }
 
 fn identity_row(headers: &HeaderMap, (name, meaning): &(&'static str, &'static str)) -> Value {

@@ -1,53 +1,80 @@
-//! The demo's login service: signs people in, sets the SSO cookie, publishes its keys and rotates them on request.
+//! The demo's login service: signs people in for the OpenID provider and for the SSO cookie, publishes the keys and rotates
+//! them on request.
 //!
-//! The cookie is a JWT and the service keeps nothing else: no sessions, no list of what it issued. It never asks whether
-//! somebody is signed in already, so a browser whose cookie is refused sees the page instead of going in circles.
+//! The SSO cookie is a JWT of which the service keeps nothing. The page that sets it never asks whether somebody is signed in
+//! already, so a browser whose cookie is refused sees the page instead of going in circles.
 
-mod tokens;
+mod openid;
+
+use std::time::Duration;
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use minijinja::{Value, context};
-use serde_json::json;
-use url::{Url, form_urlencoded};
+use url::Url;
 
-use super::addresses::{Addresses, COOKIE};
-use super::keys::{Keys, Retired};
+use super::addresses::{Addresses, COOKIE, Secrets};
+use super::fields::Fields;
+use super::keys::Retired;
 use super::page::{Message, Pages};
-use super::people::{self, EVERYBODY, PASSWORD};
+use super::people::{self, CODE, EVERYBODY, PASSWORD, Person};
+use super::provider::{Asks, Ending, Entered, Notice, Provider};
+use super::responses::{library_failed, plain, public_json, see_other};
 use super::return_address::{AllowedOrigin, ReturnAddress};
-use super::site::{Answer, Request, Site};
+use super::site::{Answer, Errand, Request, Site};
+use super::tokens::{self, SESSION_LIFE};
+use crate::base::cookie::CookieValues;
 use crate::clock::Clock;
+use crate::remote::http::Client;
 use crate::token::SigningError;
+
+/// The cookie by which the service knows a browser again.
+const SESSION_COOKIE: &str = "demo_login";
 
 /// The login service. It answers at the origin that is also the issuer of its tokens.
 #[derive(Debug)]
 pub struct LoginService {
-    issuer: String,
+    provider: Provider,
     app_url: String,
     allowed: AllowedOrigin,
-    keys: Keys,
     pages: Pages,
     clock: Clock,
+    client: Client,
 }
 
 /// What the service answers at, by path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
+    Authorize,
+    Bearer,
     Configuration,
+    EndSession,
     Keys,
+    Login,
+    Revoke,
     Rotate,
     SignIn,
     SignOut,
     Token,
+    UserInfo,
     Welcome,
 }
 
-/// The fields of a query or a form. Of a field written twice, the first counts.
-struct Fields(Vec<(String, String)>);
+/// What a sign-in page shows.
+struct SignInPage<'a> {
+    status: StatusCode,
+    /// Where its form goes, at this service.
+    action: String,
+    asks: Asks,
+    chosen: Option<&'static Person>,
+    is_repeated: bool,
+    return_to: Option<&'a str>,
+    /// Whether a return address was refused.
+    is_refused: bool,
+}
 
 impl LoginService {
-    /// A service with a new key.
+    /// A service with a new key; `client` is how it tells of logouts.
     ///
     /// # Errors
     ///
@@ -56,16 +83,22 @@ impl LoginService {
     /// # Panics
     ///
     /// Never: an origin made of a socket address is a URL.
-    pub fn new(addresses: &Addresses, clock: Clock) -> Result<Self, SigningError> {
+    pub fn new(
+        addresses: &Addresses,
+        secrets: &Secrets,
+        clock: Clock,
+        client: Client,
+    ) -> Result<Self, SigningError> {
         let app_url = addresses.app_url();
         let origin = Url::parse(&app_url).expect("`http://` and a socket address make a URL");
+        let by_name = format!("http://localhost:{}", addresses.app.port());
         Ok(Self {
-            issuer: addresses.issuer(),
+            provider: Provider::new(addresses, secrets.client_secret.clone(), clock.clone())?,
             allowed: AllowedOrigin::of(&origin),
-            keys: Keys::generate()?,
-            pages: Pages::new(&format!("'self' {app_url}")),
+            pages: Pages::new(&format!("'self' {app_url} {by_name}")),
             app_url,
             clock,
+            client,
         })
     }
 
@@ -77,103 +110,128 @@ impl LoginService {
                 "The login service has no page at this address.",
             );
         };
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !endpoint.answers(request.method()) {
+            return wrong_method(endpoint);
+        }
         let posts = *request.method() == Method::POST;
-        if posts && is_cross_site(request) {
+        if posts && endpoint.has_own_forms() && is_cross_site(request) {
             return plain(StatusCode::FORBIDDEN, "this form was sent by another site\n".into());
         }
-        match endpoint {
-            Endpoint::Configuration if reads => json_body(&self.configuration()),
-            Endpoint::Keys if reads => json_body(&self.keys.document()),
-            Endpoint::Rotate if posts => self.rotate(&Fields::of_query(request)),
-            Endpoint::SignIn if reads => {
-                self.sign_in_page(StatusCode::OK, &Fields::of_query(request))
-            }
-            Endpoint::SignIn if posts => self.sign_in(&Fields::of_form(request)),
-            Endpoint::SignOut if reads => {
-                self.pages.render(StatusCode::OK, "signout.html", "Sign out", context! {})
-            }
-            Endpoint::SignOut if posts => self.sign_out(),
-            Endpoint::Token if posts => self.token(&Fields::of_query(request)),
-            Endpoint::Welcome if reads => {
-                self.message(StatusCode::OK, "You are signed in", WELCOME)
-            }
-            _ => wrong_method(endpoint),
-        }
+        let outcome = match endpoint {
+            Endpoint::Authorize => self.authorize(request),
+            Endpoint::Bearer => self.bearer(&Fields::of_query(request)),
+            Endpoint::Configuration => Ok(public_json(&self.provider.configuration())),
+            Endpoint::EndSession => self.end_session(request),
+            Endpoint::Keys => Ok(public_json(&self.provider.keys.document())),
+            Endpoint::Login => self.log_in(request),
+            Endpoint::Revoke => Ok(self.revoke(request)),
+            Endpoint::Rotate => self.rotate(&Fields::of_query(request)),
+            Endpoint::SignIn if posts => self.sign_in(request),
+            Endpoint::SignIn => Ok(self.sso_page(&Fields::of_query(request), false)),
+            Endpoint::SignOut if posts => self.sign_out(request),
+            Endpoint::SignOut => Ok(self.sign_out_page(&Fields::of_query(request))),
+            Endpoint::Token => Ok(self.token(request)),
+            Endpoint::UserInfo => Ok(self.userinfo(request)),
+            Endpoint::Welcome => Ok(self.message(StatusCode::OK, "You are signed in", WELCOME)),
+        };
+        outcome.unwrap_or_else(|_| library_failed())
     }
 
-    /// Discovery metadata, as much as this service has
-    /// ([OpenID Connect Discovery §3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
-    fn configuration(&self) -> serde_json::Value {
-        json!({
-            "issuer": self.issuer,
-            "jwks_uri": format!("{}/jwks.json", self.issuer),
-            "id_token_signing_alg_values_supported": ["ES256"],
+    /// The page of the SSO cookie.
+    fn sso_page(&self, fields: &Fields, is_repeated: bool) -> Response<Vec<u8>> {
+        let asked = fields.value("rd");
+        let address = asked.and_then(|text| ReturnAddress::parse(text, &self.allowed));
+        self.sign_in_page(&SignInPage {
+            status: if is_repeated { StatusCode::FORBIDDEN } else { StatusCode::OK },
+            action: "/signin".to_owned(),
+            asks: Asks::Password,
+            chosen: fields.value("user").and_then(people::find),
+            is_repeated,
+            return_to: address.as_ref().map(ReturnAddress::as_str),
+            is_refused: asked.is_some() && address.is_none(),
         })
     }
 
-    fn sign_in_page(&self, status: StatusCode, fields: &Fields) -> Response<Vec<u8>> {
-        let asked = fields.value("rd");
-        let address = asked.and_then(|text| ReturnAddress::parse(text, &self.allowed));
-        let chosen = fields.value("user").and_then(people::find).unwrap_or(&EVERYBODY[0]);
+    fn sign_in_page(&self, page: &SignInPage<'_>) -> Response<Vec<u8>> {
+        let chosen = page.chosen.unwrap_or(&EVERYBODY[0]);
+        let shown = EVERYBODY.iter().filter(|person| page.asks != Asks::Code || *person == chosen);
         let context = context! {
-            return_to => address.as_ref().map(ReturnAddress::as_str),
-            refused => asked.is_some() && address.is_none(),
-            wrong => status != StatusCode::OK,
-            people => EVERYBODY.iter().map(|person| card(person, chosen)).collect::<Vec<Value>>(),
+            action => page.action.as_str(),
+            return_to => page.return_to,
+            refused => page.is_refused,
+            wrong => page.is_repeated,
+            people => shown.map(|person| card(person, chosen)).collect::<Vec<Value>>(),
+            asks_password => page.asks != Asks::Code,
+            asks_code => page.asks != Asks::Password,
             password => PASSWORD,
+            code => CODE,
         };
-        self.pages.render(status, "signin.html", "Sign in", context)
+        self.pages.render(page.status, "signin.html", "Sign in", context)
     }
 
-    fn sign_in(&self, form: &Fields) -> Response<Vec<u8>> {
+    /// Sets the SSO cookie, and leads back.
+    fn sign_in(&self, request: &Request) -> Result<Response<Vec<u8>>, SigningError> {
+        let form = Fields::of_form(request);
         let (user, password) =
             (form.value("user").unwrap_or(""), form.value("password").unwrap_or(""));
         let Some(person) = people::sign_in(user, password) else {
-            return self.sign_in_page(StatusCode::FORBIDDEN, form);
+            return Ok(self.sso_page(&form, true));
         };
-        let Ok(token) =
-            self.keys.sign(&tokens::session(&self.issuer, person, self.clock.now()), "JWT")
-        else {
-            return no_signature();
-        };
+        let claims = tokens::sso(&self.provider.issuer, person, self.clock.now());
+        let token = self.provider.keys.sign(&claims, "JWT")?;
         let address = form.value("rd").and_then(|text| ReturnAddress::parse(text, &self.allowed));
         let mut response = see_other(address.as_ref().map_or("/welcome", ReturnAddress::as_str));
-        set_cookie(
-            &mut response,
-            sso_cookie(&token).max_age(seconds(tokens::SESSION_SECONDS)).build(),
-        );
-        response
+        set_cookie(&mut response, keep(COOKIE, &token));
+        let entered =
+            self.provider.enter_by_password(person, session_cookie(request).as_deref())?;
+        Ok(with_session(response, entered))
     }
 
-    fn sign_out(&self) -> Response<Vec<u8>> {
-        let mut response = self.message(
-            StatusCode::OK,
-            "You are signed out",
-            "Your browser has forgotten the SSO cookie.",
-        );
-        set_cookie(&mut response, sso_cookie("").max_age(seconds(0)).build());
-        response
+    fn sign_out_page(&self, fields: &Fields) -> Response<Vec<u8>> {
+        let action = format!("/signout?{}", fields.encode());
+        self.pages.render(StatusCode::OK, "signout.html", "Sign out", context! { action })
     }
 
-    fn rotate(&self, query: &Fields) -> Response<Vec<u8>> {
+    /// Somebody pressed the button.
+    fn sign_out(&self, request: &Request) -> Result<Response<Vec<u8>>, SigningError> {
+        let cookie = session_cookie(request);
+        let ending = self.provider.sign_out(&Fields::of_query(request), cookie.as_deref())?;
+        Ok(self.ending(ending, &Fields::of_query(request)))
+    }
+
+    /// The end of a session, for the browser.
+    fn ending(&self, ending: Ending, fields: &Fields) -> Response<Vec<u8>> {
+        let (location, notice) = match ending {
+            Ending::Ask => return self.sign_out_page(fields),
+            Ending::Over(location, notice) => (location, notice),
+            Ending::Refused(why) => {
+                return self.message(StatusCode::BAD_REQUEST, "Not signed out", why);
+            }
+        };
+        let mut response = match location {
+            Some(location) => see_other(&location),
+            None => self.message(StatusCode::OK, "You are signed out", SIGNED_OUT),
+        };
+        for name in [COOKIE, SESSION_COOKIE] {
+            set_cookie(&mut response, forget(name));
+        }
+        with_notice(response, notice)
+    }
+
+    fn rotate(&self, query: &Fields) -> Result<Response<Vec<u8>>, SigningError> {
         let retired =
             if query.value("forget") == Some("1") { Retired::Forget } else { Retired::Keep };
-        match self.keys.rotate(retired) {
-            Ok(kid) => plain(StatusCode::OK, format!("signing with the new key {kid}\n")),
-            Err(_) => no_signature(),
-        }
+        let kid = self.provider.keys.rotate(retired)?;
+        Ok(plain(StatusCode::OK, format!("signing with the new key {kid}\n")))
     }
 
     /// A bearer token for programs, given for a name alone: that is what a demo is for.
-    fn token(&self, query: &Fields) -> Response<Vec<u8>> {
+    fn bearer(&self, query: &Fields) -> Result<Response<Vec<u8>>, SigningError> {
         let Some(person) = query.value("user").and_then(people::find) else {
-            return plain(StatusCode::BAD_REQUEST, "expected ?user=ada or ?user=bob\n".into());
+            return Ok(plain(StatusCode::BAD_REQUEST, "expected ?user=ada or ?user=bob\n".into()));
         };
-        match self.keys.sign(&tokens::access(&self.issuer, person, self.clock.now()), "at+jwt") {
-            Ok(token) => plain(StatusCode::OK, token),
-            Err(_) => no_signature(),
-        }
+        let claims = tokens::bearer(&self.provider.issuer, person, self.clock.now());
+        Ok(plain(StatusCode::OK, self.provider.keys.sign(&claims, "at+jwt")?))
     }
 
     fn message(&self, status: StatusCode, title: &str, text: &str) -> Response<Vec<u8>> {
@@ -183,9 +241,16 @@ impl LoginService {
 
 const WELCOME: &str = "You did not come from the app, so there is no page to send you back to.";
 
+const SIGNED_OUT: &str = "The login service has forgotten you, and the app was told.";
+
 impl Site for LoginService {
     fn answer(&self, request: &Request) -> Answer {
-        Answer::Whole(self.respond(request))
+        let mut response = self.respond(request);
+        let Some(notice) = response.extensions_mut().remove::<Notice>() else {
+            return Answer::Whole(response);
+        };
+        let client = self.client.clone();
+        Answer::After(Errand::new(async move { notice.deliver(&client).await }), response)
     }
 }
 
@@ -194,10 +259,16 @@ impl Endpoint {
         Some(match path {
             "/" | "/signin" => Self::SignIn,
             "/.well-known/openid-configuration" => Self::Configuration,
+            "/authorize" => Self::Authorize,
+            "/bearer" => Self::Bearer,
+            "/end-session" => Self::EndSession,
             "/jwks.json" => Self::Keys,
+            "/login" => Self::Login,
+            "/revoke" => Self::Revoke,
             "/rotate" => Self::Rotate,
             "/signout" => Self::SignOut,
             "/token" => Self::Token,
+            "/userinfo" => Self::UserInfo,
             "/welcome" => Self::Welcome,
             _ => return None,
         })
@@ -207,27 +278,20 @@ impl Endpoint {
     const fn methods(self) -> &'static str {
         match self {
             Self::Configuration | Self::Keys | Self::Welcome => "GET, HEAD",
-            Self::Rotate | Self::Token => "POST",
-            Self::SignIn | Self::SignOut => "GET, HEAD, POST",
+            Self::Bearer | Self::Login | Self::Revoke | Self::Rotate | Self::Token => "POST",
+            Self::Authorize | Self::EndSession | Self::SignIn | Self::SignOut | Self::UserInfo => {
+                "GET, HEAD, POST"
+            }
         }
     }
-}
 
-impl Fields {
-    fn of_query(request: &Request) -> Self {
-        Self::parse(request.uri().query().unwrap_or("").as_bytes())
+    fn answers(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|known| known == method.as_str())
     }
 
-    fn of_form(request: &Request) -> Self {
-        Self::parse(request.body())
-    }
-
-    fn parse(text: &[u8]) -> Self {
-        Self(form_urlencoded::parse(text).into_owned().collect())
-    }
-
-    fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    /// Whether only our own pages, and programs, have reason to post here.
+    const fn has_own_forms(self) -> bool {
+        matches!(self, Self::Bearer | Self::Login | Self::Rotate | Self::SignIn | Self::SignOut)
     }
 }
 
@@ -238,50 +302,51 @@ fn is_cross_site(request: &Request) -> bool {
     request.headers().get("sec-fetch-site").is_some_and(|value| value == "cross-site")
 }
 
-fn card(person: &people::Person, chosen: &people::Person) -> Value {
+fn card(person: &Person, chosen: &Person) -> Value {
     let groups: Vec<&str> = person.groups.to_vec();
     let initial = person.name.chars().next().map(String::from);
     context! { id => person.id, name => person.name, email => person.email, groups, initial, chosen => person == chosen }
 }
 
-/// The cookie, for signing in and out alike. Without `Secure`, for the demo speaks plain HTTP on loopback.
-fn sso_cookie(value: &str) -> cookie::CookieBuilder<'_> {
-    Cookie::build((COOKIE, value)).path("/").http_only(true).same_site(SameSite::Lax)
+/// The name of the browser's session.
+fn session_cookie(request: &Request) -> Option<String> {
+    let fields = request.headers().get_all(header::COOKIE).iter();
+    let mut values =
+        fields.flat_map(|field| CookieValues::new(field.as_bytes(), SESSION_COOKIE.as_bytes()));
+    Some(std::str::from_utf8(values.next()?).ok()?.to_owned())
 }
 
-const fn seconds(seconds: u32) -> cookie::time::Duration {
-    cookie::time::Duration::seconds(seconds as i64)
+fn with_session(mut response: Response<Vec<u8>>, entered: Entered) -> Response<Vec<u8>> {
+    set_cookie(&mut response, keep(SESSION_COOKIE, &entered.cookie));
+    with_notice(response, entered.notice)
+}
+
+/// What must be told before an answer goes out travels with it.
+fn with_notice(mut response: Response<Vec<u8>>, notice: Option<Notice>) -> Response<Vec<u8>> {
+    if let Some(notice) = notice {
+        response.extensions_mut().insert(notice);
+    }
+    response
+}
+
+fn keep<'a>(name: &'a str, value: &'a str) -> Cookie<'a> {
+    of_service(name, value, SESSION_LIFE)
+}
+
+fn forget(name: &str) -> Cookie<'_> {
+    of_service(name, "", Duration::ZERO)
+}
+
+/// Without `Secure`, for the demo speaks plain HTTP on loopback.
+fn of_service<'a>(name: &'a str, value: &'a str, life: Duration) -> Cookie<'a> {
+    let life = cookie::time::Duration::seconds(life.as_secs().cast_signed());
+    let cookie = Cookie::build((name, value)).path("/").http_only(true);
+    cookie.same_site(SameSite::Lax).max_age(life).build()
 }
 
 fn set_cookie(response: &mut Response<Vec<u8>>, cookie: Cookie<'_>) {
     let value = cookie.to_string().parse().expect("a token and the attributes are visible ASCII");
-    response.headers_mut().insert(header::SET_COOKIE, value);
-}
-
-fn see_other(location: &str) -> Response<Vec<u8>> {
-    let location = location.parse().expect("a serialized URL is visible ASCII");
-    let mut response = Response::new(Vec::new());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    response.headers_mut().insert(header::LOCATION, location);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn plain(status: StatusCode, text: String) -> Response<Vec<u8>> {
-    let mut response = Response::new(text.into_bytes());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn json_body(document: &serde_json::Value) -> Response<Vec<u8>> {
-    let mut response = Response::new(document.to_string().into_bytes());
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    response
+    response.headers_mut().append(header::SET_COOKIE, value);
 }
 
 fn wrong_method(endpoint: Endpoint) -> Response<Vec<u8>> {
@@ -289,10 +354,6 @@ fn wrong_method(endpoint: Endpoint) -> Response<Vec<u8>> {
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.methods()));
     response
-}
-
-fn no_signature() -> Response<Vec<u8>> {
-    plain(StatusCode::INTERNAL_SERVER_ERROR, "the crypto library failed\n".into())
 }
 
 #[cfg(test)]

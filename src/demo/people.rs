@@ -1,7 +1,10 @@
-//! The people who can sign in to the demo. Their one password is no secret: the sign-in page shows it.
+//! The people who can sign in to the demo. Their one password is no secret, nor is the code: the sign-in page shows both.
 
 /// The password of everybody.
 pub(super) const PASSWORD: &str = "demo";
+
+/// The code of everybody's second factor, which a real one would change every half minute.
+pub(super) const CODE: &str = "246810";
 
 /// Somebody who can sign in.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,9 +3,11 @@
 //! What to answer is the sites' business, and they know nothing of sockets. Requests are small here, so their bodies are
 //! held in memory within a bound.
 
+use std::fmt;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::IntoRawFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +36,27 @@ const LISTENER: &str = "demo";
 /// A request with all of its body.
 pub type Request = http::Request<Vec<u8>>;
 
+/// Something to do before an answer goes out.
+pub struct Errand(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Errand {
+    /// It should come to its end by itself within some seconds.
+    pub fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Box::pin(work))
+    }
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Errand(…)")
+    }
+}
+
 /// What a site answers.
 #[derive(Debug)]
 pub enum Answer {
+    /// All of it at once, when the errand is done.
+    After(Errand, Response<Vec<u8>>),
     /// Server-sent events, one a second, until the client has gone
     /// ([HTML §9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html)).
     Ticks,
@@ -80,6 +100,10 @@ impl<S: Site> HttpServerApp for Server<S> {
         }
         session.set_keepalive((!*stop.borrow()).then_some(KEEPALIVE_SECONDS));
         match self.answer(&mut session).await? {
+            Answer::After(errand, response) => {
+                errand.0.await;
+                write(session, response).await
+            }
             Answer::Ticks => tick(session, stop.clone()).await,
             Answer::Whole(response) => write(session, response).await,
         }

@@ -232,6 +232,7 @@ fn challenge_reply(challenge: &Challenge, asker: Asker<'_>) -> Reply {
         link: challenge.login_url.as_deref(),
         title: over.then_some("title.session_over"),
         key: over.then_some("session_over"),
+        new_tab: over,
         ..Explanation::default()
     };
     let reply = Reply::explain(StatusCode::UNAUTHORIZED, &explanation, asker);

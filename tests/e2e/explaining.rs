@@ -170,6 +170,6 @@ async fn explain_says_that_keys_are_missing_and_takes_the_token_from_the_environ
     let lines: Vec<String> = output.lines().map(str::to_owned).collect();
     assert!(told(&lines, "keys")[0].contains("500"), "{output}");
     assert_eq!(told(&lines, "credential").len(), 1, "{output}");
-    assert_eq!(told(&lines, "decision"), ["open: keys are missing"], "{output}");
+    assert_eq!(told(&lines, "decision"), ["open: a fact is missing"], "{output}");
     assert_eq!(ended.status.code(), Some(0));
 }

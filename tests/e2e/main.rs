@@ -7,6 +7,8 @@
 
 mod admin;
 mod assertions;
+mod browser_pages;
+mod browser_sign_in;
 mod command_line;
 mod conformance;
 mod connections;

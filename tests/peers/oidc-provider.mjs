@@ -21,7 +21,7 @@ import { generateKeyPair, randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Provider, interactionPolicy } from 'oidc-provider';
 import './names.mjs';
-import { SCOPES, findAccount, interact, loadExistingGrant, logoutSource } from './oidc-provider/people.mjs';
+import { SCOPES, findAccount, interact, loadExistingGrant, logoutSource, postLogoutSuccessSource } from './oidc-provider/people.mjs';
 
 const API = 'https://api.example.test';
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'];
@@ -105,7 +105,7 @@ function build(issuer, keys) {
       pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo: resourceServer },
       revocation: { enabled: true },
-      rpInitiatedLogout: { enabled: true, logoutSource },
+      rpInitiatedLogout: { enabled: true, logoutSource, postLogoutSuccessSource },
     },
     // Its own asks for a dispatcher that refuses to tell anybody on loopback.
     fetch: (url, { dispatcher: _dispatcher, ...options }) => fetch(url, options),

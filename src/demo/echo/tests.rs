@@ -13,8 +13,8 @@ fn request(path: &str, headers: &[(&'static str, &'static str)]) -> Request {
 
 fn answer(path: &str, headers: &[(&'static str, &'static str)]) -> String {
     match EchoApp::new(&samples()).answer(&request(path, headers)) {
-        Answer::Ticks => panic!("expected a page, found a stream"),
         Answer::Whole(response) => String::from_utf8(response.into_body()).unwrap(),
+        other => panic!("expected a page at once, found {other:?}"),
     }
 }
 

@@ -20,6 +20,9 @@ const OTHER_ATTEMPTS: usize = 4;
 /// Keeps the fragment, which no server sees, where the end of the sign-in finds it.
 const LEAVE: &str = r#"(function(){var a=document.getElementById("go");try{if(location.hash)sessionStorage.setItem("sidegate "+a.dataset.key,location.hash)}catch(e){}location.replace(a.href)})()"#;
 
+/// Hands the fragment on with whatever is chosen.
+const CHOOSE: &str = r#"document.querySelectorAll("a.button").forEach(function(a){a.hash=location.hash})"#;
+
 /// What a browser asks for.
 struct Wishes {
     return_to: ReturnTo,
@@ -173,8 +176,9 @@ fn chooser(visit: &Visit<'_>, parties: &[&Party], wishes: &Wishes, hint: &Hint) 
     };
     let choices: Vec<Choice> = parties.iter().map(choice).collect();
     let (pages, language) = (visit.asker.pages, visit.asker.language);
-    let page = pages.chooser(&choices, language, visit.asker.request_id);
-    Reply::page(StatusCode::OK, page, Reply::policy())
+    let script = visit.desk.keeps_fragments.then_some(CHOOSE);
+    let page = pages.chooser(&choices, script, language, visit.asker.request_id);
+    Reply::page(StatusCode::OK, page, script.map_or_else(Reply::policy, Reply::policy_with_script))
 }
 
 /// What to ask the provider for. Only whether people are asked can be wished for by the browser; the rest is the route's.

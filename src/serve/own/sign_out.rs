@@ -83,7 +83,9 @@ fn confirm(visit: &Visit<'_>, after: After) -> Reply {
     let form = SignOutForm { action: &action, cancel: "/", return_to };
     let (pages, language) = (visit.asker.pages, visit.asker.language);
     let page = pages.sign_out(form, language, visit.asker.request_id);
+    // Without referrers, browsers would send the form without its origin.
     Reply::page(StatusCode::OK, page, form_policy(visit))
+        .replacing(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"))
 }
 
 /// Browsers apply `form-action` to where a form's answer redirects too: to each provider's sign-out page.

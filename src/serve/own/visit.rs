@@ -205,6 +205,9 @@ impl<'a> Visit<'a> {
 
     /// Whether the browser says that one of our own pages sent this: a form of another site cannot make it say so
     /// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/), [RFC 6454 §7](https://www.rfc-editor.org/rfc/rfc6454#section-7)).
+    /// A page without referrers sends its forms with the origin `null`
+    /// ([Fetch](https://fetch.spec.whatwg.org/#append-a-request-origin-header)), as frames in sandboxes do; those are of another
+    /// site, though.
     pub(crate) fn comes_from_ourselves(&self) -> bool {
         let own = self.origin().map(|origin| origin.text());
         let origin = self.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
@@ -212,7 +215,9 @@ impl<'a> Visit<'a> {
         let same_origin = origin.is_some() && origin == own.as_deref().map(str::as_bytes);
         match (site, origin) {
             (Some(site), None) => site == b"same-origin",
-            (Some(site), Some(_)) => site == b"same-origin" && same_origin,
+            (Some(site), Some(origin)) => {
+                site == b"same-origin" && (same_origin || origin == b"null")
+            }
             (None, _) => same_origin,
         }
     }

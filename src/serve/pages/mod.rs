@@ -92,6 +92,8 @@ pub(crate) struct Explanation<'a> {
     pub(crate) link: Option<&'a str>,
     /// The key of the link's words, if not the usual ones.
     pub(crate) link_text: Option<&'a str>,
+    /// Whether the link opens beside the page: what was typed into a form is one step back from here.
+    pub(crate) new_tab: bool,
 }
 
 impl Explanation<'_> {
@@ -188,8 +190,18 @@ impl Pages {
         language: Language,
         request_id: &str,
     ) -> String {
-        let Explanation { code, message, key, title, detail, user, email, link, link_text } =
-            *explanation;
+        let Explanation {
+            code,
+            message,
+            key,
+            title,
+            detail,
+            user,
+            email,
+            link,
+            link_text,
+            new_tab,
+        } = *explanation;
         let find = |key: &str| self.texts.find(language, key);
         let key = key.unwrap_or(code);
         let title = title.and_then(find).unwrap_or_else(|| self.title(status, language));
@@ -200,14 +212,15 @@ impl Pages {
         let usual = if user.is_some() { "sign_in_as_other" } else { "sign_in" };
         let link_text = find(link_text.unwrap_or(usual));
         let status = Some(status.as_u16()).filter(|status| *status >= 400);
-        let page = context! { status, title, message, advice, detail, user, email, link, link_text, ..self.frame(language, request_id) };
+        let page = context! { status, title, message, advice, detail, user, email, link, link_text, new_tab, ..self.frame(language, request_id) };
         self.render("message.html", page, title)
     }
 
-    /// The page on which people choose how to sign in.
+    /// The page on which people choose how to sign in; its `script`, if any, keeps fragments.
     pub(crate) fn chooser(
         &self,
         choices: &[Choice],
+        script: Option<&str>,
         language: Language,
         request_id: &str,
     ) -> String {
@@ -217,7 +230,7 @@ impl Pages {
             context! { title, link, preferred }
         };
         let choices: Vec<Value> = choices.iter().map(value).collect();
-        let page = context! { title, choices, ..self.frame(language, request_id) };
+        let page = context! { title, choices, script, ..self.frame(language, request_id) };
         self.render("chooser.html", page, title)
     }
 

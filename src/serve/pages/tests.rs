@@ -20,7 +20,7 @@ fn every_page_renders_in_every_language() {
                 language,
                 "r1",
             ),
-            pages.chooser(&[choice], language, "r1"),
+            pages.chooser(&[choice], Some("go()"), language, "r1"),
             pages.sign_out(form, language, "r1"),
             pages.leaving(leaving, language, "r1"),
         ] {

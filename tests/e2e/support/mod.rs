@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod forgeries;
+pub(crate) mod front_door;
 pub(crate) mod held;
 pub(crate) mod html;
 pub(crate) mod http;

@@ -39,6 +39,10 @@ const IMPLICIT_WAIT_MS: u64 = 20_000;
 const LOOKS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// One of a browser's tabs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tab(String);
+
 /// A browser with one window. Closed when dropped.
 pub(crate) struct Browser {
     driver: SocketAddr,
@@ -99,6 +103,20 @@ impl Browser {
         panic!("the browser is still at {url}");
     }
 
+    /// Waits until the page is the one at `wanted`, or says where it is instead, and what `log` has.
+    pub(crate) async fn arrives(&self, wanted: &str, log: impl Fn() -> String) {
+        let mut url = String::new();
+        for _ in 0..LOOKS {
+            url = self.current_url().await;
+            if url == wanted {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+        let page = self.run("return document.body.innerText").await;
+        panic!("expected {wanted}, found {url}: {page}\n{}", log());
+    }
+
     /// Waits until the first element that `selector` matches has the text `wanted`.
     pub(crate) async fn shows(&self, selector: &str, wanted: &str) {
         let mut text = Ok(String::new());
@@ -110,6 +128,24 @@ impl Browser {
             sleep(PAUSE).await;
         }
         panic!("expected {wanted:?} in {selector}, found {text:?}");
+    }
+
+    /// Waits until the page has an element that `selector` matches.
+    pub(crate) async fn has(&self, selector: &str) {
+        self.find(selector).await.unwrap();
+    }
+
+    /// Waits until the title of the page is `wanted`.
+    pub(crate) async fn titled(&self, wanted: &str) {
+        let mut title = String::new();
+        for _ in 0..LOOKS {
+            title = self.title().await;
+            if title == wanted {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+        panic!("expected the title {wanted}, found {title}");
     }
 
     /// Clicks the first element that `selector` matches.
@@ -129,13 +165,104 @@ impl Browser {
         self.post("window/rect", json!({ "width": width, "height": height })).await.unwrap();
     }
 
+    /// Has pages shown in dark colours from now on, as the system's setting would.
+    pub(crate) async fn prefers_dark(&self) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": "dark" });
+        let command =
+            json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [feature] } });
+        self.post("goog/cdp/execute", command).await.unwrap();
+    }
+
     /// Whether any part of the page sticks out sideways.
     pub(crate) async fn scrolls_sideways(&self) -> bool {
         let script =
             "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-        let answer =
-            self.post("execute/sync", json!({ "script": script, "args": [] })).await.unwrap();
-        answer.as_bool().unwrap()
+        self.run(script).await.as_bool().unwrap()
+    }
+
+    /// What `script` returns in the page; a promise is waited for.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.post("execute/sync", json!({ "script": script, "args": [] })).await.unwrap()
+    }
+
+    /// As the button of that name.
+    pub(crate) async fn back(&self) {
+        self.post("back", json!({})).await.unwrap();
+    }
+
+    /// As the button of that name.
+    pub(crate) async fn forward(&self) {
+        self.post("forward", json!({})).await.unwrap();
+    }
+
+    /// Opens a tab and shows it.
+    pub(crate) async fn new_tab(&self) -> Tab {
+        let tab = self.post("window/new", json!({ "type": "tab" })).await.unwrap();
+        let tab = Tab(tab["handle"].as_str().unwrap().to_owned());
+        self.show(&tab).await;
+        tab
+    }
+
+    /// The tab that is shown.
+    pub(crate) async fn tab(&self) -> Tab {
+        Tab(self.read("window").await.unwrap())
+    }
+
+    /// Every tab there is.
+    pub(crate) async fn tabs(&self) -> Vec<Tab> {
+        let tabs =
+            send(&self.client, Method::GET, self.at("window/handles"), Value::Null).await.unwrap();
+        let handles = tabs.as_array().unwrap().iter();
+        handles.map(|handle| Tab(handle.as_str().unwrap().to_owned())).collect()
+    }
+
+    /// Shows `tab`.
+    pub(crate) async fn show(&self, tab: &Tab) {
+        self.post("window", json!({ "handle": tab.0 })).await.unwrap();
+    }
+
+    /// Deletes the cookie called `name` of the site that is shown.
+    pub(crate) async fn forget(&self, name: &str) {
+        let url = self.at(&format!("cookie/{name}"));
+        send(&self.client, Method::DELETE, url, Value::Null).await.unwrap();
+    }
+
+    /// What pages have complained about since the last call: violated policies, scripts that failed.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let entries = self.log("browser").await;
+        let severe = entries.iter().filter(|entry| entry["level"] == "SEVERE");
+        let texts = severe.filter_map(|entry| entry["message"].as_str().map(str::to_owned));
+        // That a page is an error page is said there, too.
+        texts.filter(|text| !text.contains("the server responded with a status of")).collect()
+    }
+
+    /// The addresses asked for since the last call.
+    pub(crate) async fn requested(&self) -> Vec<String> {
+        let entries = self.log("performance").await;
+        let events = entries.iter().filter_map(|entry| {
+            let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            let url = event["message"]["params"]["request"]["url"].as_str()?;
+            (event["message"]["method"] == "Network.requestWillBeSent").then(|| url.to_owned())
+        });
+        events.collect()
+    }
+
+    /// A command of the [Chrome DevTools protocol](https://chromedevtools.github.io/devtools-protocol/).
+    pub(crate) async fn devtools(&self, command: &str, parameters: Value) {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.post("goog/cdp/execute", body).await.unwrap();
+    }
+
+    /// Asks for pages in `language`.
+    pub(crate) async fn speak(&self, language: &str) {
+        let agent = self.run("return navigator.userAgent").await;
+        let parameters = json!({ "userAgent": agent, "acceptLanguage": language });
+        self.devtools("Emulation.setUserAgentOverride", parameters).await;
+    }
+
+    async fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.post("se/log", json!({ "type": kind })).await.unwrap();
+        entries.as_array().unwrap().clone()
     }
 
     /// Keeps a picture of the window as `tests/artifacts/NAME.png`.
@@ -206,7 +333,8 @@ fn capabilities(binary: &Path, profile: &Path) -> Value {
         FLAGS.into_iter().chain([profile.as_str(), "--window-size=1100,1000"]).collect();
     let options = json!({ "binary": PathBuf::from(binary), "args": arguments });
     let timeouts = json!({ "implicit": IMPLICIT_WAIT_MS });
-    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options, "timeouts": timeouts } } })
+    let logs = json!({ "browser": "ALL", "performance": "ALL" });
+    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": logs, "timeouts": timeouts } } })
 }
 
 /// The port in the line with which the driver says that it has started.

@@ -48,6 +48,11 @@ export function logoutSource(ctx, form) {
   ctx.body = `<!doctype html><html lang="en"><title>Sign out?</title><h1>Sign out?</h1>${form.replace('</form>', `${button}</form>`)}</html>`;
 }
 
+// Says that it is done, without them as well.
+export function postLogoutSuccessSource(ctx) {
+  ctx.body = '<!doctype html><html lang="en"><title>Signed out</title><h1>Signed out at the provider</h1></html>';
+}
+
 function show(response, status, refused = '') {
   response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(page(refused));
 }
