@@ -16,6 +16,7 @@ use crate::serve::gatekeeper::Verdict;
 use crate::serve::guard::ConnectionContext;
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
+use crate::serve::upstream::Loan;
 use crate::telemetry::Outcome;
 
 /// How far a request has got. Only a permitted one reaches an upstream.
@@ -42,6 +43,7 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     pub(crate) origin: Option<Origin>,
     pub(crate) told: Option<Told>,
+    pub(crate) loan: Option<Arc<Loan>>,
     pub(crate) attempts: usize,
     pub(crate) body_bytes: u64,
 }
@@ -76,6 +78,7 @@ impl Context {
             progress: Progress::Fresh,
             origin: None,
             told: None,
+            loan: None,
             attempts: 0,
             body_bytes: 0,
         }

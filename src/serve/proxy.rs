@@ -21,7 +21,7 @@ use crate::gate::{Decision, Reason};
 use crate::serve::answer::{audience, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
-use crate::serve::failure::{Blame, blame};
+use crate::serve::failure::{Blame, blame, is_late};
 use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
@@ -33,7 +33,7 @@ use crate::serve::runtime::Runtime;
 use crate::serve::screen::screen;
 use crate::serve::settings::GuardSettings;
 use crate::serve::story;
-use crate::serve::upstream::Upstream;
+use crate::serve::upstream::{Destination, Upstream, Wish};
 use crate::serve::view::{self, Parts};
 use crate::telemetry::Door;
 use crate::telemetry::writer::LineWriter;
@@ -89,16 +89,19 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         let (upstream, timeout) = upstream(ctx)?;
-        let mut peer =
-            upstream.peer().await.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
-        if let Some(timeout) = timeout {
-            let left = timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1));
-            peer.options.read_timeout = peer.options.read_timeout.map(|read| read.min(left));
-        }
+        let left = timeout.map(|timeout| {
+            timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1))
+        });
+        let known_length = session.as_mut().is_body_empty()
+            || session.req_header().headers.contains_key(header::CONTENT_LENGTH);
+        let destination = upstream.destination(Wish { left, known_length }).await;
+        let Destination { peer, loan } =
+            destination.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        ctx.loan = loan;
         Ok(peer)
     }
 
@@ -201,10 +204,12 @@ impl ProxyHttp for Proxy {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        _ctx: &mut Context,
+        ctx: &mut Context,
         reused: bool,
     ) -> Box<Error> {
-        if session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated() {
+        let reused = reused || ctx.loan.as_ref().is_some_and(|loan| loan.is_reused());
+        let again = session.req_header().method.is_safe() && !is_late(&error);
+        if again && !session.as_ref().retry_buffer_truncated() {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);
