@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::HeaderValue;
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
@@ -38,8 +39,9 @@ pub(crate) struct Context {
     pub(crate) began_millis: u64,
     pub(crate) now: Timestamp,
     pub(crate) id: RequestId,
-    pub(crate) connection: Option<ConnectionContext>,
-    pub(crate) memo: Memo,
+    pub(crate) connection: Option<Box<ConnectionContext>>,
+    /// Boxed once for each connection, not for each request.
+    pub(crate) memo: Option<Box<Memo>>,
     pub(crate) progress: Progress,
     pub(crate) origin: Option<Origin>,
     pub(crate) told: Option<Told>,
@@ -74,7 +76,7 @@ impl Context {
             now,
             id,
             connection: None,
-            memo: Memo::default(),
+            memo: None,
             progress: Progress::Fresh,
             origin: None,
             told: None,
@@ -92,11 +94,31 @@ impl Context {
         }
     }
 
-    /// The id the upstream is told: a trusted proxy's, else our own.
-    pub(crate) fn upstream_request_id(&self, received: &RequestHeader) -> HeaderValue {
+    /// The id that a trusted proxy gave, which the upstream is told instead of our own.
+    pub(crate) fn given_request_id<'r>(
+        &self,
+        received: &'r RequestHeader,
+    ) -> Option<&'r HeaderValue> {
         let trusted = self.origin.is_some_and(|origin| origin.trusted);
-        let given = received.headers.get(X_REQUEST_ID).filter(|given| trusted && acceptable(given));
-        given.cloned().unwrap_or_else(|| self.id.header())
+        received.headers.get(X_REQUEST_ID).filter(|given| trusted && acceptable(given))
+    }
+
+    /// Counts a piece of the request's body, and fails once that is longer than its route takes.
+    pub(crate) fn count(&mut self, piece: Option<&Bytes>) -> pingora::Result<()> {
+        let length = piece.map_or(0, Bytes::len);
+        self.body_bytes += u64::try_from(length).unwrap_or(u64::MAX);
+        let limit = self.permit().and_then(|permit| permit.route().max_body_bytes);
+        if limit.is_some_and(|limit| self.body_bytes > limit) {
+            return Error::e_explain(ErrorType::HTTPStatus(413), Reason::BodyTooLarge.label());
+        }
+        self.check_deadline()
+    }
+
+    /// Leaves the memo to the next request of the connection.
+    pub(crate) fn leave_memo(&mut self) {
+        if let (Some(connection), Some(memo)) = (self.connection.take(), self.memo.take()) {
+            connection.leave_memo(memo);
+        }
     }
 
     /// Fails once the exchange has taken longer than its route allows.

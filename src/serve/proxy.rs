@@ -3,6 +3,7 @@
 //! Fails closed: a request that is not permitted has no upstream, whatever phase asks for one.
 
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use http::header::{self, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorType, Result};
 
@@ -22,9 +24,9 @@ use crate::serve::answer::{audience, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame, is_late};
-use crate::serve::forwarded::{forwarded, forwarded_for};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
+use crate::serve::hook::{Hook, done, go_on, over};
 use crate::serve::outbound::{Additions, rewrite};
 use crate::serve::own::own_endpoint;
 use crate::serve::reply::Reply;
@@ -70,10 +72,22 @@ impl ProxyHttp for Proxy {
     ) {
         let Ok(connection) = carried.downcast::<ConnectionContext>() else { return };
         connection.header_complete();
-        if let Some(memo) = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok()) {
-            ctx.memo = *memo;
-        }
-        ctx.connection = Some(*connection);
+        ctx.memo = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok());
+        ctx.connection = Some(connection);
+    }
+
+    fn early_request_filter<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _ctx: &'life2 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(Ok(()))
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
@@ -85,6 +99,20 @@ impl ProxyHttp for Proxy {
                 Ok(true)
             }
         }
+    }
+
+    fn proxy_upstream_filter<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _ctx: &'life2 mut Context,
+    ) -> Hook<'async_trait, Result<bool>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        go_on()
     }
 
     async fn upstream_peer(
@@ -105,72 +133,92 @@ impl ProxyHttp for Proxy {
         Ok(peer)
     }
 
-    async fn upstream_request_filter(
-        &self,
-        session: &mut Session,
-        request: &mut RequestHeader,
-        ctx: &mut Context,
-    ) -> Result<()> {
-        let runtime = Arc::clone(&ctx.runtime);
-        let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
-            return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
-        };
-        let received = session.req_header();
-        if request.raw_path().first() != Some(&b'/') {
-            let judged = view::target(received)
-                .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
-            request.set_raw_path(judged.as_bytes())?;
-        }
-        let assertion = match (permit.caller(), &permit.route().assertion) {
-            (Some(caller), Some(spec)) => {
-                let value = runtime.assertions.header(permit, caller, spec, ctx.now);
-                let value = value.map_err(|_| {
-                    Error::explain(ErrorType::InternalError, "assertion could not be signed")
-                })?;
-                Some((spec.header.clone(), value))
-            }
-            _ => None,
-        };
-        let peer = view::peer(session);
-        let additions = Additions {
-            forwarded: forwarded(peer, origin, &received.headers),
-            forwarded_for: forwarded_for(peer, origin, &received.headers),
-            forwarded_host: view::host(received)
-                .ok()
-                .and_then(|host| HeaderValue::from_str(host).ok()),
-            request_id: ctx.upstream_request_id(received),
-            assertion,
-            host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
-        };
-        rewrite(request, permit, &runtime.policy, (&runtime.forwarded_names, origin), additions)
+    fn connected_to_upstream<'life0, 'life1, 'life2, 'life3, 'life4, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _reused: bool,
+        _peer: &'life2 HttpPeer,
+        _fd: RawFd,
+        _digest: Option<&'life3 Digest>,
+        _ctx: &'life4 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        'life4: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(Ok(()))
     }
 
-    async fn request_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
+    fn upstream_request_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 mut Session,
+        request: &'life2 mut RequestHeader,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(prepare(session, request, ctx))
+    }
+
+    fn request_body_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        body: &'life2 mut Option<Bytes>,
         _end_of_stream: bool,
-        ctx: &mut Context,
-    ) -> Result<()> {
-        ctx.body_bytes +=
-            body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        let limit = ctx.permit().and_then(|permit| permit.route().max_body_bytes);
-        if limit.is_some_and(|limit| ctx.body_bytes > limit) {
-            return Error::e_explain(ErrorType::HTTPStatus(413), Reason::BodyTooLarge.label());
-        }
-        ctx.check_deadline()
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(ctx.count(body.as_ref()))
     }
 
-    async fn upstream_response_filter(
-        &self,
-        _session: &mut Session,
-        answer: &mut ResponseHeader,
-        ctx: &mut Context,
-    ) -> Result<()> {
+    fn upstream_response_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        answer: &'life2 mut ResponseHeader,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
         if let Ok((upstream, _)) = upstream(ctx) {
             upstream.metrics.answered(answer.status.as_u16());
         }
-        Ok(())
+        done(Ok(()))
+    }
+
+    fn response_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _answer: &'life2 mut ResponseHeader,
+        _ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(Ok(()))
     }
 
     fn upstream_response_body_filter(
@@ -241,11 +289,22 @@ impl ProxyHttp for Proxy {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+    fn logging<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 mut Session,
+        _error: Option<&'life2 Error>,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, ()>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
         story::told(&self.listener, &self.lines, session, ctx);
-        if let Some(connection) = ctx.connection.take() {
-            connection.leave_memo(Box::new(std::mem::take(&mut ctx.memo)));
-        }
+        ctx.leave_memo();
+        over()
     }
 
     /// pingora's own error log would repeat what clients send; ours says what matters.
@@ -305,7 +364,7 @@ impl Proxy {
         let origin = runtime.trusted.origin(view::peer(session), scheme, &request.headers);
         let certificate = view::client_certificate(session);
         let view = parts.view(request, &origin, certificate);
-        let verdict = decide(&runtime, view, &mut ctx.memo, ctx.now).await;
+        let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
         ctx.origin = Some(origin);
         match &verdict.decision {
             Decision::Allow(permit) if is_too_long(request, permit.route().max_body_bytes) => {
@@ -321,6 +380,41 @@ impl Proxy {
         let rest = ctx.runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
         own_endpoint(&ctx.runtime, &request.method, rest, audience(request), ctx.id.as_str())
     }
+}
+
+/// Makes `request` what the upstream gets.
+fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
+    let runtime = &ctx.runtime;
+    let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
+        return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
+    };
+    let received = session.req_header();
+    if request.raw_path().first() != Some(&b'/') {
+        let judged = view::target(received)
+            .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
+        request.set_raw_path(judged.as_bytes())?;
+    }
+    let assertion = match (permit.caller(), &permit.route().assertion) {
+        (Some(caller), Some(spec)) => {
+            let value = runtime.assertions.header(permit, caller, spec, ctx.now);
+            let value = value.map_err(|_| {
+                Error::explain(ErrorType::InternalError, "assertion could not be signed")
+            })?;
+            Some((spec.header.clone(), value))
+        }
+        _ => None,
+    };
+    let given_id = ctx.given_request_id(received).map(HeaderValue::as_bytes);
+    let additions = Additions {
+        peer: view::peer(session),
+        host: view::host(received).ok(),
+        request_id: given_id.unwrap_or(ctx.id.as_str().as_bytes()),
+        assertion,
+        upstream_host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
+        received: &received.headers,
+    };
+    let forwarding = (&runtime.forwarded_names, origin);
+    rewrite(request, permit, &runtime.policy, forwarding, &additions, ctx.loan.as_deref())
 }
 
 fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {

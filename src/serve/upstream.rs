@@ -123,7 +123,7 @@ impl Upstream {
             Some(Lending { pool, template }) if wish.known_length => {
                 let (connect, write) = (self.settings.connect, self.settings.write);
                 let patience = Patience { connect, read, write };
-                let loan = Arc::new(Loan::new(Arc::clone(pool.pool()), patience));
+                let loan = Loan::new(Arc::clone(pool.pool()), patience);
                 let mut peer = Box::new(template.clone());
                 peer._address = address;
                 peer.options.custom_l4 = Some(loan.clone());

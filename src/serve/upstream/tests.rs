@@ -16,6 +16,9 @@ const PATIENCE: Patience = Patience {
     write: Duration::from_secs(3),
 };
 
+const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: app\r\n\r\n";
+const SENT: &[u8] = b"POST / HTTP/1.1\r\nHost: app\r\nx-auth-request-user: jane\r\n\r\n";
+
 struct World {
     listener: TcpListener,
     address: PeerAddress,
@@ -31,9 +34,21 @@ impl World {
 
     /// A connection, and whether it was used before.
     async fn borrow(&self) -> (Stream, bool) {
-        let loan = Loan::new(Arc::clone(self.keeper.pool()), PATIENCE);
-        let stream = loan.connect(&self.address).await.unwrap();
+        let (stream, loan) = self.loan().await;
         (stream, loan.is_reused())
+    }
+
+    /// A connection on which a request was sent.
+    async fn used(&self) -> (Stream, bool) {
+        let (mut stream, loan) = self.loan().await;
+        loan.announce(b"x-auth-request-user: jane\r\n".to_vec());
+        stream.write_all(REQUEST).await.unwrap();
+        (stream, loan.is_reused())
+    }
+
+    async fn loan(&self) -> (Stream, Arc<Loan>) {
+        let loan = Loan::new(Arc::clone(self.keeper.pool()), PATIENCE);
+        (loan.connect(&self.address).await.unwrap(), loan)
     }
 
     async fn accept(&self) -> TcpStream {
@@ -60,20 +75,40 @@ async fn settle(server: &TcpStream) {
 #[tokio::test]
 async fn a_connection_that_pingora_would_keep_is_lent_again() {
     let world = World::new().await;
-    let (mut first, reused) = world.borrow().await;
+    let (mut first, reused) = world.used().await;
     let mut server = world.accept().await;
     assert!(!reused);
-    first.write_all(b"ask").await.unwrap();
     server.write_all(b"answer").await.unwrap();
     first.read_exact(&mut [0; 6]).await.unwrap();
     assert!(is_closed(&mut first));
     drop(first);
-    let (mut second, reused) = world.borrow().await;
+    let (_second, reused) = world.used().await;
     assert!(reused);
-    second.write_all(b"again").await.unwrap();
-    let mut received = [0; 8];
+    let mut received = vec![0; 2 * SENT.len()];
     server.read_exact(&mut received).await.unwrap();
-    assert_eq!(&received, b"askagain");
+    assert_eq!(received, SENT.repeat(2));
+}
+
+#[tokio::test]
+async fn only_the_header_gets_lines() {
+    let world = World::new().await;
+    let (mut stream, _) = world.used().await;
+    let mut server = world.accept().await;
+    stream.write_all(b"a\r\n\r\n").await.unwrap();
+    let mut received = vec![0; SENT.len() + 5];
+    server.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, [SENT, b"a\r\n\r\n"].concat());
+}
+
+#[tokio::test]
+async fn nothing_goes_out_without_the_lines_or_but_a_part_of_the_header() {
+    let world = World::new().await;
+    let (mut stream, loan) = world.loan().await;
+    assert_eq!(stream.write_all(REQUEST).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    for part in [&REQUEST[..20], &REQUEST[..REQUEST.len() - 2]] {
+        loan.announce(b"x-auth-request-user: jane\r\n".to_vec());
+        assert_eq!(stream.write_all(part).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
 }
 
 #[tokio::test]
@@ -159,7 +194,7 @@ async fn a_silent_server_is_waited_for_no_longer_than_allowed() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_nothing_is_waited_for_no_longer_than_allowed() {
     let world = World::new().await;
-    let (mut stream, _) = world.borrow().await;
+    let (mut stream, _) = world.used().await;
     let _server = world.accept().await;
     let error = stream.write_all(&vec![0; 64 << 20]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
