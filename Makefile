@@ -29,10 +29,10 @@ bench: tools
 
 fuzz: tools $(FUZZ_TARGETS:%=fuzz-%)
 
-# A crash ends the run and leaves its input in tests/fuzz.
+# A crash, or an input that takes 10 s, ends the run and leaves its input in tests/fuzz.
 fuzz-%:
 	mkdir -p tests/fuzz/corpus/$*
-	cd tests/fuzz && $(CARGO) run --quiet --release --bin $* -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 corpus/$*
+	cd tests/fuzz && $(CARGO) run --quiet --release --bin $* -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 corpus/$*
 
 # Says all that is missing at once, and how Debian calls it.
 tools:
@@ -42,10 +42,10 @@ tools:
 	command -v cmake >/dev/null || missing="$$missing\n  cmake   apt-get install cmake"; \
 	if [ -n "$$missing" ]; then printf "sidegate is built with these, which are not installed:$$missing\n" >&2; exit 1; fi
 
-# The OpenID provider that tests start. Without it they are skipped, so a failure here is not one of `make test`.
+# What tests start that comes from npm. Without it they are skipped, so a failure here is not one of `make test`.
 peers: tests/peers/node_modules/.package-lock.json
 
 tests/peers/node_modules/.package-lock.json: tests/peers/package-lock.json
-	@if ! command -v npm >/dev/null; then echo "npm is not installed: tests with an OpenID provider will be skipped"; \
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: tests with peers from npm will be skipped"; \
 	elif ! (cd tests/peers && npm ci --ignore-scripts --silent && touch node_modules/.package-lock.json); then \
-	echo "npm ci failed: tests with an OpenID provider will be skipped"; fi
+	echo "npm ci failed: tests with peers from npm will be skipped"; fi

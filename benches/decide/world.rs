@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 
 use sidegate::base::host::{Authority, HostPattern};
 use sidegate::gate::{
-    Access, CredentialKinds, HeaderPlan, InboundCredential, KeyRing, KeyState, LoginUrl,
-    ManagedNames, MethodRules, PathPattern, PlanId, Policy, Preflight, Preset, Provider,
-    ProviderId, RequestView, Route, RouteId, RouteTable, Rule, Scheme, Target, Upgrades,
-    UpstreamId,
+    Access, CredentialKinds, Dpop, HeaderPlan, InboundCredential, Introspection, KeyRing, KeyState,
+    LoginUrl, ManagedNames, MethodRules, PathPattern, PlanId, Policy, Preflight, Preset, Provider,
+    ProviderId, RequestView, Route, RouteId, RouteTable, Rule, Scheme, SignInRule, Target,
+    Upgrades, UpstreamId,
 };
 use sidegate::identity::ClaimMap;
 use sidegate::token::{Algorithm, KeySet, Rules, SigningKey, TypeRule};
@@ -150,6 +150,8 @@ fn policy() -> Policy {
         prefix: "/.auth".to_owned(),
         max_token_bytes: 16 * 1024,
         max_remembered: Duration::from_secs(600),
+        sessions: None,
+        nonces: None,
         plans: 1,
     }
 }
@@ -171,6 +173,9 @@ fn provider() -> Provider {
         headers: Vec::new(),
         login_url: LoginUrl::parse("https://login.example.com/signin?rd={return_to}").ok(),
         claims: ClaimMap::default(),
+        relying_party: None,
+        dpop: Dpop::Off,
+        introspection: Introspection::Never,
     }
 }
 
@@ -190,6 +195,7 @@ fn route(id: RouteId, name: &str, access: Access, rule: Rule) -> Route {
         upgrades: Upgrades::Refuse,
         preflight: Preflight::Refuse,
         login_url: None,
+        sign_in: SignInRule::default(),
         max_body_bytes: None,
         timeout: None,
     }

@@ -1,6 +1,10 @@
 //! Leaf types that every layer shares. Pure: no IO, no clock, no randomness.
 
 pub mod client_certificate;
+pub mod cookie;
+pub mod egress;
 pub mod host;
+pub mod prompt;
+pub mod scheme;
 pub mod secret;
 pub mod time;

@@ -38,10 +38,9 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let ip = arguments.address.ip();
     if !ip.is_loopback() {
-        return Err(anyhow!(
+        return Err(Failure::Usage(anyhow!(
             "{ip} is no loopback address: the demo's passwords are public, it stays on this machine"
-        )
-        .into());
+        )));
     }
     let login = bind(arguments.login_address.unwrap_or_else(|| SocketAddr::new(ip, 0)))?;
     let echo = bind(SocketAddr::new(ip, 0))?;

@@ -13,7 +13,9 @@ use crate::cli::{ConfigFile, Failure, run};
 use crate::clock::Clock;
 use crate::gate::{Decision, Facts, RequestView, Scheme, Target, narrate};
 use crate::serve::keys::fetch;
+use crate::serve::screen::screen;
 use crate::serve::settings::ServiceSettings;
+use crate::session::RevocationSet;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -50,7 +52,7 @@ struct Described {
 
 pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = arguments.config.load()?;
-    let described = describe(arguments)?;
+    let described = describe(arguments).map_err(Failure::Usage)?;
     let text = run::runtime(1)?.block_on(explain(loaded.settings.service, &described))?;
     Ok(print(&text)?)
 }
@@ -64,12 +66,17 @@ fn describe(arguments: &Arguments) -> anyhow::Result<Described> {
         _ => return Err(anyhow!("`{}` is no http or https URL", arguments.url)),
     };
     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+    readable(&authority)?;
     // What stands behind the host in the very characters given: a URL library would tidy the path up.
     let rest = arguments.url.split_once("://").map_or("", |(_, rest)| rest);
     let target = rest.find(['/', '?']).map_or("/", |start| &rest[start..]).to_owned();
     let method = Method::from_str(&arguments.method)
         .with_context(|| format!("`{}` is no method", arguments.method))?;
     Ok(Described { method, scheme, authority, target, headers: headers(arguments)? })
+}
+
+fn readable(authority: &str) -> anyhow::Result<Authority<'_>> {
+    Authority::parse(authority).ok_or_else(|| anyhow!("`{authority}` is no host"))
 }
 
 fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
@@ -100,12 +107,17 @@ fn headers(arguments: &Arguments) -> anyhow::Result<HeaderMap> {
 
 async fn explain(settings: ServiceSettings, described: &Described) -> anyhow::Result<String> {
     let Described { method, scheme, authority, target, headers } = described;
-    let authority =
-        Authority::parse(authority).ok_or_else(|| anyhow!("`{authority}` is no host"))?;
-    let target = Target::parse(target)
-        .map_err(|reason| anyhow!("the target would be refused: {}", reason.label()))?;
+    let authority = readable(authority)?;
+    let screened = screen(method, target.as_bytes(), headers, &settings.limits);
+    let target = match screened.and_then(|()| Target::parse(target)) {
+        Ok(target) => target,
+        // Nobody is asked for keys, and no route looked for, where the request itself is refused.
+        Err(reason) => return Ok(format!("{:<11} refuse ({})\n", "decision", reason.label())),
+    };
     let (keys, notes) = fetch(settings.keys, &settings.outbound).await?;
-    let facts = Facts::new(&keys);
+    // Which sessions were ended, only the running process knows.
+    let revoked = RevocationSet::new(1);
+    let facts = Facts::new(&keys).with_revocations(&revoked);
     let request = RequestView {
         method,
         scheme: *scheme,

@@ -47,6 +47,8 @@ enum Failure {
     Configuration(config::Problems),
     /// Something else went wrong.
     Other(anyhow::Error),
+    /// The command line asks for something that cannot be.
+    Usage(anyhow::Error),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -76,6 +78,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Other(error)) => {
             eprintln!("sidegate: {error:#}");
             ExitCode::FAILURE
+        }
+        Err(Failure::Usage(error)) => {
+            eprintln!("sidegate: {error:#}");
+            ExitCode::from(2)
         }
     }
 }

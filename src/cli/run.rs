@@ -36,6 +36,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
+    let path = arguments.config.path.clone();
+    let watch = Watch::new([path.clone()]);
     let loaded = arguments.config.load()?;
     let metrics = Metrics::new();
     let bound = Bound::listen(&loaded.settings.process)?;
@@ -44,8 +46,13 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     log::install(loaded.settings.process.log_level, lines.clone())?;
     log::watch_panics(&metrics);
     let workers = runtime(loaded.settings.process.threads)?;
-    let path = arguments.config.path.clone();
-    let served = workers.block_on(serve(path, loaded, bound, metrics, lines.clone()));
+    let reloader = Reloader {
+        path,
+        process: loaded.settings.process.clone(),
+        metrics: metrics.clone(),
+        watch,
+    };
+    let served = workers.block_on(serve(loaded, bound, metrics, lines.clone(), reloader));
     // Connections that outlived the drain are cut here.
     workers.shutdown_background();
     lines.flush(LOG_PATIENCE);
@@ -63,18 +70,15 @@ pub(crate) fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
 }
 
 async fn serve(
-    path: PathBuf,
     loaded: Loaded,
     bound: Bound,
     metrics: Metrics,
     lines: LineWriter,
+    mut reloader: Reloader,
 ) -> Result<(), Failure> {
-    let Loaded { settings, files, .. } = loaded;
-    let process = settings.process.clone();
     let mut signals = Signals::new()?;
-    let server = Server::start(settings, bound, Clock::system(), metrics.clone(), lines)?;
-    let watch = Watch::new(iter::once(path.clone()).chain(files));
-    let mut reloader = Reloader { path, process, metrics, watch };
+    reloader.follow(&loaded.files);
+    let server = Server::start(loaded.settings, bound, Clock::system(), metrics, lines)?;
     loop {
         match signals.next(WATCH_INTERVAL).await {
             Event::Stop => break,
@@ -83,8 +87,10 @@ async fn serve(
         }
     }
     info!("stopping: waiting for running requests");
-    server.stop().await;
-    info!("stopped");
+    tokio::select! {
+        () = server.stop() => info!("stopped"),
+        () = signals.stop() => warn!("told to stop again; cutting the requests that still run"),
+    }
     Ok(())
 }
 
@@ -117,6 +123,14 @@ impl Signals {
             () = tokio::time::sleep(interval) => Event::Look,
         }
     }
+
+    /// The next signal to stop, whatever else comes.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 struct Reloader {
@@ -133,13 +147,22 @@ impl Reloader {
         }
     }
 
+    fn follow(&mut self, files: &[PathBuf]) {
+        self.watch.follow(iter::once(&self.path).chain(files).cloned());
+    }
+
     /// Puts the file as it is now into force, or leaves everything as it is.
     async fn reload(&mut self, server: &Server) {
+        // What changes from here on is not sure to be read.
+        self.watch.changed();
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || config::load(&path)).await;
         let result = match read {
             Ok(Ok(loaded)) => self.replace(server, loaded),
-            Ok(Err(problems)) => Err(problems.to_string()),
+            Ok(Err(problems)) => {
+                self.follow(problems.inputs());
+                Err(problems.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         let outcome = if result.is_ok() { Reload::Ok } else { Reload::Failed };
@@ -154,7 +177,7 @@ impl Reloader {
         if !loaded.warnings.is_empty() {
             warn!(warnings = %loaded.warnings, "configuration has warnings");
         }
-        self.watch = Watch::new(iter::once(self.path.clone()).chain(loaded.files));
+        self.follow(&loaded.files);
         if loaded.settings.process != self.process {
             return Err("listeners, admin, threads, log level or connection limits differ: these need a restart".to_owned());
         }

@@ -24,6 +24,18 @@ impl Watch {
         Self { files: files.collect() }
     }
 
+    /// Watches `files` instead. One that was watched before is compared with how it looked then: what happened to it since, while
+    /// it was read, say, is still news.
+    pub(crate) fn follow(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let before = std::mem::take(&mut self.files);
+        let files = files.into_iter().map(|path| {
+            let known = before.iter().find(|(known, _)| *known == path);
+            let looks = known.map_or_else(|| looks(&path), |(_, looks)| looks.clone());
+            (path, looks)
+        });
+        self.files = files.collect();
+    }
+
     /// Whether any file looks other than when last asked.
     pub(crate) fn changed(&mut self) -> bool {
         let mut changed = false;
@@ -61,6 +73,20 @@ mod tests {
         assert!(watch.changed());
         assert!(!watch.changed());
         fs::remove_file(&path).unwrap();
+        assert!(watch.changed());
+    }
+
+    #[test]
+    fn what_changes_while_it_is_read_is_still_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, secret) = (folder.path().join("config.yaml"), folder.path().join("secret"));
+        fs::write(&config, "a").unwrap();
+        let mut watch = Watch::new([config.clone()]);
+        fs::write(&config, "ab").unwrap();
+        watch.follow([config, secret.clone()]);
+        assert!(watch.changed());
+        assert!(!watch.changed());
+        fs::write(secret, "new").unwrap();
         assert!(watch.changed());
     }
 

@@ -95,7 +95,7 @@ fn compile_text(name: &str, text: &str, mut inputs: Inputs) -> Result<Loaded, Pr
             warnings: Warnings::new(name, warnings),
             files: inputs.into_files(),
         }),
-        None => Err(Problems::new(name, problems)),
+        None => Err(Problems::new(name, problems).with_inputs(inputs.into_files())),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::path::KeyPath;
 
@@ -73,12 +74,24 @@ impl fmt::Display for Problem {
 pub struct Problems {
     file: String,
     problems: Vec<Problem>,
+    inputs: Vec<PathBuf>,
 }
 
 impl Problems {
     pub(crate) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
         sort(&mut problems);
-        Self { file: file.to_owned(), problems }
+        Self { file: file.to_owned(), problems, inputs: Vec::new() }
+    }
+
+    /// The files beside the configuration that were looked at: a change of one of them may help.
+    #[must_use]
+    pub(crate) fn with_inputs(self, inputs: Vec<PathBuf>) -> Self {
+        Self { inputs, ..self }
+    }
+
+    /// Those files.
+    pub fn inputs(&self) -> &[PathBuf] {
+        &self.inputs
     }
 
     /// Each problem.
@@ -195,6 +208,11 @@ impl Report {
     /// Whether nothing makes the configuration unusable so far.
     pub(crate) const fn is_clean(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// How many problems there are so far: whether it grows says whether a part holds.
+    pub(crate) const fn problems(&self) -> usize {
+        self.problems.len()
     }
 
     /// Everything that was noted: problems, then warnings.

@@ -59,6 +59,10 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    pub(crate) const fn millis(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     /// Reads `500ms`, `30s`, `1h30m`.
     pub(crate) fn parse(text: &str) -> Result<Self, UnitError> {
         let mut rest = text;

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::base::time::Timestamp;
-use crate::gate::caller::{Caller, Verified};
-use crate::gate::credential::Credential;
-use crate::gate::decision::Reason;
-use crate::gate::facts::{Facts, KeyDoubt, KeyQuestion, ProviderId};
-use crate::gate::policy::{Policy, Provider};
+use crate::gate::caller::{Basis, Caller, Verified};
+use crate::gate::credential::{Credential, CredentialKind};
+use crate::gate::facts::{Facts, ProviderId};
+use crate::gate::policy::{Introspection, Policy, Provider};
+use crate::gate::question::{KeyDoubt, KeyQuestion, Question};
+use crate::gate::reason::Reason;
+use crate::gate::request::RequestView;
+use crate::gate::{introspect, possession, session};
 use crate::identity::Identity;
-use crate::token::{Jwt, KeySet, TokenError};
+use crate::token::{Claims, Confirmation, Jwt, TokenError};
 
 /// Why there is no caller (yet).
 pub(super) enum Failure {
-    /// The keys at hand do not do: ask, then try again.
-    Missing(KeyQuestion),
+    /// What is known does not do: ask, then try again.
+    Missing(Question),
     /// The credential does not hold.
     Rejected(Reason),
     /// Nobody can tell at the moment.
@@ -29,74 +32,117 @@ impl From<Reason> for Failure {
     }
 }
 
+/// All by which the credentials of one request are judged.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'c> {
+    pub(super) policy: &'c Policy,
+    pub(super) request: &'c RequestView<'c>,
+    pub(super) facts: &'c Facts<'c>,
+    pub(super) now: Timestamp,
+}
+
 /// Who offers `credential`, the one at `index` of the inquiry.
 pub(super) fn authenticate(
-    policy: &Policy,
+    case: &Case<'_>,
     credential: &Credential<'_>,
     index: usize,
-    facts: &Facts<'_>,
-    now: Timestamp,
 ) -> Result<Arc<Caller>, Failure> {
-    if let Some(caller) = facts.remembered(index) {
+    let known = case.facts.remembered(index).filter(|caller| {
         let accepted = credential.providers().contains(&caller.provider());
-        let keys = facts.keys(caller.provider());
-        if accepted && keys.is_some_and(|keys| caller.still_holds(keys, now)) {
-            return Ok(Arc::clone(caller));
-        }
-    }
-    verify(policy, credential, facts, now)
+        accepted && caller.still_holds(case, credential.kind())
+    });
+    let caller = match (known, credential.kind()) {
+        (Some(caller), _) => Arc::clone(caller),
+        (None, CredentialKind::Session) => Arc::new(session::open(case, credential)?),
+        (None, _) => Arc::new(verify(case, credential)?),
+    };
+    possession::check(case, credential, &caller)?;
+    Ok(caller)
 }
 
 /// Asks each provider of the token's issuer in turn: one issuer may be configured once for each audience.
-fn verify(
-    policy: &Policy,
-    credential: &Credential<'_>,
-    facts: &Facts<'_>,
-    now: Timestamp,
-) -> Result<Arc<Caller>, Failure> {
-    let jwt = parse(policy, credential)?;
-    let candidates = issuers(policy, credential, &jwt);
+fn verify(case: &Case<'_>, credential: &Credential<'_>) -> Result<Caller, Failure> {
+    let jwt = match Jwt::parse(credential.token(), case.policy.max_token_bytes) {
+        Ok(jwt) => jwt,
+        Err(error) => return introspect::opaque(case, credential, reason(&error)),
+    };
+    let candidates = issuers(case.policy, credential, &jwt);
     let mut failure = Failure::Rejected(Reason::TokenIssuer);
     let mut parsed = Some(jwt);
-    for provider in candidates {
-        let jwt = parsed.take().map_or_else(|| parse(policy, credential), Ok)?;
-        match identify(jwt, provider, facts, now) {
-            Ok((identity, keys)) => {
-                let known = (provider.0, keys);
-                return Ok(Arc::new(caller(policy, credential, known, identity, now)));
-            }
+    for candidate in candidates {
+        let found = if candidate.1.introspection == Introspection::Always {
+            introspect::ask_provider(case, credential, candidate)
+        } else {
+            let jwt = parsed.take().map_or_else(|| parse(case, credential), Ok)?;
+            identify(case, credential, jwt, candidate)
+        };
+        match found {
             Err(Failure::Rejected(reason)) => failure = Failure::Rejected(reason),
-            Err(open) => return Err(open),
+            settled => return settled,
         }
     }
     Err(failure)
 }
 
-fn parse<'a>(policy: &Policy, credential: &Credential<'a>) -> Result<Jwt<'a>, Failure> {
-    Jwt::parse(credential.token(), policy.max_token_bytes)
+fn parse<'a>(case: &Case<'_>, credential: &'a Credential<'_>) -> Result<Jwt<'a>, Failure> {
+    Jwt::parse(credential.token(), case.policy.max_token_bytes)
         .map_err(|error| Failure::Rejected(reason(&error)))
 }
 
 /// Whom `jwt` names by the rules and keys of one provider.
-fn identify<'f>(
+fn identify(
+    case: &Case<'_>,
+    credential: &Credential<'_>,
     jwt: Jwt<'_>,
     (id, provider): (ProviderId, &Provider),
-    facts: &'f Facts<'_>,
-    now: Timestamp,
-) -> Result<(Identity, &'f Arc<KeySet>), Failure> {
+) -> Result<Caller, Failure> {
     let kid = jwt.header().kid.clone();
-    let ask = |why| ask(facts, KeyQuestion { provider: id, kid, why });
-    let Some(keys) = facts.keys(id) else {
+    let ask = |why| ask(case.facts, Question::Keys(KeyQuestion { provider: id, kid, why }));
+    let Some(keys) = case.facts.keys(id) else {
         let unavailable = Failure::Unavailable(Reason::KeysUnavailable);
         return Err(ask(KeyDoubt::NotLoaded).unwrap_or(unavailable));
     };
-    let token = jwt.verify(keys, &provider.rules, now).map_err(|error| {
-        doubt(&error).and_then(ask).unwrap_or_else(|| Failure::Rejected(reason(&error)))
+    // An old token may well be signed by a key that is gone, and nobody should be asked for that.
+    let hopeful = jwt.claims_hold(&provider.rules, case.now);
+    let token = jwt.verify(keys, &provider.rules, case.now).map_err(|error| {
+        doubt(&error)
+            .filter(|_| hopeful)
+            .and_then(ask)
+            .unwrap_or_else(|| Failure::Rejected(reason(&error)))
     })?;
-    let (issuer, expires) = (Arc::clone(&provider.issuer), token.expires());
-    let identity = Identity::new(issuer, token.into_claims(), &provider.claims, expires)
+    let ends = token.expires();
+    let basis = Basis::Keys(Arc::clone(keys));
+    caller(case, credential, (id, provider), Grounds { basis, claims: token.into_claims(), ends })
+}
+
+/// What makes a caller of a token that holds.
+pub(super) struct Grounds {
+    pub(super) basis: Basis,
+    pub(super) claims: Claims,
+    /// When the proof ends.
+    pub(super) ends: Timestamp,
+}
+
+/// The caller whom a token that holds names.
+pub(super) fn caller(
+    case: &Case<'_>,
+    credential: &Credential<'_>,
+    (id, provider): (ProviderId, &Provider),
+    grounds: Grounds,
+) -> Result<Caller, Failure> {
+    let Grounds { basis, claims, ends } = grounds;
+    let confirmation = Confirmation::of(&claims).map_err(|_| Reason::TokenBinding)?;
+    let identity = Identity::new(Arc::clone(&provider.issuer), claims, &provider.claims, ends)
         .map_err(|_| Reason::NoIdentity)?;
-    Ok((identity, keys))
+    let verified = Verified {
+        identity,
+        provider: id,
+        basis,
+        confirmation,
+        usable_until: ends.min(case.now + case.policy.max_remembered),
+        token_bytes: credential.token().len(),
+    };
+    Ok(Caller::new(verified, usize::from(case.policy.plans)))
 }
 
 /// Whether newer keys could make a difference, and which.
@@ -106,20 +152,6 @@ const fn doubt(error: &TokenError) -> Option<KeyDoubt> {
         TokenError::BadSignature => Some(KeyDoubt::BadSignature),
         _ => None,
     }
-}
-
-fn caller(
-    policy: &Policy,
-    credential: &Credential<'_>,
-    (provider, keys): (ProviderId, &Arc<KeySet>),
-    identity: Identity,
-    now: Timestamp,
-) -> Caller {
-    let usable_until = identity.expires().min(now + policy.max_remembered);
-    let token_bytes = credential.token().len();
-    let verified =
-        Verified { identity, provider, keys: Arc::clone(keys), usable_until, token_bytes };
-    Caller::new(verified, usize::from(policy.plans))
 }
 
 /// The providers whose issuer is the token's `iss`, octet for octet, among those that count here.
@@ -137,12 +169,12 @@ fn issuers<'p>(
 }
 
 /// The question, unless it was asked already: asking again would not help.
-fn ask(facts: &Facts<'_>, question: KeyQuestion) -> Option<Failure> {
+pub(super) fn ask(facts: &Facts<'_>, question: Question) -> Option<Failure> {
     if facts.answered(&question) { None } else { Some(Failure::Missing(question)) }
 }
 
 /// The gate's word for what is wrong with a token: fewer words than the token's own, for metrics and logs.
-const fn reason(error: &TokenError) -> Reason {
+pub(super) const fn reason(error: &TokenError) -> Reason {
     match error {
         TokenError::AlgorithmNotAllowed { .. }
         | TokenError::UnsupportedAlgorithm

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::base::time::Timestamp;
-use crate::gate::decision::Reason;
+use crate::gate::reason::Reason;
 use crate::identity::{ClaimPath, Identity};
 
 /// How far a provider's clock may be ahead of ours before its `auth_time` is no date of an authentication.

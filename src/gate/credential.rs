@@ -3,13 +3,17 @@
 //! An explicit credential (`Authorization`, or a header that the provider names) decides alone; two explicit ones are
 //! refused. Cookies come along by themselves: they are judged only where nothing explicit is offered.
 
+use std::borrow::Cow;
+
 use http::header::{self, HeaderName};
 use smallvec::SmallVec;
 
-use crate::gate::decision::Reason;
+use crate::base::cookie::CookieValues;
 use crate::gate::facts::ProviderId;
-use crate::gate::policy::{Policy, Provider, Route};
+use crate::gate::policy::{Dpop, Policy, Provider, Route};
+use crate::gate::reason::Reason;
 use crate::gate::request::RequestView;
+use crate::session::CookieError;
 
 /// How a credential came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +22,13 @@ pub enum CredentialKind {
     Bearer,
     /// An SSO cookie that is itself a token.
     Cookie,
+    /// `Authorization: DPoP` with a proof beside it
+    /// ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
+    Dpop,
     /// Another header that the provider's configuration names.
     Header,
+    /// The cookie of a session of our own.
+    Session,
 }
 
 impl CredentialKind {
@@ -28,8 +37,15 @@ impl CredentialKind {
         match self {
             Self::Bearer => "bearer",
             Self::Cookie => "cookie",
+            Self::Dpop => "dpop",
             Self::Header => "header",
+            Self::Session => "session",
         }
+    }
+
+    /// Whether browsers send it along by themselves, whichever page makes the request.
+    pub const fn is_ambient(self) -> bool {
+        matches!(self, Self::Cookie | Self::Session)
     }
 }
 
@@ -39,7 +55,7 @@ pub struct CredentialKinds(u8);
 
 impl CredentialKinds {
     /// Every kind there is.
-    pub const ALL: Self = Self(0b111);
+    pub const ALL: Self = Self(0b1_1111);
 
     /// Whether `kind` is among them.
     pub const fn contains(self, kind: CredentialKind) -> bool {
@@ -57,7 +73,9 @@ impl FromIterator<CredentialKind> for CredentialKinds {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential<'a> {
     kind: CredentialKind,
-    token: &'a str,
+    /// Owned where a cookie came in several pieces.
+    token: Cow<'a, str>,
+    proof: Option<&'a str>,
     providers: SmallVec<[ProviderId; 4]>,
 }
 
@@ -68,8 +86,13 @@ impl<'a> Credential<'a> {
     }
 
     /// The token as offered. A secret: it may be judged and hashed, never written anywhere.
-    pub const fn token(&self) -> &'a str {
-        self.token
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The proof of possession that came along.
+    pub(super) const fn proof(&self) -> Option<&'a str> {
+        self.proof
     }
 
     /// The providers that may have issued it, here and in this way.
@@ -95,13 +118,14 @@ pub(super) fn extract<'a>(
     route: &Route,
     request: &RequestView<'a>,
 ) -> Result<Offer<'a>, Reason> {
-    let bearer = authorization(request)?;
+    let authorization = authorization(request)?;
     let header = configured_header(policy, route, request)?;
-    match (bearer, header) {
+    match (authorization, header) {
         (Some(_), Some(_)) => Err(Reason::SeveralCredentials),
-        (Some(token), None) => {
+        (Some((Scheme::Bearer, token)), None) => {
             explicit(route, CredentialKind::Bearer, token, route.providers.clone())
         }
+        (Some((Scheme::Dpop, token)), None) => dpop(policy, route, request, token),
         (None, Some((token, providers))) => {
             explicit(route, CredentialKind::Header, token, providers)
         }
@@ -118,13 +142,41 @@ fn explicit<'a>(
     if !route.accepts.contains(kind) {
         return Err(Reason::CredentialNotAccepted);
     }
-    let credential = Credential { kind, token, providers };
+    let credential = Credential { kind, token: Cow::Borrowed(token), proof: None, providers };
     let credentials = SmallVec::from_iter([credential]);
     Ok(Offer { credentials, explicit: true, unreadable: None })
 }
 
-/// The bearer token, if there is an `Authorization` field. Any other scheme is a credential too, one we cannot judge.
-fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<&'a str>, Reason> {
+/// A token with its proof, for the providers that take proofs.
+fn dpop<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+    token: &'a str,
+) -> Result<Offer<'a>, Reason> {
+    let takes = |id: &ProviderId| policy.provider(*id).is_some_and(|one| one.dpop != Dpop::Off);
+    let providers: SmallVec<_> = route.providers.iter().copied().filter(takes).collect();
+    if providers.is_empty() {
+        return Err(Reason::UnknownScheme);
+    }
+    // Two proofs are none ([RFC 9449 §4.3](https://www.rfc-editor.org/rfc/rfc9449#section-4.3), point 1).
+    let proof = request.text(DPOP).ok_or(Reason::ProofInvalid)?;
+    let mut offer = explicit(route, CredentialKind::Dpop, token, providers)?;
+    offer.credentials.iter_mut().for_each(|credential| credential.proof = Some(proof));
+    Ok(offer)
+}
+
+/// The field that carries a proof.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// The schemes of `Authorization` that can be judged.
+enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+/// Scheme and token, if there is an `Authorization` field. Any other scheme is a credential too, one we cannot judge.
+fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<(Scheme, &'a str)>, Reason> {
     let mut fields = request.headers.get_all(header::AUTHORIZATION).iter();
     let Some(field) = fields.next() else {
         return Ok(None);
@@ -134,11 +186,13 @@ fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<&'a str>, Reaso
     }
     let text = field.to_str().map_err(|_| Reason::MalformedCredential)?;
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Reason::UnknownScheme);
-    }
+    let scheme = match scheme {
+        name if name.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        name if name.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return Err(Reason::UnknownScheme),
+    };
     let token = rest.trim_start_matches(' ');
-    if is_token68(token) { Ok(Some(token)) } else { Err(Reason::MalformedCredential) }
+    if is_token68(token) { Ok(Some((scheme, token))) } else { Err(Reason::MalformedCredential) }
 }
 
 /// [RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2).
@@ -191,9 +245,11 @@ fn cookies<'a>(
     request: &RequestView<'a>,
 ) -> Result<Offer<'a>, Reason> {
     let mut offer = Offer::default();
-    if !route.accepts.contains(CredentialKind::Cookie)
-        || !request.headers.contains_key(header::COOKIE)
-    {
+    if !request.headers.contains_key(header::COOKIE) {
+        return Ok(offer);
+    }
+    session(policy, route, request, &mut offer)?;
+    if !route.accepts.contains(CredentialKind::Cookie) {
         return Ok(offer);
     }
     for id in &route.providers {
@@ -209,12 +265,44 @@ fn cookies<'a>(
     Ok(offer)
 }
 
+/// The session's cookie comes first: it was made for this very host, by us.
+fn session<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+    offer: &mut Offer<'a>,
+) -> Result<(), Reason> {
+    let Some(sessions) = &policy.sessions else { return Ok(()) };
+    let ours = |id: &ProviderId| {
+        policy.provider(*id).is_some_and(|provider| provider.relying_party.is_some())
+    };
+    let providers: SmallVec<_> = route.providers.iter().copied().filter(ours).collect();
+    if providers.is_empty() || !route.accepts.contains(CredentialKind::Session) {
+        return Ok(());
+    }
+    match sessions.cookie(request.scheme).read(request.headers) {
+        Ok(None) => {}
+        Ok(Some(text)) => offer.credentials.push(Credential {
+            kind: CredentialKind::Session,
+            token: text.value,
+            proof: None,
+            providers,
+        }),
+        Err(CookieError::Duplicate) => return Err(Reason::SeveralCookies),
+        Err(_) => offer.unreadable = Some(Reason::SessionMalformed),
+    }
+    Ok(())
+}
+
 fn offer_cookie<'a>(offer: &mut Offer<'a>, token: &'a str, provider: ProviderId) {
-    match offer.credentials.iter_mut().find(|known| known.token == token) {
+    let same =
+        |known: &&mut Credential<'_>| known.kind == CredentialKind::Cookie && known.token == token;
+    match offer.credentials.iter_mut().find(same) {
         Some(known) => known.providers.push(provider),
         None => {
             let providers = SmallVec::from_iter([provider]);
-            offer.credentials.push(Credential { kind: CredentialKind::Cookie, token, providers });
+            let (kind, token) = (CredentialKind::Cookie, Cow::Borrowed(token));
+            offer.credentials.push(Credential { kind, token, proof: None, providers });
         }
     }
 }
@@ -233,51 +321,16 @@ fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a [u8]>,
     Ok(found.filter(|value| !value.is_empty()))
 }
 
-/// Walks a `Cookie` field for one name: exact octets, no unquoting, no case folding
-/// ([RFC 6265 §5.4](https://www.rfc-editor.org/rfc/rfc6265#section-5.4)).
-struct CookieValues<'a, 'n> {
-    rest: &'a [u8],
-    name: &'n [u8],
-}
-
-impl<'a, 'n> CookieValues<'a, 'n> {
-    const fn new(field: &'a [u8], name: &'n [u8]) -> Self {
-        Self { rest: field, name }
-    }
-}
-
-impl<'a> Iterator for CookieValues<'a, '_> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        while !self.rest.is_empty() {
-            let end = first_semicolon(self.rest);
-            let pair = self.rest[..end].trim_ascii();
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
-            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix(b"="));
-            if value.is_some() {
-                return value;
-            }
-        }
-        None
-    }
-}
-
-/// Where the pair at the start of `field` ends. Looks at blocks, since tokens are long.
-fn first_semicolon(field: &[u8]) -> usize {
-    let without = |block: &&[u8]| !block.iter().fold(false, |found, b| found | (*b == b';'));
-    let skipped: usize = field.chunks(64).take_while(without).map(<[u8]>::len).sum();
-    let within = field[skipped..].iter().position(|b| *b == b';');
-    within.map_or(field.len(), |index| skipped + index)
-}
-
 /// Whether `provider` takes a credential of that kind at all: for the configuration's warnings.
 impl Provider {
     /// The kinds of credential this provider's tokens can come as.
     pub fn kinds(&self) -> CredentialKinds {
         let cookie = (!self.cookies.is_empty()).then_some(CredentialKind::Cookie);
         let header = (!self.headers.is_empty()).then_some(CredentialKind::Header);
-        [CredentialKind::Bearer].into_iter().chain(cookie).chain(header).collect()
+        let dpop = (self.dpop != Dpop::Off).then_some(CredentialKind::Dpop);
+        let session = self.relying_party.is_some().then_some(CredentialKind::Session);
+        let named = [cookie, dpop, header, session].into_iter().flatten();
+        [CredentialKind::Bearer].into_iter().chain(named).collect()
     }
 }
 

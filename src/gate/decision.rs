@@ -1,13 +1,14 @@
-//! What the gate answers: decisions, their reasons, and the permit that lets a request pass.
+//! What the gate answers: decisions, and the permit that lets a request pass.
 
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use crate::gate::caller::{Caller, Fields};
+use crate::gate::caller::{Caller, Fields, SessionUpdate};
 use crate::gate::credential::CredentialKind;
-use crate::gate::facts::KeyQuestion;
 use crate::gate::policy::Route;
+use crate::gate::question::Question;
+use crate::gate::reason::Reason;
 
 /// A decision, or the one fact that is still missing for it.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub enum Step {
         by: Option<usize>,
     },
     /// The question to ask before judging again.
-    Missing(KeyQuestion),
+    Missing(Question),
 }
 
 /// What is to be done with a request.
@@ -52,8 +53,41 @@ pub struct Challenge {
     pub reason: Reason,
     /// The `error` of the `Bearer` challenge; none where no credential was offered.
     pub error: Option<BearerError>,
+    /// The `DPoP` challenge, where proofs of possession are taken. If it has an error, it stands alone.
+    pub dpop: Option<DpopChallenge>,
     /// Where a person could sign in.
     pub login_url: Option<String>,
+}
+
+/// A challenge of the scheme `DPoP` ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DpopChallenge {
+    /// What is wrong, where a token or a proof was offered.
+    pub error: Option<DpopError>,
+    /// The nonce that the next proof must contain.
+    pub nonce: Option<String>,
+}
+
+/// The `error` values of [RFC 9449 §12](https://www.rfc-editor.org/rfc/rfc9449#section-12.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpopError {
+    /// The proof does not hold, or was used before.
+    InvalidProof,
+    /// The token does not hold, or not with this proof.
+    InvalidToken,
+    /// The proof must contain the nonce given along.
+    UseNonce,
+}
+
+impl DpopError {
+    /// The word of the standard.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidProof => "invalid_dpop_proof",
+            Self::InvalidToken => "invalid_token",
+            Self::UseNonce => "use_dpop_nonce",
+        }
+    }
 }
 
 /// A 403 and whom it is for.
@@ -156,130 +190,15 @@ impl Permit {
         self.caller.as_ref().map(|passed| passed.kind)
     }
 
+    /// The session to write back with the answer, if the caller's has gone on.
+    pub fn session(&self) -> Option<&SessionUpdate> {
+        self.caller()?.session_update()
+    }
+
     /// The identity headers to set upstream.
     pub fn identity_headers(&self) -> &[(HeaderName, HeaderValue)] {
         self.fields.as_deref().unwrap_or_default()
     }
-}
-
-macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident => $label:literal, $text:literal;)+) => {
-        /// Why a decision fell as it did. Labels are stable: they are log fields, metric labels and rows of the documentation.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl Reason {
-            /// Every reason there is.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The stable word for logs and metrics.
-            pub const fn label(self) -> &'static str {
-                match self {
-                    $(Self::$name => $label,)+
-                }
-            }
-
-            /// What a client may be told. It does not say in which way a credential failed.
-            pub const fn public_text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)+
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// The target can be read in several ways that fall under different routes.
-    AmbiguousTarget => "ambiguous_target", "the address can be read in several ways";
-    /// The authentication is older than the route allows.
-    AuthenticationTooOld => "authentication_too_old", "the sign-in is too long ago for this page";
-    /// The authentication is weaker than the route asks for.
-    AuthenticationTooWeak => "authentication_too_weak", "this page asks for a stronger sign-in";
-    /// The body is longer than the route allows.
-    BodyTooLarge => "body_too_large", "the request body is too large";
-    /// The route does not take credentials of this kind.
-    CredentialNotAccepted => "credential_not_accepted", "the credential is not valid here";
-    /// An upgrade with a cookie from a foreign origin.
-    CrossOriginUpgrade => "cross_origin_upgrade", "connections from other sites are not allowed here";
-    /// Header fields are too many or too long.
-    HeadersTooLarge => "headers_too_large", "the request header is too large";
-    /// The identity makes header values longer than servers take.
-    IdentityTooLarge => "identity_too_large", "the identity is too large to be passed on";
-    /// The provider's keys could not be had.
-    KeysUnavailable => "keys_unavailable", "sign-in cannot be checked at the moment";
-    /// Several or impossible `Content-Length`, one beside `Transfer-Encoding`, or a coding other than `chunked`.
-    MalformedFraming => "malformed_framing", "the length of the request body is not clear";
-    /// No `Host`, several, or one that is no host.
-    MalformedHost => "malformed_host", "the host name is missing or malformed";
-    /// The credential is no token at all.
-    MalformedCredential => "malformed_credential", "the credential is not valid here";
-    /// The target is not a plain absolute path.
-    MalformedTarget => "malformed_target", "the address is malformed";
-    /// A method that is never passed on.
-    MethodNotAllowed => "method_not_allowed", "the method is not allowed";
-    /// The route asks for a claim that the caller has not.
-    MissingClaim => "missing_claim", "your account is not allowed to open this page";
-    /// Nothing that proves who is calling.
-    MissingCredential => "missing_credential", "sign-in is required";
-    /// The route asks for another mail address or domain.
-    MissingEmail => "missing_email", "your mail address is not allowed to open this page";
-    /// The route asks for a group that the caller is not in.
-    MissingGroup => "missing_group", "your account is not in a group that may open this page";
-    /// The route asks for a role that the caller has not.
-    MissingRole => "missing_role", "your account has no role that may open this page";
-    /// The route asks for a scope that the token has not.
-    MissingScope => "missing_scope", "the token has no scope that allows this";
-    /// The token gives no identity.
-    NoIdentity => "no_identity", "the credential is not valid here";
-    /// No route for this path and method.
-    NoRoute => "no_route", "there is nothing at this address";
-    /// Passed: a guest on a route where identity is optional.
-    Anonymous => "anonymous", "";
-    /// Passed: with an identity.
-    Identified => "identified", "";
-    /// Passed or answered: a CORS preflight.
-    PreflightAllowed => "preflight", "";
-    /// A CORS preflight from an origin that may not ask.
-    PreflightRefused => "preflight_refused", "the origin is not allowed";
-    /// Passed: the route is public.
-    Public => "public", "";
-    /// Answered: an endpoint of sidegate itself.
-    OwnEndpoint => "own_endpoint", "";
-    /// Two credentials of which either could be meant.
-    SeveralCredentials => "several_credentials", "more than one credential was sent";
-    /// Two cookies of one name.
-    SeveralCookies => "several_cookies", "two sign-in cookies of the same name were sent: remove the cookies of this site and sign in again";
-    /// The route is for one subject only.
-    SubjectNotAllowed => "subject_not_allowed", "your account is not allowed to open this page";
-    /// The token's audience is not us.
-    TokenAudience => "token_audience", "the credential is not valid here";
-    /// The token's client is not on the list.
-    TokenClient => "token_client", "the credential is not valid here";
-    /// The token has run out.
-    TokenExpired => "token_expired", "the credential is not valid here";
-    /// The token's issuer is none of the providers.
-    TokenIssuer => "token_issuer", "the credential is not valid here";
-    /// The token cannot be read, or breaks a rule of its format.
-    TokenMalformed => "token_malformed", "the credential is not valid here";
-    /// The token is from the future.
-    TokenNotYetValid => "token_not_yet_valid", "the credential is not valid here";
-    /// The signature does not hold.
-    TokenSignature => "token_signature", "the credential is not valid here";
-    /// No key of the name that the token gives.
-    TokenUnknownKey => "token_unknown_key", "the credential is not valid here";
-    /// The token is of another type, or signed with an algorithm that is not pinned for the provider.
-    TokenType => "token_type", "the credential is not valid here";
-    /// No route names this host.
-    UnknownHost => "unknown_host", "this server does not serve that host";
-    /// An `Authorization` scheme other than `Bearer`.
-    UnknownScheme => "unknown_scheme", "the credential is not valid here";
-    /// An upgrade on a route that has none.
-    UpgradeNotAllowed => "upgrade_not_allowed", "connections of this kind are not allowed here";
-    /// A question was asked twice without getting further.
-    Unanswered => "unanswered", "sign-in cannot be checked at the moment";
 }
 
 impl Decision {

@@ -1,10 +1,12 @@
-//! What the gate knows from outside, and what it may ask: key sets and remembered callers.
+//! What the gate knows from outside for one request: key sets, remembered callers, answers.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::gate::caller::Caller;
+use crate::gate::question::{Answer, KeyAnswer, Question};
+use crate::session::RevocationSet;
 use crate::token::KeySet;
 
 /// A provider, by its place in the policy.
@@ -42,51 +44,26 @@ impl KeyRing {
     }
 }
 
-/// A question only the outside can answer: are there newer keys?
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyQuestion {
-    /// Whose keys.
-    pub provider: ProviderId,
-    /// The key the token names, if it names one.
-    pub kid: Option<String>,
-    /// Why the keys at hand do not do.
-    pub why: KeyDoubt,
-}
-
-/// Why the gate asks for keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyDoubt {
-    /// The signature does not hold under the key of that name: it may have been replaced.
-    BadSignature,
-    /// No key set has been had yet.
-    NotLoaded,
-    /// The set has no key of that name.
-    UnknownKid,
-}
-
-/// The answer to a [`KeyQuestion`].
-#[derive(Clone, Debug)]
-pub enum KeyAnswer {
-    /// A key set newer than the one the question came from.
-    Fresh(Arc<KeySet>),
-    /// The provider has nothing newer, or was asked a moment ago.
-    Unchanged,
-    /// No key set could be had at all.
-    Unavailable,
-}
-
 /// What is known for one request. Starts with snapshots, gains answers.
 #[derive(Debug)]
 pub struct Facts<'a> {
     keys: &'a KeyRing,
     remembered: SmallVec<[Option<Arc<Caller>>; 2]>,
-    answers: Vec<(KeyQuestion, KeyAnswer)>,
+    answers: Vec<(Question, Answer)>,
+    revoked: Option<&'a RevocationSet>,
 }
 
 impl<'a> Facts<'a> {
     /// Knows `keys` and nothing else.
     pub fn new(keys: &'a KeyRing) -> Self {
-        Self { keys, remembered: SmallVec::new(), answers: Vec::new() }
+        Self { keys, remembered: SmallVec::new(), answers: Vec::new(), revoked: None }
+    }
+
+    /// Knows also which sessions were ended before their time. Without this no session counts.
+    #[must_use]
+    pub const fn with_revocations(mut self, revoked: &'a RevocationSet) -> Self {
+        self.revoked = Some(revoked);
+        self
     }
 
     /// Adds who the next credential, in the order of the inquiry, was found to be before.
@@ -95,12 +72,12 @@ impl<'a> Facts<'a> {
     }
 
     /// Adds the answer to a question. Later answers win.
-    pub fn learn(&mut self, question: KeyQuestion, answer: KeyAnswer) {
+    pub fn learn(&mut self, question: Question, answer: Answer) {
         self.answers.push((question, answer));
     }
 
     /// Whether `question` has been answered.
-    pub fn answered(&self, question: &KeyQuestion) -> bool {
+    pub fn answered(&self, question: &Question) -> bool {
         self.answers.iter().any(|(asked, _)| asked == question)
     }
 
@@ -113,12 +90,26 @@ impl<'a> Facts<'a> {
         self.remembered.get(index).and_then(Option::as_ref)
     }
 
+    pub(super) const fn revoked(&self) -> Option<&'a RevocationSet> {
+        self.revoked
+    }
+
+    /// The answer to `question`, if it has one of its kind.
+    pub(super) fn answer(&self, question: &Question) -> Option<&Answer> {
+        self.answers.iter().rev().find(|(asked, _)| asked == question).map(|(_, answer)| answer)
+    }
+
     /// The newest key set of `provider` that is known.
     pub(super) fn keys(&self, provider: ProviderId) -> Option<&Arc<KeySet>> {
-        let learnt = self.answers.iter().rev().find_map(|(question, answer)| match answer {
-            KeyAnswer::Fresh(set) if question.provider == provider => Some(set),
-            _ => None,
-        });
+        let learnt =
+            self.answers.iter().rev().find_map(|(question, answer)| match (question, answer) {
+                (Question::Keys(asked), Answer::Keys(KeyAnswer::Fresh(set)))
+                    if asked.provider == provider =>
+                {
+                    Some(set)
+                }
+                _ => None,
+            });
         learnt.or_else(|| match self.keys.state(provider) {
             KeyState::Loaded(set) => Some(set),
             KeyState::NotLoaded => None,

@@ -3,6 +3,7 @@
 //! Pure: bytes, facts and a time in, a decision out. [`fn@examine`] finds the route and what the request offers;
 //! [`judge`] turns that, with the facts, into a [`Decision`] or the one question that is still open.
 
+mod admit;
 mod authenticate;
 mod authorize;
 mod caller;
@@ -11,32 +12,48 @@ mod decision;
 mod examine;
 mod facts;
 mod headers;
+mod introspect;
 mod narrate;
 mod navigation;
 mod policy;
+mod possession;
 mod propagate;
+mod question;
 mod readings;
+mod reason;
 mod request;
 mod route;
+mod session;
+mod sign_in;
 mod target;
+mod upgrade;
 
 pub use authorize::Rule;
-pub use caller::Caller;
+pub use caller::{Caller, SessionUpdate};
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
 pub use decision::{
-    BearerError, Challenge, Decision, Forbidden, Permit, PreflightAnswer, Reason, SignIn, Step,
+    BearerError, Challenge, Decision, DpopChallenge, DpopError, Forbidden, Permit, PreflightAnswer,
+    SignIn, Step,
 };
 pub use examine::{Examined, Inquiry, examine, judge};
-pub use facts::{Facts, KeyAnswer, KeyDoubt, KeyQuestion, KeyRing, KeyState, ProviderId};
+pub use facts::{Facts, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
 pub use policy::{
-    Access, AssertionSpec, InboundCredential, LoginUrl, LoginUrlError, Policy, Preflight, Provider,
-    Route, Upgrades, UpstreamId,
+    Access, AssertionSpec, Dpop, InboundCredential, Introspection, LoginUrl, LoginUrlError,
+    NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
+    SignInRule, Silent, Upgrades, UpstreamId,
 };
 pub use propagate::{ManagedNames, MethodRules};
+pub use question::{
+    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
+    KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, SessionAnswer,
+    SessionQuestion,
+};
+pub use reason::Reason;
 pub use request::{RequestView, Scheme};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
+pub use sign_in::{SignInDemand, demand, would_admit};
 pub use target::Target;
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 use std::fmt::{self, Display};
 
 use crate::base::time::Timestamp;
-use crate::gate::authenticate::{Failure, authenticate};
-use crate::gate::credential::Credential;
+use crate::gate::authenticate::{Case, Failure, authenticate};
+use crate::gate::credential::{Credential, CredentialKind};
 use crate::gate::decision::Decision;
 use crate::gate::examine::{Examined, Inquiry, examine, judge};
 use crate::gate::facts::Facts;
 use crate::gate::policy::Policy;
+use crate::gate::question::Question;
 use crate::gate::readings::every_reading;
 use crate::gate::request::RequestView;
 use crate::gate::{Match, Step};
@@ -56,7 +57,7 @@ pub fn narrate(
     };
     steps.push(told(
         "decision",
-        decision.as_ref().map_or_else(|| "open: keys are missing".to_owned(), summary),
+        decision.as_ref().map_or_else(|| "open: a fact is missing".to_owned(), summary),
     ));
     (steps, decision)
 }
@@ -122,6 +123,9 @@ fn inquired(
 fn credential_steps(policy: &Policy, credential: &Credential<'_>) -> Vec<Told> {
     let kind = credential.kind().label();
     let mut steps = vec![told("credential", format!("{kind}, {} bytes", credential.token().len()))];
+    if credential.kind() == CredentialKind::Session {
+        return steps;
+    }
     match Jwt::parse(credential.token(), policy.max_token_bytes) {
         Err(error) => steps.push(told("token", error.to_string())),
         Ok(jwt) => {
@@ -149,7 +153,8 @@ fn verified(
     facts: &Facts<'_>,
     now: Timestamp,
 ) -> String {
-    match authenticate(policy, credential, index, facts, now) {
+    let case = Case { policy, request: &inquiry.request, facts, now };
+    match authenticate(&case, credential, index) {
         Ok(caller) => {
             let identity = caller.identity();
             let ends = now.until(identity.expires()).as_secs();
@@ -159,10 +164,11 @@ fn verified(
             };
             format!("{} of {}, for {ends} s more; {rule}", identity.user(), identity.issuer())
         }
-        Err(Failure::Missing(question)) => format!(
+        Err(Failure::Missing(Question::Keys(question))) => format!(
             "open: keys of provider {} are asked for ({:?})",
             question.provider.0, question.why
         ),
+        Err(Failure::Missing(question)) => format!("open: asks for {}", question.label()),
         Err(Failure::Rejected(reason) | Failure::Unavailable(reason)) => {
             format!("none: {}", reason.label())
         }

@@ -11,9 +11,11 @@ use crate::gate::credential::CredentialKinds;
 use crate::gate::facts::ProviderId;
 use crate::gate::headers::HeaderPlan;
 use crate::gate::propagate::ManagedNames;
+use crate::gate::request::Scheme;
 use crate::gate::route::{RouteId, RouteTable};
 use crate::identity::ClaimMap;
-use crate::token::Rules;
+use crate::session::{CookieSpec, Limits, Prompt, SealingKeys};
+use crate::token::{NonceKey, Rules};
 
 /// All the gate goes by. Immutable; a reload makes another.
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub struct Policy {
     pub max_token_bytes: usize,
     /// How long a verified caller is remembered at most.
     pub max_remembered: Duration,
+    /// How sessions are kept, if people sign in here.
+    pub sessions: Option<SessionPolicy>,
+    /// What nonces for proofs of possession are made with; needed where a provider demands them.
+    pub nonces: Option<NonceKey>,
     /// How many distinct header plans the routes have; their ids are below it.
     pub plans: u16,
 }
@@ -47,6 +53,14 @@ impl Policy {
     /// The route of that id.
     pub(super) fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
         self.routes.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// Whether a cookie called `name` is sidegate's own: nothing that an upstream should see.
+    pub fn is_own_cookie(&self, name: &[u8]) -> bool {
+        self.sessions.as_ref().is_some_and(|sessions| {
+            let probe = sessions.probe_cookie.as_bytes();
+            name == probe || sessions.http.covers(name) || sessions.https.covers(name)
+        })
     }
 
     /// The part of `path` behind the prefix of sidegate's own endpoints.
@@ -73,6 +87,88 @@ pub struct Provider {
     pub login_url: Option<LoginUrl>,
     /// Which claims carry what.
     pub claims: ClaimMap,
+    /// Our client at this provider, if people sign in here through it.
+    pub relying_party: Option<RelyingParty>,
+    /// Whether its tokens may or must come with a proof of possession.
+    pub dpop: Dpop,
+    /// Which of its tokens it is asked about itself.
+    pub introspection: Introspection,
+}
+
+/// How sessions are read. Which of them were ended before their time is a fact, not a policy.
+#[derive(Debug)]
+pub struct SessionPolicy {
+    /// The cookie on plain HTTP.
+    pub http: CookieSpec,
+    /// The cookie on HTTPS.
+    pub https: CookieSpec,
+    /// What cookies are sealed with.
+    pub keys: SealingKeys,
+    /// How long sessions live.
+    pub limits: Limits,
+    /// Where they are kept.
+    pub kept: SessionsKept,
+    /// The cookie that says that the provider knew no session a while ago; its presence alone counts.
+    pub probe_cookie: String,
+}
+
+impl SessionPolicy {
+    /// The cookie for requests over `scheme`.
+    pub const fn cookie(&self, scheme: Scheme) -> &CookieSpec {
+        match scheme {
+            Scheme::Http => &self.http,
+            Scheme::Https => &self.https,
+        }
+    }
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionsKept {
+    /// In the cookie, sealed.
+    InCookie,
+    /// In a store; the cookie has the ticket.
+    InStore,
+}
+
+/// What the gate must know of our registration at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelyingParty {
+    /// Our `client_id`: sessions begun by another client do not count.
+    pub client: String,
+}
+
+/// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Introspection {
+    /// Every token, those we could verify too.
+    Always,
+    /// None.
+    #[default]
+    Never,
+    /// Those that are no JWT.
+    Opaque,
+}
+
+/// Proofs of possession ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)) with the tokens of one provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dpop {
+    /// Tokens may come with a proof; those bound to a key must.
+    Accept(NonceRule),
+    /// No proof is judged, and so no token that is bound to a key is accepted.
+    #[default]
+    Off,
+    /// No token is accepted without a proof.
+    Require(NonceRule),
+}
+
+/// Whether a proof must contain a nonce of ours ([RFC 9449 §9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceRule {
+    /// It must.
+    Demanded,
+    /// It need not.
+    None,
 }
 
 /// Where a person signs in, with a place for the address to come back to.
@@ -116,6 +212,49 @@ impl LoginUrl {
         let encoded =
             percent_encoding::utf8_percent_encode(address, percent_encoding::NON_ALPHANUMERIC);
         format!("{}{encoded}{after}", self.before)
+    }
+}
+
+/// How people sign in for a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignInRule {
+    /// The providers to choose from, in written order; none: all of the route's of which we are a client.
+    pub providers: SmallVec<[ProviderId; 4]>,
+    /// Whether signing in is tried without asking.
+    pub silent: Silent,
+    /// What the provider is told about asking the person.
+    pub prompt: Option<Prompt>,
+    /// The greatest age of the authentication to ask the provider for; none: what the route's rule asks of callers.
+    pub max_age: Option<Duration>,
+    /// The context classes to ask the provider for; none: what the route's rule asks of callers.
+    pub acr_values: Vec<String>,
+}
+
+/// Whether people are signed in without being asked, if they have a session at the provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Silent {
+    /// No.
+    #[default]
+    Never,
+    /// Only so: who has no session at the provider stays a guest, or is turned away.
+    Only {
+        /// For how long the provider's no is taken for an answer.
+        interval: Duration,
+    },
+    /// On routes where identity is optional.
+    Probe {
+        /// For how long the provider's no is taken for an answer.
+        interval: Duration,
+    },
+}
+
+impl Silent {
+    /// For how long the provider's no is taken for an answer.
+    pub const fn interval(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Only { interval } | Self::Probe { interval } => Some(interval),
+        }
     }
 }
 
@@ -219,6 +358,8 @@ pub struct Route {
     pub preflight: Preflight,
     /// Where people sign in, if not where the provider says.
     pub login_url: Option<LoginUrl>,
+    /// How people sign in here at a provider of which we are a client.
+    pub sign_in: SignInRule,
     /// The longest request body, in bytes.
     pub max_body_bytes: Option<u64>,
     /// The longest a whole exchange may take.

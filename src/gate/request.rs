@@ -9,24 +9,7 @@ use crate::base::client_certificate::ClientCertificate;
 use crate::base::host::Authority;
 use crate::gate::target::Target;
 
-/// How the client reached us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS, here or at a trusted proxy.
-    Https,
-}
-
-impl Scheme {
-    /// `http` or `https`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
+pub use crate::base::scheme::Scheme;
 
 /// Everything about a request that a decision may depend on.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! The request target, as it will be forwarded byte for byte.
 
-use crate::gate::decision::Reason;
+use crate::gate::reason::Reason;
 
 /// An origin-form request target ([RFC 9112 §3.2.1](https://www.rfc-editor.org/rfc/rfc9112#section-3.2.1)):
 /// an absolute path and perhaps a query, in the very bytes that go upstream.

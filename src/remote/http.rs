@@ -12,11 +12,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, ClientBuilder, Response, StatusCode};
+use reqwest::{Certificate, ClientBuilder, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
 use crate::remote::egress::{self, Egress, EgressError, GuardedResolver, is_loopback};
+
+mod post;
+
+pub use post::{AuthorizedGet, Post};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));
 const CONNECTION_IDLE: Duration = Duration::from_secs(30);
@@ -211,14 +215,13 @@ impl Client {
 
     async fn exchange(&self, request: Get<'_>) -> Result<Reply, FetchError> {
         let headers = request_headers(request.validators);
-        let sent = self
-            .side(request.url, request.egress)
-            .get(request.url.clone())
-            .headers(headers)
-            .send()
-            .await;
-        let mut response = sent.map_err(failure)?;
-        refuse_redirect(request.url, &response)?;
+        let side = self.side(request.url, request.egress);
+        self.send(request.url, side.get(request.url.clone()).headers(headers)).await
+    }
+
+    async fn send(&self, url: &Url, request: RequestBuilder) -> Result<Reply, FetchError> {
+        let mut response = request.send().await.map_err(failure)?;
+        refuse_redirect(url, &response)?;
         refuse_encoding(&response)?;
         let body = self.body(&mut response).await?;
         Ok(Reply { status: response.status(), headers: kept(response.headers()), body })

@@ -3,10 +3,17 @@
 
 pub mod discovery;
 pub mod egress;
+mod flight;
 pub mod http;
+pub mod introspection;
 pub mod jwks;
 #[cfg(test)]
 mod origin;
+pub mod provider;
+pub mod relying_party;
+pub mod renewal;
+pub mod replay;
+pub mod sessions;
 
 use url::Url;
 

@@ -117,7 +117,7 @@ impl Origin {
         self.url.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// The heads of all requests for the path so far.
+    /// The heads of all requests for the path so far, each with its body.
     pub(crate) fn requests(&self, path: &str) -> Vec<String> {
         self.state.requests.borrow().iter().filter(|head| is_for(head, path)).cloned().collect()
     }
@@ -141,8 +141,9 @@ fn is_for(head: &str, path: &str) -> bool {
 }
 
 async fn serve(mut stream: TcpStream, state: Arc<State>) -> Option<()> {
-    let head = read_head(&mut stream).await?;
+    let mut head = read_head(&mut stream).await?;
     let path = head.split(' ').nth(1)?.to_owned();
+    head.push_str(&read_body(&mut stream, &head).await?);
     state.requests.send_modify(|requests| requests.push(head));
     let answer =
         state.answers.lock().get(&path).cloned().unwrap_or_else(|| Answer::status("404 Not Found"));
@@ -166,4 +167,13 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
         head.push(stream.read_u8().await.ok()?);
     }
     String::from_utf8(head).ok()
+}
+
+/// As long as its head says.
+async fn read_body(stream: &mut TcpStream, head: &str) -> Option<String> {
+    let head = head.to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let mut body = vec![0; length.map_or(0, |digits| digits.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    String::from_utf8(body).ok()
 }

@@ -6,12 +6,20 @@ use http::{HeaderMap, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 
-use crate::serve::reply::{Audience, Reply};
+use crate::serve::pages::Pages;
+use crate::serve::reply::{Asker, Audience, Reply};
 use crate::serve::request_id::{RequestId, X_REQUEST_ID};
 
-/// For whom an answer to `request` is: a page for whoever accepts pages first of all, JSON for all others.
-pub(crate) fn audience(request: &RequestHeader) -> Audience {
-    if prefers_pages(&request.headers) { Audience::Person } else { Audience::Program }
+/// Who sent `request`: a person if pages are accepted first of all, else a program.
+pub(crate) fn asker<'a>(
+    pages: &'a Pages,
+    request: &RequestHeader,
+    request_id: &'a RequestId,
+) -> Asker<'a> {
+    let person = prefers_pages(&request.headers);
+    let audience = if person { Audience::Person } else { Audience::Program };
+    let language = pages.texts().language(&request.headers);
+    Asker { audience, language, pages, request_id: request_id.as_str() }
 }
 
 fn prefers_pages(headers: &HeaderMap) -> bool {

@@ -18,6 +18,7 @@ use crate::serve::guard::ConnectionContext;
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
 use crate::serve::upstream::Loan;
+use crate::serve::watch::Watched;
 use crate::telemetry::Outcome;
 
 /// How far a request has got. Only a permitted one reaches an upstream.
@@ -47,7 +48,13 @@ pub(crate) struct Context {
     pub(crate) told: Option<Told>,
     pub(crate) loan: Option<Arc<Loan>>,
     pub(crate) attempts: usize,
+    /// Which server of the upstream was the first to be tried.
+    pub(crate) turn: Option<usize>,
     pub(crate) body_bytes: u64,
+    /// The `Set-Cookie` fields that the answer brings.
+    pub(crate) cookies: Vec<HeaderValue>,
+    /// Keeps the connection under watch as long as the answer goes on.
+    watched: Option<Watched>,
 }
 
 /// What is told of the decision, in logs and metrics.
@@ -82,7 +89,10 @@ impl Context {
             told: None,
             loan: None,
             attempts: 0,
+            turn: None,
             body_bytes: 0,
+            cookies: Vec::new(),
+            watched: None,
         }
     }
 
@@ -118,6 +128,26 @@ impl Context {
     pub(crate) fn leave_memo(&mut self) {
         if let (Some(connection), Some(memo)) = (self.connection.take(), self.memo.take()) {
             connection.leave_memo(memo);
+        }
+    }
+
+    /// Has the connection end with the caller's session.
+    pub(crate) fn watch(&mut self) {
+        let session = self.permit().and_then(|permit| permit.caller()?.session()).cloned();
+        if let Some(session) = session {
+            let connection = self.connection.as_deref().cloned();
+            self.watched = Some(self.runtime.watch.begin(connection, session));
+        }
+    }
+
+    /// Fails once the session of an answer that goes on was ended. A stream of HTTP/2 has no connection of its own to cut: it ends
+    /// before the next event.
+    pub(crate) fn check_session(&self) -> pingora::Result<()> {
+        match &self.watched {
+            Some(watched) if watched.is_over(&self.runtime.answers.revoked, self.now) => {
+                Error::e_explain(ErrorType::HTTPStatus(401), "the session was ended")
+            }
+            _ => Ok(()),
         }
     }
 

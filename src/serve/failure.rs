@@ -5,7 +5,7 @@ use std::io;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::gate::Reason;
-use crate::serve::reply::{Audience, Reply, UpstreamFailure};
+use crate::serve::reply::{Asker, Reply, UpstreamFailure};
 use crate::telemetry::metrics::UpstreamError;
 
 /// Who is to blame.
@@ -75,13 +75,13 @@ impl Blame {
     }
 
     /// What the client is told.
-    pub(crate) fn reply(self, audience: Audience, request_id: &str) -> Reply {
+    pub(crate) fn reply(self, asker: Asker<'_>) -> Reply {
         let failure = match self {
-            Self::Request(reason) => return Reply::refusal(reason, audience, request_id),
+            Self::Request(reason) => return Reply::refusal(reason, asker),
             Self::Upstream(UpstreamError::Timeout) => UpstreamFailure::Timeout,
             Self::Upstream(_) => UpstreamFailure::BadGateway,
             Self::Client | Self::Own => UpstreamFailure::Internal,
         };
-        Reply::upstream_failed(failure, audience, request_id)
+        Reply::upstream_failed(failure, asker)
     }
 }

@@ -49,7 +49,7 @@ async fn settle(
     now: Timestamp,
 ) -> Decision {
     let ring = runtime.keys.ring();
-    let mut facts = Facts::new(&ring);
+    let mut facts = Facts::new(&ring).with_revocations(&runtime.answers.revoked);
     for credential in inquiry.credentials() {
         facts.remember(recall(runtime, credential, memo));
     }
@@ -57,7 +57,7 @@ async fn settle(
         match gate::judge(inquiry, &facts, now) {
             Step::Decided { decision, by } => {
                 if let (Some(index), Some(caller)) = (by, decision.caller()) {
-                    learn(runtime, inquiry, &facts, (index, caller), memo);
+                    learn(runtime, inquiry, &facts, (index, caller), memo, now);
                 }
                 return decision;
             }
@@ -65,7 +65,8 @@ async fn settle(
                 return Decision::Unavailable(Reason::Unanswered);
             }
             Step::Missing(question) => {
-                let answer = runtime.keys.answer(&question).await;
+                let answer =
+                    runtime.answers.answer(&runtime.policy, &runtime.keys, &question, now).await;
                 facts.learn(question, answer);
             }
         }
@@ -93,11 +94,15 @@ fn learn(
     facts: &Facts<'_>,
     found: (usize, &Arc<Caller>),
     memo: &mut Memo,
+    now: Timestamp,
 ) {
     let (index, caller) = found;
     let Some(credential) = inquiry.credentials().get(index) else {
         return;
     };
+    if caller.usable_until() <= now {
+        return;
+    }
     if !facts.knew(index, caller) {
         runtime.callers.keep(credential, caller);
     }

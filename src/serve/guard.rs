@@ -171,9 +171,12 @@ impl<A> Shared<A> {
             if end.is_some_and(|end| end <= now) {
                 return phase;
             }
-            // It may begin to wait for something else right now, and nobody will say so.
+            // It may begin to wait for something else right now, and only a limited request says so.
             let soonest = now + self.settings.header.min(self.settings.idle);
-            time::sleep_until(end.map_or(soonest, |end| end.min(soonest))).await;
+            tokio::select! {
+                () = time::sleep_until(end.map_or(soonest, |end| end.min(soonest))) => {}
+                () = connection.hurried() => {}
+            }
         }
     }
 
@@ -182,6 +185,7 @@ impl<A> Shared<A> {
             Phase::First => Some(self.settings.first_byte),
             Phase::Header => Some(self.settings.header),
             Phase::Idle => Some(self.settings.idle),
+            Phase::Limited => Some(Duration::ZERO),
             Phase::Busy | Phase::Streams => None,
         }
     }
@@ -190,7 +194,8 @@ impl<A> Shared<A> {
         match ended {
             Ended::Late(Phase::First) => self.metrics.refused(Refusal::FirstByteDeadline),
             Ended::Late(Phase::Header) => self.metrics.refused(Refusal::HeaderDeadline),
-            Ended::Late(Phase::Busy | Phase::Idle | Phase::Streams) | Ended::Drained => {}
+            Ended::Late(Phase::Busy | Phase::Idle | Phase::Limited | Phase::Streams)
+            | Ended::Drained => {}
         }
     }
 }
@@ -245,6 +250,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
         if let First::Second(ended) = alongside(served, self.watch(&connection)).await {
             self.count(ended);
         }
+        if connection.was_unreadable() {
+            self.metrics.refused(Refusal::Unreadable);
+        }
     }
 
     /// One request after the other. What pingora does for an app, but that nothing is allocated
@@ -275,7 +283,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
         let mut session = ServerSession::new_http1(stream);
         match kept {
             Some(settings) => settings.apply_to_session(&mut session),
-            None => session.set_keepalive_reuses_remaining(self.settings.max_requests),
+            // pingora counts the requests that may follow.
+            None => session.set_keepalive_reuses_remaining(
+                self.settings.max_requests.map(|requests| requests.saturating_sub(1)),
+            ),
         }
         // Zero is for ever: for how long is the timer's to say.
         let keepalive = if *shutdown.borrow() { None } else { Some(0) };

@@ -166,19 +166,25 @@ fn credentials(
     let route = permit.route();
     if route.authorization == InboundCredential::Remove {
         request.remove_header(&header::AUTHORIZATION);
+        request.remove_header("DPoP");
         let carriers = policy.providers.iter().flat_map(|provider| &provider.headers);
         carriers.for_each(|name| {
             request.remove_header(name);
         });
     }
     let several = request.headers.get_all(header::COOKIE).iter().nth(1).is_some();
-    let remove = route.sso_cookie == InboundCredential::Remove
-        && request.headers.contains_key(header::COOKIE);
-    if !several && !remove {
+    let cookies = request.headers.contains_key(header::COOKIE);
+    let remove = cookies && route.sso_cookie == InboundCredential::Remove;
+    let own = cookies && policy.sessions.is_some();
+    if !several && !remove && !own {
         return Ok(());
     }
+    // Cookies of our own never go on: an app could use them as the person they stand for.
     let keep = |pair: &[u8]| {
-        !remove || !policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies))
+        let sso =
+            remove && policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies));
+        let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
+        !sso && !policy.is_own_cookie(name)
     };
     let joined = join_cookies(&request.headers, keep);
     request.remove_header(&header::COOKIE);

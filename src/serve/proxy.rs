@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
@@ -20,7 +21,7 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::clock::Clock;
 use crate::gate::{Decision, Reason};
-use crate::serve::answer::{audience, send};
+use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame, is_late};
@@ -28,7 +29,7 @@ use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::hook::{Hook, done, go_on, over};
 use crate::serve::outbound::{Additions, rewrite};
-use crate::serve::own::own_endpoint;
+use crate::serve::reception::{bring_session, receive};
 use crate::serve::reply::Reply;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
@@ -49,6 +50,12 @@ pub(crate) struct Proxy {
     pub(crate) listener: String,
     pub(crate) lines: LineWriter,
 }
+
+/// Of one connection only ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// How much longer than its exchange a connection may take, so that its client can be told why it ends.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Nobody let this request through: a phase asked for what only a permit yields.
 const NOT_PERMITTED: &str = "request was not permitted";
@@ -121,15 +128,22 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         let (upstream, timeout) = upstream(ctx)?;
+        // A request that is tried again goes to the next server, whoever else takes turns meanwhile.
+        let turn = ctx.turn.unwrap_or_else(|| upstream.take_turn());
         let left = timeout.map(|timeout| {
             timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1))
         });
         let known_length = session.as_mut().is_body_empty()
             || session.req_header().headers.contains_key(header::CONTENT_LENGTH);
-        let destination = upstream.destination(Wish { left, known_length }).await;
+        let wish = Wish { left, known_length };
+        let destination = upstream.destination(turn.wrapping_add(ctx.attempts), wish).await;
+        ctx.turn = Some(turn);
         let Destination { peer, loan } =
             destination.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
         ctx.loan = loan;
+        if let (Some(left), Some(connection)) = (left, &ctx.connection) {
+            connection.finish_within(left + LAST_WORDS);
+        }
         Ok(peer)
     }
 
@@ -188,7 +202,7 @@ impl ProxyHttp for Proxy {
 
     fn upstream_response_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
         &'life0 self,
-        _session: &'life1 mut Session,
+        session: &'life1 mut Session,
         answer: &'life2 mut ResponseHeader,
         ctx: &'life3 mut Context,
     ) -> Hook<'async_trait, Result<()>>
@@ -202,14 +216,21 @@ impl ProxyHttp for Proxy {
         if let Ok((upstream, _)) = upstream(ctx) {
             upstream.metrics.answered(answer.status.as_u16());
         }
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Who only listens is no client that dawdles; the upstream's silence ends the connection.
+            session.set_read_timeout(None);
+        }
         done(Ok(()))
     }
 
+    /// What concerns the upstream's connection stays there, and a client of HTTP/1.0, which knows no chunks, learns from the end
+    /// of its connection where the body ends ([RFC 9112 §6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)). pingora
+    /// leaves both to us.
     fn response_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
         &'life0 self,
-        _session: &'life1 mut Session,
-        _answer: &'life2 mut ResponseHeader,
-        _ctx: &'life3 mut Context,
+        session: &'life1 mut Session,
+        answer: &'life2 mut ResponseHeader,
+        ctx: &'life3 mut Context,
     ) -> Hook<'async_trait, Result<()>>
     where
         'life0: 'async_trait,
@@ -218,7 +239,7 @@ impl ProxyHttp for Proxy {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        done(Ok(()))
+        done(finish(session, answer, ctx))
     }
 
     fn upstream_response_body_filter(
@@ -228,7 +249,8 @@ impl ProxyHttp for Proxy {
         _end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        ctx.check_deadline().map(|()| None)
+        ctx.check_deadline()?;
+        ctx.check_session().map(|()| None)
     }
 
     /// Nothing was sent yet: any request may be tried elsewhere.
@@ -279,7 +301,7 @@ impl ProxyHttp for Proxy {
         let reply = match blame {
             Blame::Client => None,
             _ if session.response_written().is_some() => None,
-            blame => Some(blame.reply(audience(session.req_header()), ctx.id.as_str())),
+            blame => Some(blame.reply(asker(&ctx.runtime.pages, session.req_header(), &ctx.id))),
         };
         let error_code = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         if let Some(reply) = reply {
@@ -325,14 +347,16 @@ impl Proxy {
     }
 
     /// Judges the request: nothing where it may go upstream, else the answer.
-    async fn judge(&self, session: &Session, ctx: &mut Context) -> Option<Reply> {
+    async fn judge(&self, session: &mut Session, ctx: &mut Context) -> Option<Reply> {
         #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
         let started = Instant::now();
         let verdict = self.verdict(session, ctx).await;
-        let request = session.req_header();
         let reply = match &verdict.decision {
-            Decision::OwnEndpoint => Some(self.own(request, ctx)),
-            decision => Reply::to(decision, audience(request), ctx.id.as_str()),
+            Decision::OwnEndpoint => Some(receive(session, ctx).await),
+            Decision::Allow(_) => None,
+            decision => {
+                Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
+            }
         };
         let told = Told::of(&verdict);
         let route = ctx.runtime.route_metrics(told.route.as_deref());
@@ -348,6 +372,9 @@ impl Proxy {
             (Decision::Allow(permit), None) => Progress::Permitted(permit),
             _ => Progress::Answered,
         };
+        if ctx.permit().is_some_and(|permit| permit.session().is_some()) {
+            bring_session(session, ctx).await;
+        }
         reply
     }
 
@@ -372,13 +399,6 @@ impl Proxy {
             }
             _ => verdict,
         }
-    }
-
-    fn own(&self, request: &RequestHeader, ctx: &Context) -> Reply {
-        let target = view::target(request).unwrap_or("/");
-        let path = target.split('?').next().unwrap_or(target);
-        let rest = ctx.runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
-        own_endpoint(&ctx.runtime, &request.method, rest, audience(request), ctx.id.as_str())
     }
 }
 
@@ -415,6 +435,48 @@ fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Res
     };
     let forwarding = (&runtime.forwarded_names, origin);
     rewrite(request, permit, &runtime.policy, forwarding, &additions, ctx.loan.as_deref())
+}
+
+/// Makes `answer` what the client gets.
+fn finish(session: &mut Session, answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    answer.remove_header(&KEEP_ALIVE);
+    set_cookies(answer, ctx)?;
+    if is_long_lived(answer) {
+        ctx.watch();
+    }
+    if session.req_header().version == Version::HTTP_10
+        && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
+    {
+        session.set_keepalive(None);
+    }
+    Ok(())
+}
+
+/// Brings the browser its session as it went on, save with answers that caches may share.
+fn set_cookies(answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    if ctx.cookies.is_empty() || is_for_everyone(answer) {
+        return Ok(());
+    }
+    for cookie in std::mem::take(&mut ctx.cookies) {
+        answer.append_header(header::SET_COOKIE, cookie)?;
+    }
+    Ok(())
+}
+
+/// Whether shared caches may keep the answer ([RFC 9111 §5.2.2](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)).
+fn is_for_everyone(answer: &ResponseHeader) -> bool {
+    let directives = answer.headers.get_all(header::CACHE_CONTROL).iter();
+    directives.filter_map(|value| value.to_str().ok()).any(|value| {
+        let mut words = value.split(',').map(|word| word.trim().to_ascii_lowercase());
+        words.any(|word| word == "public" || word.starts_with("s-maxage"))
+    })
+}
+
+/// Whether the answer goes on for as long as both sides like: a WebSocket, or a stream of events.
+fn is_long_lived(answer: &ResponseHeader) -> bool {
+    let events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    answer.status == StatusCode::SWITCHING_PROTOCOLS
+        || answer.headers.get(header::CONTENT_TYPE).is_some_and(events)
 }
 
 fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {

@@ -1,12 +1,18 @@
 //! From a decision to an HTTP answer: status, headers, and a body for whoever asked, a person or a program.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-use crate::gate::{BearerError, Challenge, Decision, Forbidden, PreflightAnswer, Reason, SignIn};
-use crate::serve::pages::{Explanation, html, json};
+use crate::gate::{
+    BearerError, Challenge, Decision, DpopChallenge, Forbidden, PreflightAnswer, Reason, SignIn,
+};
+use crate::serve::pages::{Explanation, Language, Pages, json};
+use crate::token::Algorithm;
 
 /// An answer of our own, complete but for the request id.
 #[derive(Debug)]
@@ -25,6 +31,15 @@ pub(crate) enum Audience {
     Program,
 }
 
+/// Who asks, and what answers to them are made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) audience: Audience,
+    pub(crate) language: Language,
+    pub(crate) pages: &'a Pages,
+    pub(crate) request_id: &'a str,
+}
+
 /// What went wrong behind us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpstreamFailure {
@@ -36,31 +51,32 @@ pub(crate) enum UpstreamFailure {
     Timeout,
 }
 
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// For pages without scripts and forms.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 impl Reply {
     /// The answer to a decision; none where the request goes on, upstream or to an endpoint of our own.
-    pub(crate) fn to(decision: &Decision, audience: Audience, request_id: &str) -> Option<Self> {
+    pub(crate) fn to(decision: &Decision, asker: Asker<'_>) -> Option<Self> {
         match decision {
             Decision::Allow(_) | Decision::OwnEndpoint => None,
             Decision::Challenge(challenge) => {
-                Some(challenge_reply(challenge, audience, request_id))
+                Some(challenge_reply(challenge, asker))
             }
-            Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, audience, request_id)),
+            Decision::Forbid(forbidden) => Some(forbidden_reply(forbidden, asker)),
             Decision::Preflight(answer) => Some(preflight_reply(answer)),
-            Decision::Refuse(reason) => Some(Self::refusal(*reason, audience, request_id)),
+            Decision::Refuse(reason) => Some(Self::refusal(*reason, asker)),
             Decision::SignIn(sign_in) => Some(sign_in_reply(sign_in)),
             Decision::Unavailable(reason) => {
-                let reply = Self::refusal(*reason, audience, request_id);
+                let reply = Self::refusal(*reason, asker);
                 Some(reply.with(header::RETRY_AFTER, HeaderValue::from_static("5")))
             }
         }
     }
 
     /// The answer to a request that is refused for what it is, whoever sent it.
-    pub(crate) fn refusal(reason: Reason, audience: Audience, request_id: &str) -> Self {
-        let reply = Self::explain(status(reason), &Explanation::of(reason), audience, request_id);
+    pub(crate) fn refusal(reason: Reason, asker: Asker<'_>) -> Self {
+        let reply = Self::explain(status(reason), &Explanation::of(reason), asker);
         if reason == Reason::MethodNotAllowed {
             reply.with(header::ALLOW, HeaderValue::from_static(METHODS))
         } else {
@@ -71,8 +87,7 @@ impl Reply {
     /// The answer where the upstream gave none.
     pub(crate) fn upstream_failed(
         failure: UpstreamFailure,
-        audience: Audience,
-        request_id: &str,
+        asker: Asker<'_>,
     ) -> Self {
         let (status, code, message) = match failure {
             UpstreamFailure::BadGateway => (
@@ -91,18 +106,49 @@ impl Reply {
                 "the application took too long to answer",
             ),
         };
-        let advice = Some("Try again in a moment.");
-        Self::explain(
-            status,
-            &Explanation { code, message, advice, ..Explanation::default() },
-            audience,
-            request_id,
-        )
+        Self::explain(status, &Explanation { code, message, ..Explanation::default() }, asker)
     }
 
     /// An answer in JSON.
     pub(crate) fn json(body: String) -> Self {
         Self::new(StatusCode::OK, HeaderValue::from_static("application/json"), body)
+    }
+
+    /// An answer in another text format, fit to be kept by caches.
+    pub(crate) fn text(body: &str, content_type: HeaderValue) -> Self {
+        Self::new(StatusCode::OK, content_type, body.to_owned())
+    }
+
+    /// The policy of pages without scripts and forms.
+    pub(crate) const fn policy() -> HeaderValue {
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY)
+    }
+
+    /// The policy of a page whose only script is `script`
+    /// ([CSP 3 §6.7](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
+    pub(crate) fn policy_with_script(script: &str) -> HeaderValue {
+        let hash = STANDARD.encode(digest(&SHA256, script.as_bytes()));
+        let policy = format!("{CONTENT_SECURITY_POLICY}; script-src 'sha256-{hash}'");
+        HeaderValue::try_from(policy).unwrap_or(Self::policy())
+    }
+
+    /// The policy of a page whose form leads to ourselves, and by redirect to `targets`.
+    pub(crate) fn policy_with_forms(targets: &str) -> HeaderValue {
+        let policy = CONTENT_SECURITY_POLICY
+            .replace("form-action 'none'", format!("form-action 'self' {targets}").trim_end());
+        HeaderValue::try_from(policy).unwrap_or(Self::policy())
+    }
+
+    /// The same under another status.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets a header in place of what it was.
+    pub(crate) fn replacing(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.with(name, value)
     }
 
     /// Adds a header.
@@ -112,23 +158,27 @@ impl Reply {
     }
 
     /// The answer where there is nothing at an address of our own.
-    pub(crate) fn not_found(audience: Audience, request_id: &str) -> Self {
-        Self::refusal(Reason::NoRoute, audience, request_id)
+    pub(crate) fn not_found(asker: Asker<'_>) -> Self {
+        Self::refusal(Reason::NoRoute, asker)
     }
 
-    fn explain(
+    /// A page of our own, under the policy that it needs.
+    pub(crate) fn page(status: StatusCode, body: String, policy: HeaderValue) -> Self {
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        Self::new(status, kind, body).with(header::CONTENT_SECURITY_POLICY, policy)
+    }
+
+    /// What `explanation` says, for whoever asks.
+    pub(crate) fn explain(
         status: StatusCode,
         explanation: &Explanation<'_>,
-        audience: Audience,
-        request_id: &str,
+        asker: Asker<'_>,
     ) -> Self {
+        let Asker { audience, language, pages, request_id } = asker;
         match audience {
             Audience::Person => {
-                let kind = HeaderValue::from_static("text/html; charset=utf-8");
-                Self::new(status, kind, html(status, explanation, request_id)).with(
-                    header::CONTENT_SECURITY_POLICY,
-                    HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-                )
+                let body = pages.message(status, explanation, language, request_id);
+                Self::page(status, body, HeaderValue::from_static(CONTENT_SECURITY_POLICY))
             }
             Audience::Program => Self::new(
                 status,
@@ -148,7 +198,7 @@ impl Reply {
     }
 
     /// No answer of ours may be kept by any cache: it depends on who asks.
-    fn empty(status: StatusCode) -> Self {
+    pub(crate) fn empty(status: StatusCode) -> Self {
         let headers =
             SmallVec::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
         Self { status, headers, body: Bytes::new() }
@@ -159,7 +209,11 @@ const fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Reason::KeysUnavailable | Reason::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::IntrospectionUnavailable
+        | Reason::KeysUnavailable
+        | Reason::ProofsUnavailable
+        | Reason::SessionsUnavailable
+        | Reason::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
@@ -167,8 +221,10 @@ const fn status(reason: Reason) -> StatusCode {
     }
 }
 
-fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) -> Reply {
+fn challenge_reply(challenge: &Challenge, asker: Asker<'_>) -> Reply {
+    let over = challenge.error.is_none() && challenge.reason.is_about_session();
     let (code, message) = match &challenge.error {
+        None if over => ("login_required", SESSION_OVER),
         None => ("login_required", Reason::MissingCredential.public_text()),
         Some(BearerError::InvalidToken) => ("invalid_token", Reason::TokenMalformed.public_text()),
         Some(BearerError::InsufficientUserAuthentication { .. }) => {
@@ -178,11 +234,40 @@ fn challenge_reply(challenge: &Challenge, audience: Audience, request_id: &str) 
     let explanation = Explanation {
         code,
         message,
-        login_url: challenge.login_url.as_deref(),
+        link: challenge.login_url.as_deref(),
+        title: over.then_some("title.session_over"),
+        key: over.then_some("session_over"),
         ..Explanation::default()
     };
-    Reply::explain(StatusCode::UNAUTHORIZED, &explanation, audience, request_id)
-        .with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()))
+    let reply = Reply::explain(StatusCode::UNAUTHORIZED, &explanation, asker);
+    let dpop = challenge.dpop.as_ref();
+    if dpop.is_none_or(|dpop| dpop.error.is_none()) {
+        let reply =
+            reply.with(header::WWW_AUTHENTICATE, www_authenticate(challenge.error.as_ref()));
+        return dpop.into_iter().fold(reply, with_dpop);
+    }
+    dpop.into_iter().fold(reply, with_dpop)
+}
+
+/// Only what is no navigation is answered like this: a form, perhaps, that took somebody an hour.
+const SESSION_OVER: &str = "your session is over, and what you sent was not passed on: sign in again in another tab, go back and send it once more";
+
+/// The name of the field that carries nonces, in answers and nowhere else.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1) and §8.
+fn with_dpop(reply: Reply, challenge: &DpopChallenge) -> Reply {
+    let algorithms = Algorithm::ALL.map(Algorithm::name).join(" ");
+    let error = challenge.error.map(|error| format!(", error=\"{}\"", error.code()));
+    let text = format!("DPoP algs=\"{algorithms}\"{}", error.unwrap_or_default());
+    let reply = match HeaderValue::try_from(text) {
+        Ok(value) => reply.with(header::WWW_AUTHENTICATE, value),
+        Err(_) => reply,
+    };
+    match challenge.nonce.as_deref().map(HeaderValue::try_from) {
+        Some(Ok(nonce)) => reply.with(DPOP_NONCE, nonce),
+        Some(Err(_)) | None => reply,
+    }
 }
 
 /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3): no `error` where nothing was offered.
@@ -207,7 +292,7 @@ fn www_authenticate(error: Option<&BearerError>) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer realm=\"sidegate\""))
 }
 
-fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) -> Reply {
+fn forbidden_reply(forbidden: &Forbidden, asker: Asker<'_>) -> Reply {
     let identity = forbidden.caller.as_ref().map(|caller| caller.identity());
     let explanation = Explanation {
         user: identity.map(|identity| {
@@ -217,10 +302,10 @@ fn forbidden_reply(forbidden: &Forbidden, audience: Audience, request_id: &str) 
                 .unwrap_or_else(|| identity.user())
         }),
         email: identity.and_then(|identity| identity.email()),
-        login_url: forbidden.login_url.as_deref(),
+        link: forbidden.login_url.as_deref(),
         ..Explanation::of(forbidden.reason)
     };
-    let reply = Reply::explain(StatusCode::FORBIDDEN, &explanation, audience, request_id);
+    let reply = Reply::explain(StatusCode::FORBIDDEN, &explanation, asker);
     if forbidden.reason != Reason::MissingScope {
         return reply;
     }
@@ -255,6 +340,7 @@ fn preflight_reply(answer: &PreflightAnswer) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::DpopError;
 
     fn field<'r>(reply: &'r Reply, name: &HeaderName) -> Option<&'r str> {
         reply
@@ -264,10 +350,23 @@ mod tests {
             .and_then(|(_, value)| value.to_str().ok())
     }
 
+    fn pages() -> Pages {
+        Pages::built_in()
+    }
+
+    fn person<'a>(pages: &'a Pages, request_id: &'a str) -> Asker<'a> {
+        Asker { audience: Audience::Person, language: Language::default(), pages, request_id }
+    }
+
+    fn program(pages: &Pages) -> Asker<'_> {
+        Asker { audience: Audience::Program, language: Language::default(), pages, request_id: "r1" }
+    }
+
     fn challenge(error: Option<BearerError>) -> Decision {
         Decision::Challenge(Challenge {
             reason: Reason::TokenExpired,
             error,
+            dpop: None,
             login_url: Some("https://l.test/?a=b&c=\"<".into()),
         })
     }
@@ -275,7 +374,7 @@ mod tests {
     #[test]
     fn every_answer_forbids_caching() {
         for reason in Reason::ALL {
-            let reply = Reply::to(&Decision::Refuse(*reason), Audience::Program, "r1").unwrap();
+            let reply = Reply::to(&Decision::Refuse(*reason), program(&pages())).unwrap();
             assert_eq!(field(&reply, &header::CACHE_CONTROL), Some("no-store"));
         }
     }
@@ -283,7 +382,7 @@ mod tests {
     /// The client learns that the token is bad, not in which way.
     #[test]
     fn bad_tokens_look_alike() {
-        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), Audience::Program, "r1")
+        let reply = Reply::to(&challenge(Some(BearerError::InvalidToken)), program(&pages()))
             .unwrap();
         assert_eq!(reply.status, 401);
         assert_eq!(
@@ -299,7 +398,7 @@ mod tests {
             acr_values: vec!["mfa".into()],
             max_age: Some(600),
         };
-        let reply = Reply::to(&challenge(Some(error)), Audience::Program, "r1").unwrap();
+        let reply = Reply::to(&challenge(Some(error)), program(&pages())).unwrap();
         let said = field(&reply, &header::WWW_AUTHENTICATE).unwrap();
         assert!(
             said.ends_with(
@@ -311,16 +410,55 @@ mod tests {
 
     #[test]
     fn programs_get_json_with_the_login_url() {
-        let reply = Reply::to(&challenge(None), Audience::Program, "r1").unwrap();
+        let reply = Reply::to(&challenge(None), program(&pages())).unwrap();
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(body["error"], "login_required");
         assert_eq!(body["login_url"], "https://l.test/?a=b&c=\"<");
         assert_eq!(body["request_id"], "r1");
     }
 
+    fn challenges(reply: &Reply) -> Vec<&str> {
+        let named = reply.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE);
+        named.map(|(_, value)| value.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn proofs_are_asked_for_beside_bearer_until_one_is_offered() {
+        let dpop = |error, nonce: Option<&str>| {
+            Decision::Challenge(Challenge {
+                reason: Reason::ProofNonce,
+                error: None,
+                dpop: Some(DpopChallenge { error, nonce: nonce.map(str::to_owned) }),
+                login_url: None,
+            })
+        };
+        let reply = Reply::to(&dpop(None, None), program(&pages())).unwrap();
+        assert!(challenges(&reply)[0].starts_with("Bearer ") && challenges(&reply).len() == 2);
+        let wanted = dpop(Some(DpopError::UseNonce), Some("n1"));
+        let reply = Reply::to(&wanted, program(&pages())).unwrap();
+        let said = challenges(&reply);
+        assert!(said[0].starts_with("DPoP algs=\"RS256 ") && said.len() == 1, "{said:?}");
+        assert!(said[0].ends_with("error=\"use_dpop_nonce\""), "{said:?}");
+        assert_eq!(field(&reply, &DPOP_NONCE), Some("n1"));
+    }
+
+    #[test]
+    fn who_sent_a_form_with_a_session_that_is_over_learns_that_it_was_not_sent() {
+        let over = Decision::Challenge(Challenge {
+            reason: Reason::SessionIdle,
+            error: None,
+            dpop: None,
+            login_url: Some("https://a.test/.auth/login?return_to=%2F".into()),
+        });
+        let reply = Reply::to(&over, person(&pages(), "r1")).unwrap();
+        let page = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(page.contains("was not passed on"), "{page}");
+        assert_eq!(challenges(&reply), ["Bearer realm=\"sidegate\""]);
+    }
+
     #[test]
     fn pages_escape_what_they_show() {
-        let reply = Reply::to(&challenge(None), Audience::Person, "<script>").unwrap();
+        let reply = Reply::to(&challenge(None), person(&pages(), "<script>")).unwrap();
         let page = String::from_utf8_lossy(&reply.body).into_owned();
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
         assert!(page.contains("a=b&amp;c=&quot;&lt;"), "{page}");
@@ -331,7 +469,7 @@ mod tests {
     fn sign_in_is_a_302_to_the_login_page() {
         let sign_in =
             SignIn { reason: Reason::MissingCredential, location: "https://l.test/?rd=x".into() };
-        let reply = Reply::to(&Decision::SignIn(sign_in), Audience::Person, "r1").unwrap();
+        let reply = Reply::to(&Decision::SignIn(sign_in), person(&pages(), "r1")).unwrap();
         assert_eq!(
             (reply.status.as_u16(), field(&reply, &header::LOCATION)),
             (302, Some("https://l.test/?rd=x"))

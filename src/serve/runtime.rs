@@ -5,16 +5,26 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::clock::Clock;
-use crate::gate::{ManagedNames, Policy, Route, UpstreamId};
+use crate::gate::{ManagedNames, Policy, Provider, Route, UpstreamId};
+use crate::oidc::introspection::Checks;
 use crate::remote::http::{Client, ClientError};
+use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
 use crate::remote::jwks::KeyKeeper;
+use crate::remote::relying_party::RelyingParty;
+use crate::remote::renewal::{RefreshRules, Renew, RenewalAtProvider};
+use crate::remote::replay::FirstUses;
+use crate::serve::answers::Answers;
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
 use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
-use crate::serve::settings::{RequestLimits, ServiceSettings};
+use crate::serve::own::{Desk, Surroundings};
+use crate::serve::pages::Pages;
+use crate::serve::settings::{IntrospectingSettings, RequestLimits, ServiceSettings};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
+use crate::serve::watch::Watch;
+use crate::session::RevocationSet;
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
 use crate::token::SigningError;
@@ -29,7 +39,13 @@ pub(crate) struct Runtime {
     pub(crate) requests: RequestLog,
     pub(crate) callers: Callers,
     pub(crate) assertions: Assertions,
-    pub(crate) keys: KeyKeeper,
+    pub(crate) keys: Arc<KeyKeeper>,
+    pub(crate) pages: Arc<Pages>,
+    /// Where people sign in and out, if they do so here.
+    pub(crate) desk: Option<Desk>,
+    pub(crate) answers: Answers,
+    /// Answers that go on for long.
+    pub(crate) watch: Arc<Watch>,
     pub(crate) metrics: Metrics,
     routes: Vec<RouteMetrics>,
     unrouted: RouteMetrics,
@@ -38,6 +54,9 @@ pub(crate) struct Runtime {
 /// Why settings cannot be put to work.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Where people sign in.
+    #[error("nobody can sign in: {0}")]
+    Desk(String),
     /// The client for outbound requests.
     #[error("cannot prepare outbound requests")]
     Outbound(#[from] ClientError),
@@ -62,6 +81,19 @@ pub(crate) struct Lasting {
     pub(crate) metrics: Metrics,
     /// Keys of our own making, for configurations that name none.
     pub(crate) own_keys: Arc<SigningKeys>,
+    /// Which sessions were ended before their time.
+    pub(crate) revoked: Arc<RevocationSet>,
+    /// Which proofs were used.
+    pub(crate) first_uses: Arc<FirstUses>,
+    /// Answers that go on for long.
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl Lasting {
+    /// How many ends of sessions are remembered: of 200 bytes each, and only until the sessions would have ended.
+    pub(crate) const MAX_REVOKED: usize = 100_000;
+    /// How many proofs are remembered, each for about a minute.
+    pub(crate) const MAX_PROOFS: usize = 200_000;
 }
 
 impl Runtime {
@@ -86,14 +118,36 @@ impl Runtime {
         let start = |settings| start_upstream(settings, generation, &metrics, old);
         let upstreams = settings.upstreams.into_iter().map(start).collect::<Result<_, _>>()?;
         let observer = Arc::new(KeyMetrics::new(&metrics, &settings.keys));
-        let keys = KeyKeeper::start(
+        let keys = Arc::new(KeyKeeper::start(
             settings.keys,
-            client,
+            client.clone(),
             lasting.clock.clone(),
             observer,
-            previous.map(|old| &old.keys),
-        );
+            previous.map(|old| &*old.keys),
+        ));
+        let previous_desk = previous.and_then(|old| old.desk.as_ref());
+        let desk = match (settings.sign_in, policy.sessions.as_ref()) {
+            (Some(sign_in), Some(sessions)) => {
+                let around = Surroundings { policy: sessions, client: &client, lasting };
+                let desk = Desk::open(sign_in, &around, previous_desk);
+                Some(desk.map_err(|error| StartError::Desk(crate::remote::error_text(&error)))?)
+            }
+            _ => None,
+        };
+        let answers = Answers {
+            revoked: Arc::clone(&lasting.revoked),
+            sessions: desk.as_ref().map(|desk| Arc::clone(&desk.sessions)),
+            renewals: desk.as_ref().map(|desk| Arc::clone(&desk.renewals)),
+            renewers: renewers(desk.as_ref(), &keys, policy.providers.len()),
+            introspections: introspections(
+                settings.introspections,
+                (&client, lasting),
+                &policy.providers,
+            ),
+            first_uses: Arc::clone(&lasting.first_uses),
+        };
         Ok(Self {
+            desk,
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unrouted: metrics.route("-"),
             policy,
@@ -105,6 +159,9 @@ impl Runtime {
             callers: Callers::new(settings.identity_cache_bytes),
             assertions: Assertions::new(settings.assertion.issuer, signing),
             keys,
+            pages: settings.pages,
+            answers,
+            watch: Arc::clone(&lasting.watch),
             metrics,
         })
     }
@@ -119,6 +176,56 @@ impl Runtime {
         let index = route.and_then(|route| usize::try_from(route.id.0).ok());
         index.and_then(|index| self.routes.get(index)).unwrap_or(&self.unrouted)
     }
+}
+
+/// By whom the sessions of each provider are renewed.
+fn renewers(
+    desk: Option<&Desk>,
+    keys: &Arc<KeyKeeper>,
+    providers: usize,
+) -> Vec<Option<Arc<dyn Renew>>> {
+    let mut renewers: Vec<Option<Arc<dyn Renew>>> = (0..providers).map(|_| None).collect();
+    let parties =
+        desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
+    for (desk, party) in parties {
+        let rules = RefreshRules {
+            id_token: party.client.settings().rules.clone(),
+            max_iat_age: party.settings.id_token_max_age,
+            keep: desk.keep.clone(),
+            schedule: party.settings.schedule,
+        };
+        let (keys, party_client) = (Arc::clone(keys), Arc::clone(&party.client));
+        let renewer = RenewalAtProvider { party: party_client, keys, provider: party.id(), rules };
+        if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
+            *place = Some(Arc::new(renewer));
+        }
+    }
+    renewers
+}
+
+/// Who is asked about the tokens of each provider.
+fn introspections(
+    settings: Vec<IntrospectingSettings>,
+    (client, lasting): (&Client, &Lasting),
+    providers: &[Provider],
+) -> Vec<Option<Arc<Introspections>>> {
+    let mut found: Vec<Option<Arc<Introspections>>> = providers.iter().map(|_| None).collect();
+    for IntrospectingSettings { provider, relying_party, introspection } in settings {
+        let index = usize::from(provider.0);
+        let Some(rules) = providers.get(index).map(|provider| &provider.rules) else { continue };
+        let audiences = Some(rules.audiences.clone()).filter(|audiences| !audiences.is_empty());
+        let (issuer, leeway) = (rules.issuer.clone(), rules.leeway);
+        let checks = Checks { issuer, audiences, leeway };
+        let name = relying_party.metadata.name.clone();
+        let clock = lasting.clock.clone();
+        let party = RelyingParty::start(relying_party, client.clone(), clock, None);
+        let source = Arc::new(IntrospectionAtProvider { party: Arc::new(party), checks });
+        let metrics = lasting.metrics.sessions();
+        if let Some(place) = found.get_mut(index) {
+            *place = Some(Introspections::new(&name, source, introspection, metrics));
+        }
+    }
+    found
 }
 
 fn start_upstream(

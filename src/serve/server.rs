@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
 use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
@@ -26,11 +27,15 @@ use crate::serve::settings::{
     GuardSettings, ListenerSettings, ProcessSettings, ServiceSettings, Settings,
 };
 use crate::serve::tls::{ListenerTls, TlsError};
+use crate::session::RevocationSet;
 use crate::telemetry::metrics::{Metrics, Reload};
 use crate::telemetry::writer::LineWriter;
 
 /// How often what the cache holds is measured, and certificates are looked at.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether sessions were ended on which answers depend that go on.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Connections that the admin listener takes at once.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -99,7 +104,14 @@ impl Server {
         lines: LineWriter,
     ) -> Result<Self, StartError> {
         let own_keys = Arc::new(SigningKeys::new(Vec::new(), clock.now())?);
-        let lasting = Lasting { clock: clock.clone(), metrics: metrics.clone(), own_keys };
+        let lasting = Lasting {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            own_keys,
+            revoked: Arc::new(RevocationSet::new(Lasting::MAX_REVOKED)),
+            first_uses: Arc::new(FirstUses::new(Lasting::MAX_PROOFS, metrics.sessions())),
+            watch: Arc::default(),
+        };
         let runtime = Runtime::start(settings.service, 1, &lasting, None)?;
         let live = Arc::new(ArcSwap::from_pointee(runtime));
         metrics.config_reloaded(Reload::Ok, clock.now());
@@ -202,15 +214,13 @@ impl Builder<'_> {
         let missing = move || readiness.missing();
         let app = Admin::new(self.lasting.metrics.clone(), self.lasting.clock.clone(), missing);
         let limits = guard::Settings::default();
-        // A flood of connections for the app must not fail the probes.
-        let own = Process {
-            admission: Admission::new(ADMIN_CONNECTIONS),
-            drain: self.shared.drain.clone(),
-        };
+        // A flood of connections for the app must not fail the probes, and who looks on while running requests are waited
+        // for is to see how it goes.
+        let drain = Drain::new();
+        let own = Process { admission: Admission::new(ADMIN_CONNECTIONS), drain: drain.clone() };
         let guard =
             Guard::new(Arc::new(app), limits, None, &own, self.lasting.metrics.listener("admin"));
         info!(listener = "admin", address = %bound.address(), "listening");
-        let drain = self.shared.drain.clone();
         tokio::spawn(async move { bound.serve(guard, &drain).await });
     }
 
@@ -245,8 +255,16 @@ async fn upkeep(
     tls: Vec<(String, Arc<ListenerTls>)>,
 ) {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    let mut looks = tokio::time::interval(WATCH_INTERVAL);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = looks.tick() => {
+                let runtime = live.load();
+                runtime.watch.cut(&runtime.answers.revoked, clock.now());
+                continue;
+            }
+        }
         let (entries, bytes) = live.load().callers.size();
         metrics.cache_measured(entries, bytes);
         tls.iter().for_each(|(listener, tls)| tls.refresh(listener, &metrics, clock.now()));

@@ -1,15 +1,24 @@
 //! What the configuration gives the running program: typed, checked, ready. No YAML reaches this far.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
-use crate::gate::Policy;
+use crate::gate::{Policy, ProviderId};
 use crate::remote::http::ClientSettings;
+use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
+use crate::remote::relying_party::RelyingPartySettings;
+use crate::remote::renewal::Schedule;
+use crate::remote::sessions::StoreSettings;
 use crate::serve::listener::ListenAddress;
+use crate::serve::pages::Pages;
 use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
 use crate::telemetry::audit::RequestLog;
+use crate::session::{AllowedHosts, Keep};
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
 
@@ -90,6 +99,12 @@ pub struct ServiceSettings {
     pub keys: Vec<ProviderKeys>,
     /// How outbound requests are made.
     pub outbound: ClientSettings,
+    /// What people are shown.
+    pub pages: Arc<Pages>,
+    /// How people sign in and out, if they do so here: where the policy has sessions.
+    pub sign_in: Option<SignInSettings>,
+    /// The providers that are asked about tokens, by provider id.
+    pub introspections: Vec<IntrospectingSettings>,
 }
 
 /// How large a request header may be.
@@ -148,7 +163,7 @@ pub enum Server {
         port: u16,
     },
     /// By the path of a unix socket.
-    Unix(std::path::PathBuf),
+    Unix(PathBuf),
 }
 
 /// The `Host` an upstream sees.
@@ -160,4 +175,70 @@ pub enum UpstreamHost {
     Preserve,
     /// The server's own.
     Server,
+}
+
+/// How people sign in and out.
+#[derive(Debug)]
+pub struct SignInSettings {
+    /// The providers at which they do, in written order.
+    pub parties: Vec<PartySettings>,
+    /// Where sessions are kept.
+    pub store: StoreSettings,
+    /// The file of what was ended, for a restart; `None` to forget it then.
+    pub revocations_file: Option<PathBuf>,
+    /// Which claims sessions keep.
+    pub keep: Keep,
+    /// Whether session cookies outlive the browser.
+    pub persistent: bool,
+    /// Where browsers may be sent afterwards, beside the origin they are at.
+    pub return_hosts: AllowedHosts,
+    /// Whether the fragment of the address that people come from is kept, by a page with a script.
+    pub keeps_fragments: bool,
+    /// How people sign out.
+    pub sign_out: SignOutSettings,
+}
+
+/// One provider at which people sign in.
+#[derive(Clone, Debug)]
+pub struct PartySettings {
+    /// Its place among the policy's providers.
+    pub provider: ProviderId,
+    /// Its name in the configuration and in our addresses.
+    pub name: String,
+    /// What people know it by.
+    pub title: String,
+    /// Our client there.
+    pub relying_party: RelyingPartySettings,
+    /// Where it sends browsers back to, if not to the origin that they come from.
+    pub redirect_uri: Option<String>,
+    /// How long ago an ID token may have been issued.
+    pub id_token_max_age: Duration,
+    /// When sessions are renewed.
+    pub schedule: Schedule,
+}
+
+/// How people sign out.
+#[derive(Clone, Debug, Default)]
+pub struct SignOutSettings {
+    /// Addresses that a sign-out may lead to, beside those of our own origin.
+    pub return_to: Vec<Url>,
+    /// Where it leads if nobody says; `None` for our own page.
+    pub usually: Option<String>,
+    /// Cookies of apps to delete, by name.
+    pub clear_cookies: Vec<String>,
+    /// Services that are told, by a GET.
+    pub notify: Vec<Url>,
+    /// Whether the session at the provider ends too.
+    pub at_provider: bool,
+}
+
+/// A provider that is asked about tokens.
+#[derive(Clone, Debug)]
+pub struct IntrospectingSettings {
+    /// Its place among the policy's providers.
+    pub provider: ProviderId,
+    /// Our client there.
+    pub relying_party: RelyingPartySettings,
+    /// How long answers are remembered.
+    pub introspection: IntrospectionSettings,
 }

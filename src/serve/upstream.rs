@@ -105,9 +105,13 @@ impl Upstream {
         Ok(Self { settings, metrics, servers, next, group, template, lending, lookups })
     }
 
-    /// The next server; none where no server has an address.
-    pub(crate) async fn destination(&self, wish: Wish) -> Option<Destination> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+    /// Whose turn it is: each request begins with the next server.
+    pub(crate) fn take_turn(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The server whose `turn` it is, or the next one that has an address; none where no server has one.
+    pub(crate) async fn destination(&self, turn: usize, wish: Wish) -> Option<Destination> {
         for offset in 0..self.servers.len() {
             let place = &self.servers[(turn + offset) % self.servers.len()];
             if let Some(address) = place.address(turn).await {
@@ -118,24 +122,24 @@ impl Upstream {
     }
 
     fn at(&self, address: PeerAddress, wish: Wish) -> Destination {
-        let read = wish.left.map_or(self.settings.read, |left| left.min(self.settings.read));
-        match &self.lending {
+        let UpstreamSettings { connect, read, write, .. } = self.settings;
+        let (mut peer, loan) = match &self.lending {
             Some(Lending { pool, template }) if wish.known_length => {
-                let (connect, write) = (self.settings.connect, self.settings.write);
+                let connect = wish.left.map_or(connect, |left| left.min(connect));
                 let patience = Patience { connect, read, write };
                 let loan = Loan::new(Arc::clone(pool.pool()), patience);
                 let mut peer = Box::new(template.clone());
-                peer._address = address;
                 peer.options.custom_l4 = Some(loan.clone());
-                Destination { peer, loan: Some(loan) }
+                (peer, Some(loan))
             }
-            _ => {
-                let mut peer = Box::new(self.template.clone());
-                peer._address = address;
-                peer.options.read_timeout = Some(read);
-                Destination { peer, loan: None }
-            }
+            _ => (Box::new(self.template.clone()), None),
+        };
+        peer._address = address;
+        if let Some(left) = wish.left {
+            // Our pool's clock is too coarse for the end of an exchange.
+            hurry(&mut peer.options, left);
         }
+        Destination { peer, loan }
     }
 
     /// The `Host` for the upstream, if it is not the client's.
@@ -157,6 +161,19 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.lookups.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Lets nothing on the way to an upstream take longer than what is `left` of the exchange.
+fn hurry(options: &mut PeerOptions, left: Duration) {
+    let times = [
+        &mut options.connection_timeout,
+        &mut options.total_connection_timeout,
+        &mut options.read_timeout,
+        &mut options.write_timeout,
+    ];
+    for time in times {
+        *time = Some(time.map_or(left, |time| time.min(left)));
     }
 }
 

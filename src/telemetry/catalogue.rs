@@ -90,7 +90,7 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
     counter(
         "sidegate_connections_refused_total",
         &["listener", "why"],
-        "Connections closed before they were served; why: cap, header_deadline, first_byte_deadline, handshake.",
+        "Connections closed before they were served; why: cap, header_deadline, first_byte_deadline, handshake, unreadable.",
     ),
     histogram(
         "sidegate_decision_duration_seconds",
@@ -102,6 +102,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         &["door", "route", "outcome", "reason"],
         "Decisions of the gate; outcome: allow, challenge, forbid, refuse, sign_in, unavailable.",
     ),
+    counter(
+        "sidegate_first_uses_total",
+        &["what", "result"],
+        "Identifiers that may be used once; what: dpop_proof, logout_token; result: first, again, unknown (the memory is full).",
+    ),
     gauge(
         "sidegate_identity_cache_bytes",
         &[],
@@ -112,6 +117,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         "sidegate_identity_cache_lookups_total",
         &["result"],
         "Look-ups of remembered identities; result: memo (same connection), hit, miss.",
+    ),
+    counter(
+        "sidegate_introspections_total",
+        &["result"],
+        "Tokens that providers were to judge; result: active, inactive, remembered (not asked), unavailable.",
     ),
     gauge(
         "sidegate_key_set_age_seconds",
@@ -138,6 +148,37 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         "sidegate_request_duration_seconds",
         &["door", "outcome"],
         "Time from a request's header to the end of its answer.",
+    ),
+    gauge("sidegate_revocations", &[], "Ended sessions, logins and persons that are remembered."),
+    counter(
+        "sidegate_revocations_file_failures_total",
+        &[],
+        "Times the file of revocations could not be written; what it lacks is lost at a restart.",
+    ),
+    counter(
+        "sidegate_session_renewals_total",
+        &["result"],
+        "Attempts to renew a session; result: renewed, ended, failed (to be tried again).",
+    ),
+    histogram(
+        "sidegate_session_store_duration_seconds",
+        &["store"],
+        "Time that an operation of the session store took.",
+    ),
+    counter(
+        "sidegate_session_store_operations_total",
+        &["store", "operation", "result"],
+        "Operations of the session store; result: ok, missing, ended, damaged, unavailable.",
+    ),
+    counter(
+        "sidegate_sessions_ended_total",
+        &["reason"],
+        "Sessions that were ended before their time, by what ended them.",
+    ),
+    counter(
+        "sidegate_sessions_started_total",
+        &["provider"],
+        "Sessions that began with a completed sign-in.",
     ),
     counter(
         "sidegate_upstream_errors_total",

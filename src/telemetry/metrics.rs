@@ -23,10 +23,14 @@ use crate::base::time::Timestamp;
 pub use super::catalogue::{Kind, MetricDoc};
 
 mod handles;
+mod sessions;
 
 pub use handles::{
     KeyRefresh, ListenerMetrics, ProviderMetrics, Refusal, RouteMetrics, UpstreamError,
     UpstreamMetrics,
+};
+pub use sessions::{
+    FirstUseResult, IntrospectionResult, RenewalResult, SessionMetrics, StoreOperation, StoreResult,
 };
 
 /// Seconds; a decision from memory takes about a microsecond, one with a signature about 100.
@@ -91,6 +95,7 @@ struct Inner {
     panics: IntCounter,
     process: ProcessMetrics,
     request_seconds: [[Histogram; 8]; 3],
+    sessions: SessionMetrics,
     upstream_errors: Family<IntCounter>,
     upstream_responses: Family<IntCounter>,
 }
@@ -203,6 +208,11 @@ impl Metrics {
         )
     }
 
+    /// The counters of sessions.
+    pub fn sessions(&self) -> SessionMetrics {
+        self.inner.sessions.clone()
+    }
+
     /// The counters of one upstream, by its name.
     pub fn upstream(&self, name: &str) -> UpstreamMetrics {
         UpstreamMetrics::new(&self.inner.upstream_responses, &self.inner.upstream_errors, name)
@@ -247,6 +257,7 @@ impl Inner {
             request_seconds: Door::ALL.map(|door| {
                 Outcome::ALL.map(|outcome| request.child(&[door.label(), outcome.label()]))
             }),
+            sessions: SessionMetrics::new(r),
             upstream_errors: counters(r, "sidegate_upstream_errors_total"),
             upstream_responses: counters(r, "sidegate_upstream_responses_total"),
             registry,

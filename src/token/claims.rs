@@ -36,7 +36,7 @@ impl Claims {
     ///
     /// [`TokenError::BadClaim`] for anything but a number from 0 to 2^53
     /// (`NumericDate`, [RFC 7519 §2](https://www.rfc-editor.org/rfc/rfc7519#section-2)); `null` is no number either.
-    pub(super) fn date(&self, name: &'static str) -> Result<Option<Timestamp>, TokenError> {
+    pub fn date(&self, name: &'static str) -> Result<Option<Timestamp>, TokenError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let expected = "a number of seconds since 1970";
         numeric_date(value).map(Some).ok_or(TokenError::BadClaim { name, expected })
@@ -47,7 +47,7 @@ impl Claims {
     /// # Errors
     ///
     /// [`TokenError::BadClaim`] if it is something else.
-    pub(super) fn string(&self, name: &'static str) -> Result<Option<&str>, TokenError> {
+    pub fn string(&self, name: &'static str) -> Result<Option<&str>, TokenError> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),

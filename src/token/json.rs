@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 use std::fmt;
 
 /// The object that `bytes` hold; `None` for anything else, bytes after it included.
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(bytes) {
         Ok(Distinct(Value::Object(members))) => Some(members),
         _ => None,

@@ -159,7 +159,13 @@ impl PublicKey {
         self.algorithms
     }
 
-    fn parse(jwk: &Value) -> Result<Self, &'static str> {
+    /// Whether this key made `signature` over `signed`, by an algorithm it may be used with.
+    pub(super) fn accepts(&self, algorithm: Algorithm, signed: &[u8], signature: &Vec<u8>) -> bool {
+        self.algorithms.contains(algorithm) && self.verifier.accepts(algorithm, signed, signature)
+    }
+
+    /// Reads one key; if it is of no use, says why.
+    pub(super) fn parse(jwk: &Value) -> Result<Self, &'static str> {
         let jwk = jwk.as_object().ok_or("it is not a JSON object")?;
         let kid = kid(jwk)?;
         let kind = kind(jwk)?;

@@ -7,19 +7,28 @@
 
 mod algorithm;
 mod claims;
+mod confirmation;
+mod dpop;
 mod error;
+mod hash;
 mod header;
 mod json;
 mod jwk;
+mod nonce;
 mod rules;
 mod signature;
 mod signing;
 
 pub use algorithm::{Algorithm, AlgorithmSet, KeyKind, UnknownAlgorithm};
 pub use claims::Claims;
+pub use confirmation::{Confirmation, Thumbprint, UnknownConfirmation};
+pub use dpop::{Proof, ProofDemand, ProofError};
 pub use error::{Part, TokenError};
+pub use hash::{half_hash, sha256_base64url};
 pub use header::Header;
+pub use json::object as distinct_object;
 pub use jwk::{KeySet, KeySetError, ParsedKeys, PublicKey, SkippedKey};
+pub use nonce::NonceKey;
 pub use rules::{Rules, TypeRule};
 pub use signing::{SigningError, SigningKey};
 
@@ -65,6 +74,12 @@ impl<'a> Jwt<'a> {
         &self.header
     }
 
+    /// Whether its claims would pass if its signature held: if not, no key makes a difference. Nothing that a client
+    /// may learn.
+    pub fn claims_hold(&self, rules: &Rules, now: Timestamp) -> bool {
+        rules.check_claims(&self.claims, now).is_ok()
+    }
+
     /// Checks signature and claims against `keys` and `rules` at the time `now`.
     ///
     /// The signature comes before the claims: a bad one wins over an expired date, so that nobody learns by
@@ -83,6 +98,24 @@ impl<'a> Jwt<'a> {
         keys.verify(&self.header, self.signed.as_bytes(), &self.signature)?;
         let expires = rules.check_claims(&self.claims, now)?;
         Ok(VerifiedToken { claims: self.claims, expires })
+    }
+
+    /// Like [`verify`](Self::verify), for signed statements that are no credentials, such as logout tokens and signed user
+    /// info: `exp` and `sub` may be missing. What is there must hold.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError`], the first reason found.
+    pub fn verify_statement(
+        self,
+        keys: &KeySet,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<VerifiedStatement, TokenError> {
+        rules.check_origin(&self.header, &self.claims)?;
+        keys.verify(&self.header, self.signed.as_bytes(), &self.signature)?;
+        let expires = rules.check_statement(&self.claims, now)?;
+        Ok(VerifiedStatement { claims: self.claims, expires })
     }
 }
 
@@ -113,6 +146,30 @@ impl VerifiedToken {
 
     /// Its `exp`, without leeway.
     pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}
+
+/// A signed statement that holds, but is no credential. Only [`Jwt::verify_statement`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedStatement {
+    claims: Claims,
+    expires: Option<Timestamp>,
+}
+
+impl VerifiedStatement {
+    /// What the issuer says.
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// What the issuer says, for keeping.
+    pub fn into_claims(self) -> Claims {
+        self.claims
+    }
+
+    /// Its `exp`, without leeway, if it has one.
+    pub const fn expires(&self) -> Option<Timestamp> {
         self.expires
     }
 }

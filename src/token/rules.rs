@@ -44,15 +44,23 @@ pub enum TypeRule {
     Any,
     /// One of these.
     Exactly(Vec<String>),
+    /// No `typ`, `JWT` or `logout+jwt`: what providers write on logout tokens
+    /// ([OpenID Connect Back-Channel Logout 1.0 §2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken)
+    /// only recommends the last).
+    Logout,
+    /// No `typ` or `JWT`: what providers write on ID tokens. Access tokens stay out.
+    Plain,
 }
 
 impl TypeRule {
     fn accepts(&self, typ: Option<&str>) -> bool {
         match (self, typ) {
-            (Self::Any, None) => true,
+            (Self::Any | Self::Logout | Self::Plain, None) => true,
             (_, None) => false,
             (Self::Any, Some(typ)) => same_type(typ, "JWT") || same_type(typ, "at+jwt"),
             (Self::AccessToken, Some(typ)) => same_type(typ, "at+jwt"),
+            (Self::Logout, Some(typ)) => same_type(typ, "JWT") || same_type(typ, "logout+jwt"),
+            (Self::Plain, Some(typ)) => same_type(typ, "JWT"),
             (Self::Exactly(types), Some(typ)) => {
                 types.iter().any(|accepted| same_type(typ, accepted))
             }
@@ -80,19 +88,71 @@ impl Rules {
         now: Timestamp,
     ) -> Result<Timestamp, TokenError> {
         let expires = self.check_times(claims, now)?;
+        let expires = expires.ok_or(TokenError::MissingClaim { name: "exp" })?;
         check_subject(claims)?;
         self.check_audience(claims)?;
         self.check_clients(claims)?;
         Ok(expires)
     }
 
+    /// The checks of a statement that is no credential: without `exp` it has no end, and it need not be about a subject.
+    pub(super) fn check_statement(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let expires = self.check_times(claims, now)?;
+        if claims.get("sub").is_some() {
+            check_subject(claims)?;
+        }
+        self.check_audience(claims)?;
+        self.check_clients(claims)?;
+        Ok(expires)
+    }
+
+    /// The checks of what a provider says of a token that only it can read
+    /// ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)); the moment it ends is the answer, if the
+    /// provider names one.
+    ///
+    /// Members that the standard lets out may be missing; those that are there must hold. An audience must be named all the
+    /// same where the rules have one: a token that is good for another app is no token for this one.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError`], the first reason found.
+    pub fn check_introspected(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        if claims.string("iss")?.is_some_and(|issuer| issuer != self.issuer) {
+            return Err(TokenError::WrongIssuer);
+        }
+        let expires = claims.date("exp")?;
+        if expires.is_some_and(|expires| now >= expires + self.leeway) {
+            return Err(TokenError::Expired);
+        }
+        if claims.date("nbf")?.is_some_and(|start| start > now + self.leeway) {
+            return Err(TokenError::NotYetValid);
+        }
+        if !self.audiences.is_empty() {
+            self.check_audience(claims)?;
+        }
+        self.check_clients(claims)?;
+        Ok(expires)
+    }
+
     /// A token is valid while `now < exp + leeway` and `now + leeway >= nbf`
-    /// ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)). Stricter than the RFC: `exp` is
-    /// required, and an `iat` in the future refuses.
-    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenError> {
-        let expires = claims.date("exp")?.ok_or(TokenError::MissingClaim { name: "exp" })?;
+    /// ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)). Stricter than the RFC: an `iat` in the
+    /// future refuses.
+    fn check_times(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenError> {
+        let expires = claims.date("exp")?;
         let latest = now + self.leeway;
-        if now >= expires + self.leeway {
+        if expires.is_some_and(|expires| now >= expires + self.leeway) {
             return Err(TokenError::Expired);
         }
         if claims.date("nbf")?.is_some_and(|start| start > latest) {
@@ -149,7 +209,7 @@ fn check_subject(claims: &Claims) -> Result<(), TokenError> {
     Err(TokenError::BadClaim { name: "sub", expected: "1 to 1024 bytes long" })
 }
 
-fn same_type(found: &str, accepted: &str) -> bool {
+pub(super) fn same_type(found: &str, accepted: &str) -> bool {
     short_type(found).eq_ignore_ascii_case(short_type(accepted))
 }
 

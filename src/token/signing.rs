@@ -88,7 +88,15 @@ impl SigningKey {
     ///
     /// [`SigningError::Library`] if the library fails.
     pub fn sign(&self, claims: &Value, typ: &str) -> Result<String, SigningError> {
-        let header = json!({ "alg": "ES256", "kid": self.kid, "typ": typ });
+        self.sign_under(&json!({ "alg": "ES256", "kid": self.kid, "typ": typ }), claims)
+    }
+
+    /// Signs `claims` under a `header` that is written by the caller: proofs carry their key in it.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Library`] if the library fails.
+    pub fn sign_under(&self, header: &Value, claims: &Value) -> Result<String, SigningError> {
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);

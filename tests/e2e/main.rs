@@ -5,19 +5,36 @@
     reason = "all of it is test code, which `allow-unwrap-in-tests` sees in test functions only"
 )]
 
+mod admin;
+mod assertions;
+mod command_line;
+mod conformance;
 mod connections;
 mod credentials;
+mod deadlines;
 mod demo;
+mod explaining;
 mod forwarded;
 mod framing;
 mod http2;
 mod identity_headers;
+mod keys;
+mod limits;
 mod logs;
 mod paths;
 mod peers;
 mod proxy;
+mod proxying;
 mod redirects;
+mod reloading;
+mod relying_party;
+mod relying_party_peers;
 mod remembered;
+mod stopping;
+mod streaming;
 mod support;
+mod tls;
 mod under_load;
 mod upgrades;
+mod upstreams;
+mod websockets;

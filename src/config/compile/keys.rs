@@ -1,19 +1,16 @@
 //! Where the keys of a provider come from, and when they are fetched.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::config::compile::times;
+use crate::config::compile::{files, times, urls};
 use crate::config::file::{KeyRefresh, Provider, ProviderType};
 use crate::config::inputs::{Inputs, read, reason};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
-use crate::remote::egress::{Egress, EgressError, permit};
 use crate::remote::jwks::{KeySourceSettings, ProviderKeys, RefreshBounds};
 use crate::token::KeySet;
 
@@ -66,7 +63,7 @@ fn issuer(written: &Provider, path: &KeyPath, report: &mut Report) {
         let message = format!("`{text}` is no URL, so that its keys cannot be looked up there");
         return report.refuse(path, message, "add `jwks_uri:`, `jwks_file:` or `jwks:`");
     }
-    let Some(url) = outbound(text, path, report) else { return };
+    let Some(url) = urls::outbound(text, urls::Harm::Keys, path, report) else { return };
     if url.query().is_some() || url.fragment().is_some() {
         let plain = text.split(['?', '#']).next().unwrap_or_default();
         report.refuse(
@@ -75,31 +72,6 @@ fn issuer(written: &Provider, path: &KeyPath, report: &mut Report) {
             format!("write {plain}"),
         );
     }
-}
-
-/// A URL that sidegate may fetch: https, or http on this machine.
-fn outbound(text: &str, path: &KeyPath, report: &mut Report) -> Option<Url> {
-    let Ok(url) = Url::parse(text) else {
-        report.refuse(
-            path,
-            format!("`{text}` is no URL"),
-            "write an address such as https://login.example.com",
-        );
-        return None;
-    };
-    let Err(error) = permit(&url, Egress::Configured) else { return Some(url) };
-    let (message, remedy) = match error {
-        EgressError::PlainHttp { host } => (
-            format!("plain http to `{host}`: anybody on the way could replace the keys"),
-            format!("write {}", text.replacen("http://", "https://", 1)),
-        ),
-        EgressError::Credentials => {
-            (String::from("the URL has a user name or password in it"), String::from("remove it"))
-        }
-        other => (other.to_string(), String::from("write an https:// address")),
-    };
-    report.refuse(path, message, remedy);
-    None
 }
 
 fn source(
@@ -111,7 +83,8 @@ fn source(
     match (&written.jwks_uri, &written.jwks_file, &written.jwks) {
         (None, None, None) => Some(KeySourceSettings::Discovery),
         (Some(uri), None, None) => {
-            outbound(uri, &path.key("jwks_uri"), report).map(KeySourceSettings::JwksUri)
+            urls::outbound(uri, urls::Harm::Keys, &path.key("jwks_uri"), report)
+                .map(KeySourceSettings::JwksUri)
         }
         (None, Some(file), None) => file_source(file, &path.key("jwks_file"), inputs, report),
         (None, None, Some(set)) => inline_source(set, &path.key("jwks"), report),
@@ -228,24 +201,5 @@ fn disk_copy(
         report.refuse(path, "the keys are on this machine already", "remove `key_cache`");
         return None;
     }
-    let file = inputs.resolve(file);
-    let directory = file.parent().unwrap_or_else(|| Path::new("/"));
-    let Some(metadata) = fs::metadata(directory).ok().filter(fs::Metadata::is_dir) else {
-        let message = format!("there is no directory {}", directory.display());
-        report.refuse(path, message, "make it, writable for the user that sidegate runs as");
-        return None;
-    };
-    if metadata.permissions().mode() & 0o002 != 0 {
-        let message = format!(
-            "everybody on this machine can write to {}, and so make keys",
-            directory.display()
-        );
-        report.refuse(
-            path,
-            message,
-            format!("use a directory of sidegate's own, or chmod o-w {}", directory.display()),
-        );
-        return None;
-    }
-    Some(file)
+    files::own(file, "and so make keys", path, inputs, report)
 }

@@ -59,7 +59,8 @@ fn each<T: PartialEq>(
     found
 }
 
-fn host_pattern(text: &str, path: &KeyPath, report: &mut Report) -> Option<HostPattern> {
+/// A host as routes name it.
+pub(super) fn host_pattern(text: &str, path: &KeyPath, report: &mut Report) -> Option<HostPattern> {
     let found = HostPattern::parse(text);
     if found.is_err() {
         let (message, remedy) = explain_host(text);

@@ -5,19 +5,27 @@
 //! nothing would look at is a problem.
 
 mod address;
+mod client;
+mod desk;
+mod files;
 mod identity;
+mod keep;
 mod keys;
 mod listeners;
 mod matching;
+mod parties;
 mod preflight;
 mod process;
 mod providers;
 mod require;
 mod route;
 mod routes;
+mod session;
+mod sign_in;
 mod times;
 mod tls;
 mod upstreams;
+mod urls;
 mod words;
 
 use crate::config::compile::identity::{Signer, Wishes};
@@ -29,7 +37,11 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span};
 use crate::gate::{Policy, Provider};
-use crate::serve::settings::{ListenerSettings, ProcessSettings, ServiceSettings, Settings};
+use crate::remote::jwks::ProviderKeys;
+use crate::serve::settings::{
+    IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ServiceSettings,
+    Settings,
+};
 
 /// Compiles `file`. `None` where the report has a problem.
 pub(super) fn compile(
@@ -44,8 +56,9 @@ pub(super) fn compile(
     let providers = providers::compile(&mut file, inputs, report);
     check_need_of_providers(&file, &providers, report);
     let process = process(&file, listeners, inputs, report);
-    let service = service(&file, upstreams, providers, inputs, report);
-    process::session(file.session.as_ref(), inputs, report);
+    let listeners = process.as_ref().map(|process| process.listeners.as_slice());
+    let parts = Parts { upstreams, providers, listeners: listeners.unwrap_or_default() };
+    let service = service(&file, parts, inputs, report);
     let (process, service) = (process?, service?);
     report.is_clean().then_some(Settings { process, service })
 }
@@ -99,40 +112,78 @@ fn process(
     })
 }
 
-fn service(
-    file: &File,
+/// What was compiled before.
+struct Parts<'a> {
     upstreams: Vec<upstreams::Compiled>,
     providers: Vec<providers::Compiled>,
+    listeners: &'a [ListenerSettings],
+}
+
+fn service(
+    file: &File,
+    parts: Parts<'_>,
     inputs: &mut Inputs,
     report: &mut Report,
 ) -> Option<ServiceSettings> {
     let names = Names {
-        upstreams: upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
-        providers: providers.iter().map(|provider| provider.name.clone()).collect(),
+        upstreams: parts.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+        providers: parts.providers.iter().map(|provider| provider.name.clone()).collect(),
     };
-    let upstreams =
-        upstreams.into_iter().map(|upstream| upstream.settings).collect::<Option<Vec<_>>>();
-    let providers =
-        providers.into_iter().map(|provider| provider.compiled).collect::<Option<Vec<_>>>();
-    let (providers, keys) = providers.map(|all| all.into_iter().unzip()).unzip();
-    let policy = policy(file, &names, providers, report);
+    let upstreams = parts.upstreams.into_iter().map(|upstream| upstream.settings);
+    let upstreams = upstreams.collect::<Option<Vec<_>>>();
+    let providers = parts.providers.into_iter().map(|provider| provider.compiled);
+    let providers = providers.collect::<Option<Vec<_>>>().map(Providers::sort);
+    let policy = policy(file, &names, providers.as_ref(), report);
+    let desk = desk::compile(file, providers.as_ref(), parts.listeners, inputs, report);
     let trusted_proxies = process::trusted_proxies(&file.trusted_proxies, report);
     let limits = process::limits(&file.limits, report);
     let cache = KeyPath::root().key("cache").key("size");
     let cache = times::size(file.cache.size, Size::mib(1), Size::mib(1 << 20), &cache, report);
     let assertion = process::assertion(&file.assertion, inputs, report);
     let outbound = process::egress(&file.egress, inputs, report);
+    let pages = sign_in::pages(file.sign_in.as_ref(), inputs, report);
+    let (mut policy, providers) = (policy?, providers?);
+    let sign_in = desk?.open(&mut policy, providers.parties);
     Some(ServiceSettings {
-        policy: policy?,
+        policy,
         upstreams: upstreams?,
         trusted_proxies,
         limits: limits?,
         requests: process::requests(file.log.requests),
         identity_cache_bytes: u64::try_from(cache?).unwrap_or(u64::MAX),
         assertion,
-        keys: keys?,
+        keys: providers.keys,
         outbound,
+        pages: pages?,
+        sign_in,
+        introspections: providers.introspections,
     })
+}
+
+/// What comes of all providers, by kind.
+struct Providers {
+    providers: Vec<Provider>,
+    keys: Vec<ProviderKeys>,
+    parties: Vec<PartySettings>,
+    introspections: Vec<IntrospectingSettings>,
+}
+
+impl Providers {
+    fn sort(parts: Vec<providers::Parts>) -> Self {
+        let mut sorted = Self {
+            providers: Vec::new(),
+            keys: Vec::new(),
+            parties: Vec::new(),
+            introspections: Vec::new(),
+        };
+        for providers::Parts { provider, keys, party, introspecting } in parts {
+            sorted.providers.push(provider);
+            sorted.keys.push(keys);
+            sorted.parties.extend(party);
+            sorted.introspections.extend(introspecting);
+        }
+        sorted
+    }
 }
 
 /// What routes can refer to, whether it compiled or not.
@@ -144,7 +195,7 @@ struct Names {
 fn policy(
     file: &File,
     names: &Names,
-    providers: Option<Vec<Provider>>,
+    providers: Option<&Providers>,
     report: &mut Report,
 ) -> Option<Policy> {
     let root = KeyPath::root();
@@ -152,7 +203,7 @@ fn policy(
     let around = Surroundings {
         upstreams: &names.upstreams,
         provider_names: &names.providers,
-        providers: providers.as_deref(),
+        providers: providers.map(|providers| providers.providers.as_slice()),
         prefix: prefix.as_deref().unwrap_or("/.auth"),
         identity: &Wishes::read(&file.identity, &root.key("identity"), report),
         signer: &Signer::read(&file.assertion, &root.key("assertion"), report),
@@ -170,9 +221,11 @@ fn policy(
         plans: routes.plans.len()?,
         table: routes.table,
         routes: routes.routes,
-        providers: providers?,
+        providers: providers?.providers.clone(),
         prefix: prefix?,
         max_token_bytes: max_token_bytes?,
         max_remembered: max_remembered?,
+        sessions: None,
+        nonces: None,
     })
 }

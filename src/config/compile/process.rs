@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use crate::base::secret::Secret as Hidden;
 use crate::config::compile::times;
-use crate::config::file::{Assertion, Egress, Limits, LogLevel, LoggedRequests, Session, Timeouts};
+use crate::config::file::{Assertion, Egress, Limits, LogLevel, LoggedRequests, Timeouts};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
@@ -190,29 +189,6 @@ pub(super) fn assertion(
         }
     }
     AssertionSettings { issuer: written.issuer.clone(), keys }
-}
-
-/// The keys that seal sessions.
-pub(super) fn session(written: Option<&Session>, inputs: &mut Inputs, report: &mut Report) {
-    let Some(session) = written else { return };
-    let path = KeyPath::root().key("session").key("keys");
-    if session.keys.is_empty() {
-        report.refuse(
-            &path,
-            "is an empty list",
-            "make a key with `sidegate keys session` and name its file",
-        );
-    }
-    let mut keys: Vec<Hidden<[u8; 32]>> = Vec::new();
-    for (index, written) in session.keys.iter().enumerate() {
-        let path = path.index(index);
-        let Some(text) = secret::load(written, &path, inputs, report) else { continue };
-        let Some(key) = secret::key(&text, &path, report) else { continue };
-        if keys.iter().any(|other| other.expose() == key.expose()) {
-            report.refuse(&path, "is the same key as one before", "remove it");
-        }
-        keys.push(key);
-    }
 }
 
 pub(super) const fn level(written: LogLevel) -> Level {

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use url::Url;
 
-use crate::config::compile::{keys, require, times, words};
+use crate::config::compile::{client, keys, parties, require, times, words};
 use crate::config::file::{
-    ClaimNames, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes,
+    ClaimNames, DpopWord, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::config::secret;
 use crate::config::units::Span;
-use crate::gate::{LoginUrl, LoginUrlError, Provider};
+use crate::gate::{Dpop, LoginUrl, LoginUrlError, NonceRule, Provider, ProviderId, RelyingParty};
 use crate::identity::ClaimMap;
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
+use crate::serve::settings::{IntrospectingSettings, PartySettings};
 use crate::token::{Rules, TypeRule};
 
 /// Clocks that disagree by more are wrong clocks.
@@ -31,13 +31,24 @@ const OTHER_TOKENS: [&str; 3] = ["logout+jwt", "dpop+jwt", "secevent+jwt"];
 pub(super) struct Compiled {
     pub(super) name: String,
     /// None where the report has a problem.
-    pub(super) compiled: Option<(Provider, ProviderKeys)>,
+    pub(super) compiled: Option<Parts>,
+}
+
+/// All that comes of one provider.
+pub(super) struct Parts {
+    pub(super) provider: Provider,
+    pub(super) keys: ProviderKeys,
+    /// If people sign in there.
+    pub(super) party: Option<PartySettings>,
+    /// If it is asked about tokens.
+    pub(super) introspecting: Option<IntrospectingSettings>,
 }
 
 /// Every provider in written order.
 pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report) -> Vec<Compiled> {
     let written = written(file, report);
     let count = written.len();
+    let around = parties::Surroundings { prefix: &file.prefix, session: file.session.as_ref() };
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut compiled: Vec<Compiled> = Vec::new();
     for (path, written) in &written {
@@ -46,11 +57,13 @@ pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report)
             let message = format!("there are two providers `{name}`");
             report.refuse(&path.key("name"), message, "give each a name of its own");
         }
-        let both = one(written, &name, path, inputs, report);
-        if let Some((provider, _)) = &both {
-            check_rivals(provider, &compiled, path, report);
+        let Ok(id) = u16::try_from(compiled.len()).map(ProviderId) else { continue };
+        let one = One { written, name: &name, path, id, around: &around };
+        let parts = one.compile(inputs, report);
+        if let Some(parts) = &parts {
+            check_rivals(&parts.provider, &compiled, path, report);
         }
-        compiled.push(Compiled { name, compiled: both });
+        compiled.push(Compiled { name, compiled: parts });
     }
     compiled
 }
@@ -58,7 +71,8 @@ pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report)
 /// One issuer may be written once for each audience; two with the same audience would both answer for its tokens.
 fn check_rivals(provider: &Provider, others: &[Compiled], path: &KeyPath, report: &mut Report) {
     let others = others.iter().filter_map(|other| other.compiled.as_ref());
-    for (other, _) in others.filter(|(other, _)| other.issuer == provider.issuer) {
+    let others = others.map(|parts| &parts.provider);
+    for other in others.filter(|other| other.issuer == provider.issuer) {
         let shared =
             provider.rules.audiences.iter().find(|one| other.rules.audiences.contains(one));
         if let Some(shared) = shared {
@@ -102,31 +116,65 @@ fn name(written: &Written, count: usize, path: &KeyPath, report: &mut Report) ->
     }
 }
 
-fn one(
-    written: &Written,
-    name: &str,
-    path: &KeyPath,
-    inputs: &mut Inputs,
-    report: &mut Report,
-) -> Option<(Provider, ProviderKeys)> {
-    let keys = keys::compile(written, name, path, inputs, report);
-    let rules = rules(written, path, report);
-    let cookies = cookies(written, path, report);
-    let headers = headers(written.headers.as_ref(), &path.key("headers"), report);
-    let login_url =
-        written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
-    let claims = claims(&written.claims, &path.key("claims"), report);
-    client(written, path, inputs, report);
-    let provider = Provider {
-        name: Arc::from(name),
-        issuer: Arc::from(written.issuer.as_str()),
-        rules: rules?,
-        cookies,
-        headers,
-        login_url: login_url.flatten(),
-        claims: claims?,
-    };
-    Some((provider, keys?))
+/// One provider on its way.
+struct One<'a> {
+    written: &'a Written,
+    name: &'a str,
+    path: &'a KeyPath,
+    id: ProviderId,
+    around: &'a parties::Surroundings<'a>,
+}
+
+impl One<'_> {
+    fn compile(&self, inputs: &mut Inputs, report: &mut Report) -> Option<Parts> {
+        let Self { written, name, path, .. } = *self;
+        let keys = keys::compile(written, name, path, inputs, report);
+        let rules = rules(written, path, report);
+        let cookies = cookies(written, path, report);
+        let headers = headers(written.headers.as_ref(), &path.key("headers"), report);
+        let login_url =
+            written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
+        let claims = claims(&written.claims, &path.key("claims"), report);
+        let dpop = dpop(written, path, report);
+        let place = parties::Place { written, name, path, id: self.id, around: self.around };
+        place.check(report);
+        let (keys, rules) = (keys?, rules?);
+        let client = client::compile(written, &rules, &keys, path, inputs, report);
+        let party = client.as_ref().and_then(|client| place.party(client, report));
+        let (introspection, introspecting) = place.introspection(client.as_ref(), report);
+        let is_party = party.is_some();
+        let provider = Provider {
+            name: Arc::from(name),
+            issuer: Arc::from(written.issuer.as_str()),
+            rules,
+            cookies,
+            headers,
+            login_url: login_url.flatten(),
+            claims: claims?,
+            relying_party: written
+                .client_id
+                .clone()
+                .filter(|_| is_party)
+                .map(|client| RelyingParty { client }),
+            dpop,
+            introspection,
+        };
+        Some(Parts { provider, keys, party, introspecting })
+    }
+}
+
+fn dpop(written: &Written, path: &KeyPath, report: &mut Report) -> Dpop {
+    let nonce = if written.dpop_nonce { NonceRule::Demanded } else { NonceRule::None };
+    match written.dpop {
+        DpopWord::Off if written.dpop_nonce => {
+            let message = "asks for nonces in proofs, but no proofs are judged";
+            report.refuse(&path.key("dpop_nonce"), message, "add `dpop: accept` or `dpop: require`");
+            Dpop::Off
+        }
+        DpopWord::Off => Dpop::Off,
+        DpopWord::Accept => Dpop::Accept(nonce),
+        DpopWord::Require => Dpop::Require(nonce),
+    }
 }
 
 fn rules(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Rules> {
@@ -295,21 +343,4 @@ fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<C
         roles: roles?,
         scopes: scopes?,
     })
-}
-
-/// A client's secret is checked although nothing is asked with it yet: a file that was forgotten is better found now.
-fn client(written: &Written, path: &KeyPath, inputs: &mut Inputs, report: &mut Report) {
-    let Some(written_secret) = &written.client_secret else { return };
-    secret::load(written_secret, &path.key("client_secret"), inputs, report);
-    if written.client_id.is_none() {
-        report.refuse(path, "has a client secret without a client id", "add `client_id:`");
-    }
-    if written.login_url.is_none() {
-        let message = "sidegate does not sign people in by itself in this version: whoever has no token gets 401";
-        report.warn(
-            path,
-            message,
-            "add `login_url:` with the page of the login service, and its `cookie:`",
-        );
-    }
 }

@@ -63,7 +63,7 @@ fn each(
 }
 
 /// Scopes are words ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)): one with a space in it is in no token.
-fn scopes(list: Option<&List<String>>, path: &KeyPath, report: &mut Report) -> Vec<String> {
+pub(super) fn scopes(list: Option<&List<String>>, path: &KeyPath, report: &mut Report) -> Vec<String> {
     each(list, path, report, |text, path, report| {
         if text.contains(char::is_whitespace) {
             let words: Vec<&str> = text.split_whitespace().collect();

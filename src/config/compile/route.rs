@@ -7,14 +7,14 @@ use http::header::HeaderName;
 use smallvec::SmallVec;
 
 use crate::config::compile::identity::{Plans, Signer, Wishes};
-use crate::config::compile::{preflight, providers, require, times, words};
+use crate::config::compile::{preflight, providers, require, sign_in, times, words};
 use crate::config::file::{Access as Written, CredentialWord, List, Route as WrittenRoute};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Size;
 use crate::gate::{
     Access, AssertionSpec, CredentialKind, CredentialKinds, HeaderSource, LoginUrl, Provider,
-    ProviderId, Route, RouteId, UpstreamId,
+    ProviderId, Route, RouteId, SignInRule, UpstreamId,
 };
 
 /// What routes refer to.
@@ -71,6 +71,7 @@ impl Builder<'_> {
         let preflight =
             preflight::preflight(written.preflight.as_ref(), &path.key("preflight"), report);
         let login_url = self.login_url(report);
+        let sign_in = self.sign_in(&providers, report);
         let timeout = self.timeout(report);
         Some(Route {
             id,
@@ -87,6 +88,7 @@ impl Builder<'_> {
             upgrades,
             preflight: preflight?,
             login_url,
+            sign_in,
             max_body_bytes: written.limits.body.or(around.max_body).map(|size| size.0),
             timeout: timeout.or(around.timeout),
         })
@@ -119,6 +121,29 @@ impl Builder<'_> {
         providers::login_url(text, &self.path.key("login_url"), report)
     }
 
+    fn sign_in(&self, providers: &[ProviderId], report: &mut Report) -> SignInRule {
+        let Some(written) = &self.written.sign_in else { return SignInRule::default() };
+        // Where a provider did not compile, whether people sign in there is not known.
+        let Some(known) = self.around.providers else { return SignInRule::default() };
+        let path = &self.path.key("sign_in");
+        let is_session = |word: &CredentialWord| *word == CredentialWord::Session;
+        if self.written.accepts.as_ref().is_some_and(|list| !list.0.iter().any(is_session)) {
+            let message = "people sign in for a session, which this route does not accept";
+            report.refuse(path, message, "add `session` to `accepts`, or remove `sign_in`");
+        }
+        let ids = (0..).map(ProviderId).zip(known);
+        let parties = ids.filter(|(_, provider)| provider.relying_party.is_some());
+        let parties: Vec<ProviderId> = parties.map(|(id, _)| id).collect();
+        let place = sign_in::Place {
+            path,
+            access: access(self.written.access),
+            names: self.around.provider_names,
+            parties: &parties,
+            providers,
+        };
+        sign_in::rule(written, &place, report)
+    }
+
     /// Whatever is written must count: a demand that nobody looks at is worse than none.
     fn check_access(&self, report: &mut Report) {
         let written = self.written;
@@ -141,6 +166,7 @@ impl Builder<'_> {
             ("accepts", written.accepts.is_some()),
             ("providers", written.providers.is_some()),
             ("login_url", written.login_url.is_some()),
+            ("sign_in", written.sign_in.is_some()),
         ] {
             if is_written {
                 refuse(key, report);
@@ -208,8 +234,13 @@ impl Builder<'_> {
             };
             if !providers.iter().any(takes) {
                 let message = format!("no provider of this route takes a {}", kind.label());
-                let remedy =
-                    format!("name the {} in the provider, or remove it here", kind.label());
+                let remedy = match kind {
+                    CredentialKind::Dpop => String::from("add `dpop: accept` to the provider, or remove it here"),
+                    CredentialKind::Session => {
+                        String::from("give the provider a `client_id`, and add `session:`")
+                    }
+                    kind => format!("name the {} in the provider, or remove it here", kind.label()),
+                };
                 report.refuse(&self.path.key("accepts").index(index), message, remedy);
             }
         }
@@ -259,7 +290,9 @@ const fn kind(word: CredentialWord) -> CredentialKind {
     match word {
         CredentialWord::Bearer => CredentialKind::Bearer,
         CredentialWord::Cookie => CredentialKind::Cookie,
+        CredentialWord::Dpop => CredentialKind::Dpop,
         CredentialWord::Header => CredentialKind::Header,
+        CredentialWord::Session => CredentialKind::Session,
     }
 }
 

@@ -4,6 +4,7 @@
 //! editors show. Nothing here judges: what was written well-formed but makes no sense is found when
 //! it is compiled.
 
+mod client;
 mod edge;
 mod identity;
 mod list;
@@ -11,15 +12,21 @@ mod process;
 mod provider;
 mod route;
 mod secret;
+mod session;
 mod upstream;
 
+pub(crate) use client::{
+    ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
+    Frequency, IntrospectedTokens, IntrospectionSection, LogoutTokenExpiry, LogoutTokenType,
+    PushedRequestsWord, ResponseModeWord,
+};
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
 pub(crate) use identity::{
     Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion,
 };
 pub(crate) use list::List;
 pub(crate) use process::{
-    Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Session, Timeouts,
+    Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts,
 };
 pub(crate) use provider::{
     ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
@@ -28,6 +35,10 @@ pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
 };
 pub(crate) use secret::Secret;
+pub(crate) use session::{
+    PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn,
+    SignOut, SilentWord, Store, StoreSection, StoreWord,
+};
 pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};
 
 use schemars::JsonSchema;
@@ -65,8 +76,12 @@ pub(crate) struct File {
     #[serde(default = "default_prefix")]
     #[schemars(extend("examples" = ["/.auth"]))]
     pub(crate) prefix: String,
-    /// Sign-in sessions. Needed only where sidegate keeps sessions itself.
+    /// Sign-in sessions: with this section, and a provider that has a `client_id`, people sign in here.
     pub(crate) session: Option<Session>,
+    /// How people sign in, for all providers.
+    pub(crate) sign_in: Option<SignIn>,
+    /// How people sign out.
+    pub(crate) sign_out: Option<SignOut>,
     /// The listener of probes and metrics, `/livez`, `/readyz` and `/metrics`; `none` for none. Nothing of it is
     /// ever on a listener for requests.
     #[serde(default)]

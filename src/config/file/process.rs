@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::file::list::List;
-use crate::config::file::secret::Secret;
 use crate::config::units::{Size, Span};
 
 /// `none`, or the listener.
@@ -85,7 +84,7 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-/// How much is accepted. More is refused with 431, 414 or 413; connections beyond the number are closed.
+/// How much is accepted. More is refused with 431 or 413; connections beyond the number are closed.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
@@ -195,14 +194,4 @@ pub(crate) struct Egress {
     /// PEM files with authorities that are trusted beside those of the system.
     #[schemars(extend("examples" = ["/etc/sidegate/internal-ca.pem"]))]
     pub(crate) ca: Option<List<PathBuf>>,
-}
-
-/// Sign-in sessions.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Session {
-    /// The keys that seal session cookies, 32 bytes each as `sidegate keys session` prints them. The first seals; all open, so
-    /// that a key can be replaced without signing anybody out.
-    #[schemars(length(min = 1), extend("examples" = [[{"file": "/run/secrets/session_key"}]]))]
-    pub(crate) keys: Vec<Secret>,
 }

@@ -1,12 +1,17 @@
 //! Providers, as written.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
+use crate::config::file::client::{
+    BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
+    Frequency, IntrospectionSection, PushedRequestsWord, ResponseModeWord,
+};
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
 use crate::config::units::Span;
@@ -51,6 +56,63 @@ pub(crate) struct Provider {
     pub(crate) client_id: Option<String>,
     /// The secret that goes with `client_id`.
     pub(crate) client_secret: Option<Secret>,
+    /// How the client proves to be itself; left out: `basic` with a secret, `private_key_jwt` with a key, else `none`.
+    pub(crate) client_auth: Option<ClientAuthentication>,
+    /// The private key of `private_key_jwt`: P-256, PKCS#8 PEM, as `sidegate keys assertion` makes them.
+    #[schemars(extend("examples" = [{"file": "/run/secrets/client.pem"}]))]
+    pub(crate) client_key: Option<Secret>,
+    /// Whom the tokens name that are signed with `client_key`.
+    #[serde(default)]
+    pub(crate) client_assertion_audience: ClientAssertionAudience,
+    /// What people know it by where they choose; left out: its name.
+    #[schemars(extend("examples" = ["Example Ltd"]))]
+    pub(crate) title: Option<String>,
+    /// What a sign-in asks for; `openid` is always added. `offline_access` makes many providers give a refresh token.
+    #[serde(default = "default_scopes")]
+    pub(crate) scopes: List<String>,
+    /// More parameters of the request that begins a sign-in.
+    #[schemars(extend("examples" = [{"audience": "https://api.example.com"}]))]
+    pub(crate) authorize_params: Option<BTreeMap<String, String>>,
+    /// More parameters of the request that ends the provider's session.
+    #[schemars(extend("examples" = [{"logout_hint": "web"}]))]
+    pub(crate) logout_params: Option<BTreeMap<String, String>>,
+    /// How the provider hands over its answer.
+    #[serde(default)]
+    pub(crate) response_mode: ResponseModeWord,
+    /// Whether authorization requests are pushed (RFC 9126).
+    #[serde(default)]
+    pub(crate) pushed_requests: PushedRequestsWord,
+    /// Whether each sign-in asks the user info endpoint for more claims.
+    #[serde(default = "never")]
+    pub(crate) userinfo: Frequency,
+    /// Addresses that are used instead of those in the discovery document.
+    #[serde(default)]
+    pub(crate) endpoints: Endpoints,
+    /// Where the provider sends browsers back to; left out: the origin they came to, then `/.auth/callback/NAME`.
+    #[schemars(extend("examples" = ["https://app.example.com/.auth/callback/main"]))]
+    pub(crate) redirect_uri: Option<String>,
+    /// The longest time for which a session goes on without asking the provider, by refresh token; left out: as long as
+    /// its access tokens live, and longer while it cannot be asked.
+    #[schemars(extend("examples" = ["15m"]))]
+    pub(crate) revalidate: Option<Span>,
+    /// The signature algorithms of ID tokens and logout tokens; left out: those of `algorithms`.
+    #[schemars(extend("examples" = [["RS256"]]))]
+    pub(crate) id_token_algorithms: Option<List<AlgorithmName>>,
+    /// How long ago an ID token may have been issued, 1d at most.
+    #[serde(default = "default_id_token_max_age")]
+    pub(crate) id_token_max_age: Span,
+    /// What its logout tokens must be.
+    #[serde(default)]
+    pub(crate) backchannel_logout: BackchannelLogout,
+    /// Asking it about tokens (RFC 7662); left out: it is asked about none, or, for type `introspection`, about all.
+    pub(crate) introspection: Option<IntrospectionSection>,
+    /// Proofs of possession with its tokens (RFC 9449).
+    #[serde(default)]
+    pub(crate) dpop: DpopWord,
+    /// Whether proofs must contain a nonce of ours. It is made with the first key of `session`; without, replicas would
+    /// not know each other's.
+    #[serde(default)]
+    pub(crate) dpop_nonce: bool,
     /// The SSO cookie that is itself a token; one or several names.
     #[schemars(extend("examples" = ["sso"]))]
     pub(crate) cookie: Option<List<String>>,
@@ -90,13 +152,14 @@ pub(crate) struct Provider {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(extend("x-remarks" = {
-    "introspection": "introspection is not available in this version; write oidc or jwt",
     "authgear": "authgear is not available in this version; write oidc for its JWT tokens",
     "auth0": "auth0 is not available in this version; write oidc for its JWT tokens",
     "okta": "okta is not available in this version; write oidc for its JWT tokens",
     "mosaic": "mosaic is not available in this version; write oidc for its JWT tokens",
 }))]
 pub(crate) enum ProviderType {
+    /// Somebody whose tokens only it can judge: it is asked about each (RFC 7662). Needs `audience` and `client_id`.
+    Introspection,
     /// An issuer of JWTs: needs `audience`.
     Jwt,
     /// An OpenID provider.
@@ -189,6 +252,18 @@ impl Default for KeyRefresh {
             timeout: Span::secs(5),
         }
     }
+}
+
+const fn never() -> Frequency {
+    Frequency::Never
+}
+
+fn default_scopes() -> List<String> {
+    List(["openid", "profile", "email"].map(str::to_owned).to_vec())
+}
+
+const fn default_id_token_max_age() -> Span {
+    Span::secs(3_600)
 }
 
 fn default_leeway() -> Span {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::file::identity::Identity;
 use crate::config::file::list::List;
+use crate::config::file::session::RouteSignIn;
 use crate::config::units::{Size, Span};
 
 /// Some requests: who may make them, what goes along, where they go.
@@ -49,6 +50,8 @@ pub(crate) struct Route {
     /// Another login page than the provider's; `{return_to}` in its query is the address to come back to.
     #[schemars(extend("examples" = ["https://login.example.com/signin?rd={return_to}"]))]
     pub(crate) login_url: Option<String>,
+    /// How people sign in here, at a provider with a `client_id`.
+    pub(crate) sign_in: Option<RouteSignIn>,
 }
 
 /// Which requests a route is for. What is left out matches everything.
@@ -147,8 +150,12 @@ pub(crate) enum CredentialWord {
     Bearer,
     /// The SSO cookies of the providers.
     Cookie,
+    /// `Authorization: DPoP`, with a proof (RFC 9449).
+    Dpop,
     /// The other headers of the providers.
     Header,
+    /// The cookie of a session that began with a sign-in here.
+    Session,
 }
 
 /// What a connection may turn into.

@@ -74,6 +74,8 @@ fn a_token_that_fails_otherwise_costs_no_question() {
         token().claim("aud", "mail"),
         token().claim("nbf", NOW + 999),
         token().typ("logout+jwt"),
+        token().expires(1).signed_by(&NEW_KEY),
+        token().claim("aud", "mail").signed_by(&NEW_KEY),
     ] {
         assert!(gate().decide(get("/").bearer(bad.text())).questions.is_empty());
     }

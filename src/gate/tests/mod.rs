@@ -2,10 +2,13 @@
 
 mod access;
 mod bearer;
+mod confirmation;
 mod cookies;
 mod credentials;
+mod dpop;
 mod fixture;
 mod identity_headers;
+mod introspection;
 mod keys;
 mod navigation;
 mod optional;
@@ -14,4 +17,8 @@ mod preflight;
 mod properties;
 mod providers;
 mod remembered;
+mod renewal;
+mod session;
+mod silent;
+mod step_up;
 mod upgrades;

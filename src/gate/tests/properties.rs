@@ -2,6 +2,8 @@
 //!
 //! The readers of paths here are written independently of the gate's own: each does what one family of servers does.
 
+use std::sync::LazyLock;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
@@ -183,6 +185,9 @@ fn cgi_name(name: &str) -> String {
     name.chars().map(fold).collect()
 }
 
+/// Ada's token, bound to a key.
+static BOUND: LazyLock<String> = LazyLock::new(|| bound_to(&NEW_KEY));
+
 const IDENTITY: [&str; 6] = [
     "x-forwarded-user",
     "x-forwarded-email",
@@ -244,6 +249,47 @@ proptest! {
         gate.decide(request(&format!("/{target}")).header("authorization", &authorization));
         gate.decide(request("/").header("authorization", [b"Bearer ", &authorization[..]].concat()));
         let _ = cookie_values(&cookie, "sso");
+    }
+
+    #[test]
+    fn no_session_cookie_of_random_bytes_passes(
+        value in prop_oneof![
+            prop::collection::vec(0x21_u8..0x7f, 0..80).prop_map(|bytes| text(&bytes)),
+            "[A-Za-z0-9_-]{0,200}",
+            "[1-9]\\.[A-Za-z0-9_-]{0,80}",
+        ],
+        rest in "[A-Za-z0-9_-]{0,60}",
+        piece in 0_u8..12,
+    ) {
+        let name = "__Host-sidegate";
+        let request = || get("/").cookie(name, &value).cookie(&format!("{name}_{piece}"), &rest);
+        for gate in [sign_in_gate([route("/*")]), sign_in_gate([route("/*")]).stored()] {
+            for request in [request(), get("/").cookie(name, &value), request().navigating()] {
+                let passed = matches!(gate.decide(request).decision, Decision::Allow(_));
+                prop_assert!(!passed);
+            }
+        }
+    }
+
+    #[test]
+    fn no_altered_session_cookie_passes(index in any::<prop::sample::Index>(), other in "[A-Za-z0-9_.=-]") {
+        let spec = session_cookie(crate::gate::Scheme::Https);
+        let sealed = session().seal(&sealing_keys(1), &spec, "app.example", [5; 12]);
+        let index = index.index(sealed.len());
+        let altered = format!("{}{other}{}", &sealed[..index], &sealed[index + 1..]);
+        let decision = sign_in_gate([route("/*")]).decide(get("/").cookie(spec.name(), &altered)).decision;
+        prop_assert_eq!(matches!(decision, Decision::Allow(_)), altered == sealed);
+    }
+
+    #[test]
+    fn no_proof_of_random_parts_passes(a in "[A-Za-z0-9_-]{0,40}", b in "[A-Za-z0-9_.-]{0,60}", bytes in prop::collection::vec(0x20_u8..0x7f, 0..60)) {
+        let dpop = crate::gate::Dpop::Accept(crate::gate::NonceRule::None);
+        let gate = gate_of(vec![crate::gate::Provider { dpop, ..provider(ISSUER) }], vec![route("/*")]);
+        let request = || get("/").header("authorization", format!("DPoP {}", *BOUND));
+        for proof in [format!("{a}.{b}"), format!("{a}.{a}.{b}"), text(&bytes)] {
+            let passed = matches!(gate.decide(request().header("dpop", proof)).decision, Decision::Allow(_));
+            prop_assert!(!passed);
+        }
     }
 
     #[test]

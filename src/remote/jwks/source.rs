@@ -154,7 +154,7 @@ impl Source {
         {
             return Ok((known.url.clone(), known.egress));
         }
-        match discovery::discover(client, &provider.issuer, provider.bounds.timeout).await {
+        match discovery::discover_keys(client, &provider.issuer, provider.bounds.timeout).await {
             Ok(metadata) => Ok(self.learn(metadata.jwks_uri, &provider.issuer)),
             Err(error) => self.fall_back(&provider.name, error),
         }

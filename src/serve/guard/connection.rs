@@ -4,10 +4,11 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What a connection is waiting for.
@@ -23,6 +24,8 @@ pub(super) enum Phase {
     Idle,
     /// Nothing that we know of: HTTP/2 sees to its own deadlines.
     Streams,
+    /// The end of a request that may take until then.
+    Limited,
 }
 
 const PHASE_BITS: u32 = 3;
@@ -33,6 +36,9 @@ pub(super) struct Connection {
     /// Milliseconds since the epoch, and the phase in the low bits.
     state: AtomicU64,
     streams: AtomicUsize,
+    /// Whether a request came that is none.
+    unreadable: AtomicBool,
+    hurried: Notify,
     memo: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
@@ -43,6 +49,8 @@ impl Connection {
             epoch,
             state: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
+            unreadable: AtomicBool::new(false),
+            hurried: Notify::new(),
             memo: Mutex::new(None),
         };
         connection.enter(Phase::First);
@@ -57,7 +65,8 @@ impl Connection {
             1 => Phase::Header,
             2 => Phase::Busy,
             3 => Phase::Idle,
-            _ => Phase::Streams,
+            4 => Phase::Streams,
+            _ => Phase::Limited,
         };
         (phase, self.epoch + Duration::from_millis(state >> PHASE_BITS))
     }
@@ -82,6 +91,28 @@ impl Connection {
         self.state.store(Phase::Busy as u64, Ordering::Relaxed);
     }
 
+    /// The request that is being served has to be done by `end`: the timer learns it at once.
+    fn limit(&self, end: Instant) {
+        let millis = u64::try_from((end - self.epoch).as_millis()).unwrap_or(u64::MAX);
+        self.state.store((millis << PHASE_BITS) | Phase::Limited as u64, Ordering::Relaxed);
+        self.hurried.notify_one();
+    }
+
+    /// Returns when it began to wait for something that may end earlier than what it waited for.
+    pub(super) async fn hurried(&self) {
+        self.hurried.notified().await;
+    }
+
+    /// What came cannot be read as a request.
+    pub(super) fn note_unreadable(&self) {
+        self.unreadable.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request came that cannot be read.
+    pub(super) fn was_unreadable(&self) -> bool {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
     /// A stream of HTTP/2 was opened; it counts until what is returned is dropped.
     pub(super) fn stream(self: &Arc<Self>) -> OpenStream {
         self.streams.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +124,7 @@ impl Connection {
     pub(super) fn rests(&self) -> bool {
         match self.waits_for().0 {
             Phase::First | Phase::Idle => true,
-            Phase::Header | Phase::Busy => false,
+            Phase::Header | Phase::Busy | Phase::Limited => false,
             Phase::Streams => self.streams.load(Ordering::Relaxed) == 0,
         }
     }
@@ -118,6 +149,7 @@ impl Drop for OpenStream {
 /// A proxy receives it, boxed, in `on_connection_reuse`, called as soon as the header is
 /// complete; any other app takes it with `take_connection_user_context`. Nothing needs to be
 /// persisted: the guard hands a new one to the next request. HTTP/2 streams get none.
+#[derive(Clone)]
 pub struct ConnectionContext(Arc<Connection>);
 
 impl ConnectionContext {
@@ -128,6 +160,11 @@ impl ConnectionContext {
     /// The request's header is complete: ends its deadline.
     pub fn header_complete(&self) {
         self.0.busy();
+    }
+
+    /// The request has to be done within `left`, or the connection ends.
+    pub fn finish_within(&self, left: Duration) {
+        self.0.limit(Instant::now() + left);
     }
 
     /// Takes what an earlier request of this connection left, if anything.
@@ -164,6 +201,17 @@ mod tests {
             connection.waits_for(),
             (Phase::Idle, connection.epoch + Duration::from_secs(10))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_with_a_limit_is_waited_for_until_then_and_the_timer_learns_it() {
+        let connection = Arc::new(Connection::new(Instant::now()));
+        connection.busy();
+        ConnectionContext::new(Arc::clone(&connection)).finish_within(Duration::from_secs(2));
+        connection.hurried().await;
+        let end = connection.epoch + Duration::from_secs(2);
+        assert_eq!(connection.waits_for(), (Phase::Limited, end));
+        assert!(!connection.rests());
     }
 
     #[tokio::test]

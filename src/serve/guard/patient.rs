@@ -81,6 +81,14 @@ impl Patient {
         Poll::Ready(Ok(length))
     }
 
+    /// Sends what has gathered, for there is time: pingora flushes a body of known length only at its end, and what the
+    /// upstream sends late should not hold up what it sent early. An error shows with the next write.
+    fn send_on(&mut self, cx: &mut Context<'_>) {
+        if !self.stream.buffer().is_empty() {
+            let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        }
+    }
+
     /// Waits for the next bytes.
     pub(super) async fn arrival(&mut self) -> Arrival {
         poll_fn(|cx| self.poll_arrival(cx)).await
@@ -117,7 +125,11 @@ impl AsyncRead for Patient {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(self.stream.get_mut()).poll_read(cx, buffer)
+        let read = Pin::new(self.stream.get_mut()).poll_read(cx, buffer);
+        if read.is_pending() {
+            self.send_on(cx);
+        }
+        read
     }
 }
 
@@ -141,6 +153,7 @@ impl AsyncWrite for Patient {
         if self.connection.awaits_header()
             && let Some(answer) = nameless(bytes)
         {
+            self.connection.note_unreadable();
             return self.poll_instead(cx, answer, bytes.len());
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)

@@ -86,13 +86,15 @@ pub enum Refusal {
     Handshake,
     /// A request's header was not complete in time.
     HeaderDeadline,
+    /// What came could not be read as a request, so nothing else is told of it.
+    Unreadable,
 }
 
 /// The connections of one listener.
 #[derive(Clone)]
 pub struct ListenerMetrics {
     connections: IntGauge,
-    refused: [IntCounter; 4],
+    refused: [IntCounter; 5],
 }
 
 impl ListenerMetrics {
@@ -101,7 +103,7 @@ impl ListenerMetrics {
         refused: &Family<IntCounter>,
         name: &str,
     ) -> Self {
-        let reasons = ["cap", "first_byte_deadline", "handshake", "header_deadline"];
+        let reasons = ["cap", "first_byte_deadline", "handshake", "header_deadline", "unreadable"];
         Self {
             connections: connections.child(&[name]),
             refused: reasons.map(|why| refused.child(&[name, why])),

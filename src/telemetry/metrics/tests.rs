@@ -120,6 +120,11 @@ fn everything_in_the_catalogue_is_registered_and_nothing_else() {
     metrics.provider("p").confirmed(1, NOW);
     metrics.upstream("u").failed(UpstreamError::Tls);
     metrics.certificates_served("l", &[("n".into(), NOW)]);
+    let sessions = metrics.sessions();
+    sessions.started("main");
+    sessions.ended("sign_out");
+    sessions.first_use_claimed("dpop_proof", FirstUseResult::First);
+    sessions.stored("redis", StoreOperation::Load, StoreResult::Ok, Duration::ZERO);
     let text = metrics.render(NOW);
     let told: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

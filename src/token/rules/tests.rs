@@ -248,3 +248,37 @@ fn an_exact_list_replaces_the_usual_types() {
         assert_eq!(judge_type(own(), typ), Err(TokenError::WrongType), "{typ:?}");
     }
 }
+
+#[test]
+fn plain_and_logout_types_keep_access_tokens_out() {
+    for (typ, plain, logout) in [
+        (None, true, true),
+        (Some("JWT"), true, true),
+        (Some("logout+jwt"), false, true),
+        (Some("application/logout+jwt"), false, true),
+        (Some("at+jwt"), false, false),
+        (Some(""), false, false),
+    ] {
+        assert_eq!(judge_type(TypeRule::Plain, typ).is_ok(), plain, "{typ:?}");
+        assert_eq!(judge_type(TypeRule::Logout, typ).is_ok(), logout, "{typ:?}");
+    }
+}
+
+#[test]
+fn a_statement_may_lack_a_subject_and_an_end_but_not_have_bad_ones() {
+    let judge = |changes| {
+        let verdict = rules().check_statement(&claims(changes), NOW);
+        verdict.map_err(|error| error.label())
+    };
+    assert_eq!(judge(json!({ "sub": null, "exp": null })), Ok(None));
+    let end = NOW + Duration::from_secs(60);
+    assert_eq!(judge(json!({})), Ok(Some(end)));
+    for (changes, label) in [
+        (json!({ "sub": "" }), "token_bad_claim"),
+        (json!({ "exp": NOW.as_secs() - LEEWAY }), "token_expired"),
+        (json!({ "aud": "other" }), "token_wrong_audience"),
+        (json!({ "aud": null }), "token_missing_claim"),
+    ] {
+        assert_eq!(judge(changes), Err(label));
+    }
+}

@@ -1,19 +1,18 @@
 //! A real OpenID provider: npm `oidc-provider`, as `tests/peers/oidc-provider.mjs` sets it up.
 
-use std::path::{Path, PathBuf};
-
 use reqwest::Client;
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::http::{client, json};
-use super::peer::{find, report_missing};
+use super::node::{node, peers};
 use super::process::Program;
 
 /// The audience of the tokens.
 pub(crate) const AUDIENCE: &str = "https://api.example.test";
 
-/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff).
+/// A running provider. Its clients are `ada` (groups admin, staff) and `bob` (staff), who are people, too: each signs in with
+/// the password `password`.
 pub(crate) struct OidcProvider {
     pub(crate) issuer: String,
     client: Client,
@@ -23,14 +22,8 @@ pub(crate) struct OidcProvider {
 impl OidcProvider {
     /// Starts one with keys of its own; nothing where node or the package is missing.
     pub(crate) async fn start() -> Option<Self> {
-        let node = find(&["node", "nodejs"])?;
-        let peers = peers();
-        if !peers.join("node_modules/oidc-provider").is_dir() {
-            report_missing("oidc-provider (run `npm ci` in tests/peers)");
-            return None;
-        }
-        let mut command = Command::new(node);
-        command.arg("oidc-provider.mjs").current_dir(peers);
+        let mut command = Command::new(node("oidc-provider")?);
+        command.arg("oidc-provider.mjs").current_dir(peers());
         let program = Program::start(command);
         let issuer = program.wait_for(issuer).await;
         Some(Self { issuer, client: client(), _program: program })
@@ -66,6 +59,23 @@ impl OidcProvider {
         self.control("up").await;
     }
 
+    /// Registers a client that signs people in: `client_id`, `client_secret`, `redirect_uris` and what else it has.
+    pub(crate) async fn register(&self, registration: &Value) {
+        let url = format!("{}/test/client", self.issuer);
+        let response = self.client.post(url).body(registration.to_string()).send().await.unwrap();
+        assert!(response.status().is_success(), "{registration}: {response:?}");
+    }
+
+    /// How long access tokens of people live from now on.
+    pub(crate) async fn limit_access_tokens(&self, seconds: u32) {
+        self.control(&format!("lifetime?seconds={seconds}")).await;
+    }
+
+    /// What became of each back-channel logout so far: `client`, `done`, `error`.
+    pub(crate) async fn logouts(&self) -> Value {
+        self.control("logouts").await
+    }
+
     /// How often `path` has been asked for.
     pub(crate) async fn requests(&self, path: &str) -> u64 {
         self.control("requests").await[path].as_u64().unwrap_or(0)
@@ -91,10 +101,6 @@ impl OidcProvider {
     async fn control(&self, action: &str) -> Value {
         json(self.client.post(format!("{}/test/{action}", self.issuer)).send().await.unwrap()).await
     }
-}
-
-fn peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
 fn issuer(line: &str) -> Option<String> {

@@ -128,9 +128,19 @@ impl Sidegate {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
         std::fs::write(&file, configuration).unwrap();
+        Self::run_in(directory)
+    }
+
+    /// `sidegate run` with the `config.yaml` that is in `directory` already, among other files.
+    pub(crate) fn run_in(directory: TempDir) -> Self {
         let mut command = sidegate();
-        command.arg("run").arg("-c").arg(file);
+        command.arg("run").arg("-c").arg(directory.path().join("config.yaml"));
         Self { program: Program::start(command), directory }
+    }
+
+    /// Where its configuration file is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// `sidegate demo` on a free port.

@@ -32,7 +32,7 @@ impl Site {
     /// As [`start`](Self::start), before `upstream`.
     pub(crate) async fn before(upstream: Upstream, rest: &str) -> Self {
         let issuer = Issuer::new();
-        let sidegate = Sidegate::run(&configuration(&upstream, &issuer, rest));
+        let sidegate = Sidegate::run(&configuration(&upstream.url(), &issuer, rest));
         let address = sidegate.address().await;
         Self { upstream, issuer, sidegate, address }
     }
@@ -69,13 +69,13 @@ impl Site {
     }
 }
 
-fn configuration(upstream: &Upstream, issuer: &Issuer, rest: &str) -> String {
+/// A file for `upstream`, written as there, and the provider `issuer`, with `rest` behind.
+pub(super) fn configuration(upstream: &str, issuer: &Issuer, rest: &str) -> String {
     let listen = if rest.contains("\nlisteners:") { "" } else { "listen: 127.0.0.1:0\n" };
     let admin = if rest.contains("\nadmin:") { "" } else { "admin: none\n" };
     format!(
-        "{listen}{admin}upstream: {}\nprovider:\n  name: login\n  type: jwt\n  issuer: {ISSUER}\n  \
+        "{listen}{admin}upstream: {upstream}\nprovider:\n  name: login\n  type: jwt\n  issuer: {ISSUER}\n  \
          audience: {AUDIENCE}\n  cookie: sso\n  login_url: {ISSUER}/signin?rd={{return_to}}\n  jwks: {}\n{rest}",
-        upstream.url(),
         issuer.jwks()
     )
 }

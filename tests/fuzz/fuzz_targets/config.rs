@@ -7,7 +7,9 @@ use sidegate::config::load_text;
 use std::path::Path;
 
 fuzz_target!(|text: &str| {
-    let Err(problems) = load_text("fuzz.yaml", text, Path::new("/nonexistent"), |_| None) else { return };
+    let Err(problems) = load_text("fuzz.yaml", text, Path::new("/nonexistent"), |_| None) else {
+        return;
+    };
     assert!(problems.iter().count() > 0);
     let lines = text.split('\n').count();
     for problem in problems.iter() {

@@ -1,0 +1,82 @@
+//! Which claims sessions keep: those that some route asks for, so that cookies stay small.
+
+use std::collections::BTreeSet;
+
+use crate::gate::{Access, HeaderSource, Provider, Route, Rule};
+use crate::identity::{ClaimMap, ClaimPath};
+use crate::session::Keep;
+
+/// What the routes ask of sessions begun at `providers`.
+pub(super) fn compile<'a>(
+    routes: impl Iterator<Item = &'a Route> + Clone,
+    providers: &[Provider],
+) -> Keep {
+    let mut keep = Keep::default();
+    for provider in providers.iter().filter(|provider| provider.relying_party.is_some()) {
+        let claims = &provider.claims;
+        // For `/.auth/session`, whose reader wants to greet somebody, and for every header of the user.
+        for path in [&claims.user, &claims.name, &claims.email, &claims.preferred_username] {
+            whole(&mut keep, path);
+        }
+        for route in routes.clone().filter(|route| route.access != Access::Public) {
+            headers(&mut keep, route, claims);
+            rule(&mut keep, &route.rule, claims);
+        }
+    }
+    keep
+}
+
+fn whole(keep: &mut Keep, path: &ClaimPath) {
+    if !keep.paths.contains(path) {
+        keep.paths.push(path.clone());
+    }
+}
+
+/// What headers and assertions tell, they tell whole.
+fn headers(keep: &mut Keep, route: &Route, claims: &ClaimMap) {
+    for (_, source) in &route.headers.fields {
+        match source {
+            HeaderSource::Claim(path) => whole(keep, path),
+            HeaderSource::Groups => whole(keep, &claims.groups),
+            HeaderSource::Roles => whole(keep, &claims.roles),
+            HeaderSource::Scopes => whole(keep, &claims.scopes),
+            // Kept always, or no claims.
+            HeaderSource::AuthenticatedAt
+            | HeaderSource::ContextClass
+            | HeaderSource::Email
+            | HeaderSource::Expires
+            | HeaderSource::Issuer
+            | HeaderSource::Methods
+            | HeaderSource::Name
+            | HeaderSource::PreferredUsername
+            | HeaderSource::True
+            | HeaderSource::User => {}
+        }
+    }
+    if route.assertion.is_some() {
+        whole(keep, &claims.groups);
+        whole(keep, &claims.roles);
+    }
+}
+
+/// Of lists, rules need only the values that they name.
+fn rule(keep: &mut Keep, rule: &Rule, claims: &ClaimMap) {
+    for (path, lists) in [
+        (&claims.groups, [&rule.groups_any, &rule.groups_all]),
+        (&claims.roles, [&rule.roles_any, &rule.roles_all]),
+        (&claims.scopes, [&rule.scopes_any, &rule.scopes_all]),
+    ] {
+        let values: BTreeSet<String> = lists.into_iter().flatten().cloned().collect();
+        if !values.is_empty() {
+            some(keep, path, values);
+        }
+    }
+    rule.claims.iter().for_each(|(path, _)| whole(keep, path));
+}
+
+fn some(keep: &mut Keep, path: &ClaimPath, values: BTreeSet<String>) {
+    match keep.values.iter_mut().find(|(known, _)| known == path) {
+        Some((_, known)) => known.extend(values),
+        None => keep.values.push((path.clone(), values)),
+    }
+}

@@ -1,0 +1,176 @@
+//! Which providers people sign in at, and which are asked about tokens.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::compile::{times, urls};
+use crate::config::file::{
+    IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType, Session,
+};
+use crate::config::path::KeyPath;
+use crate::config::problem::Report;
+use crate::config::units::{Size, Span};
+use crate::gate::{Introspection, ProviderId};
+use crate::remote::introspection::IntrospectionSettings;
+use crate::remote::relying_party::RelyingPartySettings;
+use crate::remote::renewal::Schedule;
+use crate::serve::settings::{IntrospectingSettings, PartySettings};
+
+/// What a party depends on.
+pub(super) struct Surroundings<'a> {
+    /// The prefix of our own endpoints.
+    pub(super) prefix: &'a str,
+    /// Without sessions, nobody signs in.
+    pub(super) session: Option<&'a Session>,
+}
+
+/// One provider, and where it stands.
+pub(super) struct Place<'a> {
+    pub(super) written: &'a Written,
+    pub(super) name: &'a str,
+    pub(super) path: &'a KeyPath,
+    pub(super) id: ProviderId,
+    pub(super) around: &'a Surroundings<'a>,
+}
+
+impl Place<'_> {
+    /// Says where people cannot sign in although it looks as if they should.
+    pub(super) fn check(&self, report: &mut Report) {
+        let written = self.written;
+        let is_client = written.client_secret.is_some() || written.client_key.is_some();
+        if written.r#type != ProviderType::Oidc || !is_client {
+            return;
+        }
+        match (&written.login_url, self.around.session) {
+            (None, None) if written.introspection.is_none() => report.warn(
+                self.path,
+                "nobody can sign in: there is no `session:`, and whoever has no token gets 401",
+                "add `session:` with `keys:`, or the `login_url:` of a login service",
+            ),
+            (Some(_), Some(_)) => report.warn(
+                &self.path.key("login_url"),
+                "people sign in at this page, not here, although there are `client_id` and `session`",
+                "remove it, or remove the client's secret",
+            ),
+            _ => {}
+        }
+    }
+
+    /// How people sign in there, if they do.
+    pub(super) fn party(
+        &self,
+        client: &RelyingPartySettings,
+        report: &mut Report,
+    ) -> Option<PartySettings> {
+        let Self { written, path, .. } = self;
+        let redirect_uri =
+            written.redirect_uri.as_ref().map(|text| self.redirect_uri(text, report));
+        let id_token_max_age = times::span(
+            written.id_token_max_age,
+            Span::secs(60),
+            Span::secs(86_400),
+            &path.key("id_token_max_age"),
+            report,
+        );
+        let revalidate = written.revalidate.map(|span| {
+            let (least, most) = (Span::secs(30), Span::secs(30 * 86_400));
+            times::span(span, least, most, &path.key("revalidate"), report)
+        });
+        let session = self.around.session?;
+        if written.r#type != ProviderType::Oidc || written.login_url.is_some() {
+            return None;
+        }
+        Some(PartySettings {
+            provider: self.id,
+            name: self.name.to_owned(),
+            title: written.title.clone().unwrap_or_else(|| self.title()),
+            relying_party: client.clone(),
+            redirect_uri: match redirect_uri {
+                Some(uri) => Some(uri?),
+                None => None,
+            },
+            id_token_max_age: id_token_max_age?,
+            schedule: Schedule {
+                ahead: session.renew_ahead.map(|span| span.0),
+                revalidate: revalidate.flatten(),
+            },
+        })
+    }
+
+    /// Its name, or, if it has none, its host.
+    fn title(&self) -> String {
+        let host = || Url::parse(&self.written.issuer).ok()?.host_str().map(str::to_owned);
+        self.written.name.clone().or_else(host).unwrap_or_else(|| self.name.to_owned())
+    }
+
+    /// Must lead to our own endpoint: a code that goes elsewhere is lost, or somebody else's.
+    fn redirect_uri(&self, text: &str, report: &mut Report) -> Option<String> {
+        let path = self.path.key("redirect_uri");
+        let url = urls::for_browsers(text, &path, report)?;
+        let own = format!("{}/callback/{}", self.around.prefix, self.name);
+        if url.path() != own || url.query().is_some() || url.fragment().is_some() {
+            let origin = url.origin().ascii_serialization();
+            let message = format!("`{text}` does not lead back to sidegate");
+            report.refuse(&path, message, format!("write {origin}{own}"));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// Which of its tokens it is asked about, and how.
+    pub(super) fn introspection(
+        &self,
+        client: Option<&RelyingPartySettings>,
+        report: &mut Report,
+    ) -> (Introspection, Option<IntrospectingSettings>) {
+        let written = self.written;
+        let is_its_way = written.r#type == ProviderType::Introspection;
+        let plain = IntrospectionSection::default();
+        let section = match &written.introspection {
+            Some(section) => section,
+            None if is_its_way => &plain,
+            None => return (Introspection::Never, None),
+        };
+        let which = match section.tokens {
+            Some(IntrospectedTokens::Always) => Introspection::Always,
+            None if is_its_way => Introspection::Always,
+            Some(IntrospectedTokens::Opaque) | None => Introspection::Opaque,
+        };
+        let settings = answers(section, &self.path.key("introspection"), report);
+        let introspecting = client.zip(settings).map(|(client, introspection)| {
+            let relying_party = client.clone();
+            IntrospectingSettings { provider: self.id, relying_party, introspection }
+        });
+        (which, introspecting)
+    }
+}
+
+fn answers(
+    section: &IntrospectionSection,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<IntrospectionSettings> {
+    let usual = IntrospectionSettings::default();
+    let mut within = |key: &str, span: Option<Span>, usual: Duration, most: u64| match span {
+        Some(span) => times::span(span, Span::secs(1), Span::secs(most), &path.key(key), report),
+        None => Some(usual),
+    };
+    let remember = within("cache", section.cache, usual.remember, 3_600);
+    let remember_inactive =
+        within("cache_inactive", section.cache_inactive, usual.remember_inactive, 3_600);
+    let patience = within("timeout", section.timeout, usual.patience, 60);
+    let memory = match section.memory {
+        Some(size) => {
+            times::size(size, Size::mib(1), Size::mib(1 << 20), &path.key("memory"), report)
+                .and_then(|bytes| u64::try_from(bytes).ok())
+        }
+        None => Some(usual.memory),
+    };
+    Some(IntrospectionSettings {
+        remember: remember?,
+        remember_inactive: remember_inactive?,
+        patience: patience?,
+        memory: memory?,
+    })
+}

@@ -1,0 +1,291 @@
+//! `session`: keys, cookie, lifetimes, and where sessions are kept.
+
+use std::net::IpAddr;
+
+use psl::Psl;
+
+use crate::base::secret::Secret as Hidden;
+use crate::config::compile::{address, files, times};
+use crate::config::file::{
+    RedisStore, SameSiteWord, Secret, Session as Written, SessionCookie, Store, StoreSection,
+    StoreWord,
+};
+use crate::config::inputs::Inputs;
+use crate::config::path::KeyPath;
+use crate::config::problem::Report;
+use crate::config::secret;
+use crate::config::units::{Size, Span};
+use crate::gate::{Provider, Scheme, SessionPolicy, SessionsKept};
+use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings};
+use crate::serve::settings::ListenerSettings;
+use crate::session::{CookieNameError, CookieSpec, Limits, SameSite, Scope, SealingKeys};
+
+/// The cookie that says that a provider was asked in vain.
+const PROBE_COOKIE: &str = "sidegate_probe";
+
+/// What comes of the section.
+pub(super) struct Compiled {
+    pub(super) policy: SessionPolicy,
+    pub(super) store: StoreSettings,
+    pub(super) revocations_file: Option<std::path::PathBuf>,
+    pub(super) persistent: bool,
+    /// The first key, for what is derived from it.
+    pub(super) first_key: Hidden<[u8; 32]>,
+}
+
+/// `None` where the report has a problem.
+pub(super) fn compile(
+    written: &Written,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<Compiled> {
+    let path = KeyPath::root().key("session");
+    let keys = keys(&written.keys, &path.key("keys"), inputs, report);
+    let cookies = cookies(&written.cookie, &path.key("cookie"), report);
+    let limits = limits(written, &path, report);
+    let store = store(&written.store, &path.key("store"), inputs, report);
+    let file = written.revocations_file.as_ref().map(|file| {
+        let harm = "and so sign people out, or bring them back";
+        files::own(file, harm, &path.key("revocations_file"), inputs, report)
+    });
+    let (http, https) = cookies?;
+    let (sealing, first_key) = keys?;
+    let store = store?;
+    let kept = match store {
+        StoreSettings::Cookie => SessionsKept::InCookie,
+        StoreSettings::Memory(_) | StoreSettings::Redis(_) => SessionsKept::InStore,
+    };
+    let probe_cookie = String::from(PROBE_COOKIE);
+    Some(Compiled {
+        policy: SessionPolicy { http, https, keys: sealing, limits: limits?, kept, probe_cookie },
+        store,
+        revocations_file: match file {
+            Some(file) => Some(file?),
+            None => None,
+        },
+        persistent: written.cookie.persistent,
+        first_key,
+    })
+}
+
+/// The keys that seal sessions, and the first of them.
+fn keys(
+    written: &[Secret],
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<(SealingKeys, Hidden<[u8; 32]>)> {
+    let before = report.problems();
+    if written.is_empty() {
+        let remedy = "make a key with `sidegate keys session` and name its file";
+        report.refuse(path, "is an empty list", remedy);
+    }
+    let mut keys: Vec<Hidden<[u8; 32]>> = Vec::new();
+    for (index, written) in written.iter().enumerate() {
+        let path = path.index(index);
+        let Some(text) = secret::load(written, &path, inputs, report) else { continue };
+        let Some(key) = secret::key(&text, &path, report) else { continue };
+        if keys.iter().any(|other| other.expose() == key.expose()) {
+            report.refuse(&path, "is the same key as one before", "remove it");
+        }
+        keys.push(key);
+    }
+    if report.problems() > before {
+        return None;
+    }
+    let remedy = "make keys with `sidegate keys session`";
+    let sealing = SealingKeys::new(&keys);
+    let sealing = sealing.map_err(|error| report.refuse(path, error.to_string(), remedy)).ok()?;
+    Some((sealing, keys.into_iter().next()?))
+}
+
+/// The cookies on http and on https.
+fn cookies(
+    written: &SessionCookie,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<(CookieSpec, CookieSpec)> {
+    if let Some(domain) = &written.domain {
+        check_domain(domain, &path.key("domain"), report)?;
+    }
+    let scope = || written.domain.clone().map_or(Scope::Host, Scope::Domain);
+    let mut spec = |scheme| match CookieSpec::session(&written.name, scope(), scheme) {
+        Ok(spec) => Some(spec.with_same_site(same_site(written.same_site))),
+        Err(error @ CookieNameError::Name(_)) => {
+            report.refuse(&path.key("name"), error.to_string(), "write a name such as sidegate");
+            None
+        }
+        Err(error @ CookieNameError::Domain(_)) => {
+            report.refuse(&path.key("domain"), error.to_string(), "write a domain of your own");
+            None
+        }
+    };
+    let http = spec(Scheme::Http)?;
+    Some((http, spec(Scheme::Https)?))
+}
+
+const fn same_site(word: SameSiteWord) -> SameSite {
+    match word {
+        SameSiteWord::Lax => SameSite::Lax,
+        SameSiteWord::None => SameSite::None,
+        SameSiteWord::Strict => SameSite::Strict,
+    }
+}
+
+/// A cookie for a domain under which strangers have theirs would be shared with them; browsers drop it.
+fn check_domain(domain: &str, path: &KeyPath, report: &mut Report) -> Option<()> {
+    let plain = domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
+    if plain.parse::<IpAddr>().is_ok() {
+        let message = format!("`{domain}` is an address, which has no hosts below it");
+        report.refuse(path, message, "remove `domain`");
+        return None;
+    }
+    if is_public_suffix(&plain) {
+        let message = format!("`{domain}` is a public suffix: strangers have hosts below it");
+        report.refuse(path, message, format!("write a domain of your own, such as example.{plain}"));
+        return None;
+    }
+    Some(())
+}
+
+/// Whether anybody can register names below `domain`, by the public suffix list.
+pub(super) fn is_public_suffix(domain: &str) -> bool {
+    let suffix = psl::List.suffix(domain.as_bytes());
+    suffix.is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == domain.as_bytes())
+}
+
+fn limits(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Limits> {
+    let mut within = |key: &str, span: Span, least: u64| {
+        times::span(span, Span::secs(least), Span::secs(365 * 86_400), &path.key(key), report)
+    };
+    let idle = within("idle", written.idle, 60);
+    let absolute = within("absolute", written.absolute, 60);
+    if let Some(ahead) = written.renew_ahead {
+        within("renew_ahead", ahead, 1);
+    }
+    let (idle, absolute) = (idle?, absolute?);
+    if idle > absolute {
+        let message = format!("{} is longer than `absolute`, {}", written.idle, written.absolute);
+        let remedy = format!("write {} or less, or a longer `absolute`", written.absolute);
+        report.refuse(&path.key("idle"), message, remedy);
+        return None;
+    }
+    Some(Limits::new(idle, absolute))
+}
+
+fn store(
+    written: &Store,
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<StoreSettings> {
+    match written {
+        Store::Word(StoreWord::Cookie) => Some(StoreSettings::Cookie),
+        Store::Word(StoreWord::Memory) => Some(StoreSettings::Memory(Size::mib(256).0)),
+        Store::Section(section) => match &**section {
+            StoreSection { redis: Some(redis), .. } => {
+                self::redis(redis, &path.key("redis"), inputs, report).map(StoreSettings::Redis)
+            }
+            StoreSection { memory: Some(memory), .. } => {
+                let path = path.key("memory").key("size");
+                times::size(memory.size, Size::mib(1), Size::mib(1 << 20), &path, report)?;
+                Some(StoreSettings::Memory(memory.size.0))
+            }
+            // The structure check lets no empty section through.
+            StoreSection { memory: None, redis: None } => Some(StoreSettings::Cookie),
+        },
+    }
+}
+
+fn redis(
+    written: &RedisStore,
+    path: &KeyPath,
+    inputs: &mut Inputs,
+    report: &mut Report,
+) -> Option<RedisSettings> {
+    let settings = RedisSettings::at(&written.url).map_err(|error| {
+        report.refuse(&path.key("url"), error.to_string(), "write such as redis://127.0.0.1:6379");
+    });
+    let (least, most) = (Span::millis(10), Span::secs(10));
+    let deadline = times::span(written.timeout, least, most, &path.key("timeout"), report);
+    let password = written.password.as_ref();
+    let password =
+        password.map(|it| secret::load(it, &path.key("password"), inputs, report));
+    let roots = written.ca.as_ref().map(|file| files::pem(file, &path.key("ca"), inputs, report));
+    let settings = settings.ok()?;
+    check_redis(written, &settings.address, path, report);
+    Some(RedisSettings {
+        username: written.username.clone(),
+        password: match password {
+            Some(password) => Some(password?),
+            None => None,
+        },
+        prefix: written.prefix.clone(),
+        deadline: deadline?,
+        roots: match roots {
+            Some(roots) => Some(roots?),
+            None => None,
+        },
+        ..settings
+    })
+}
+
+fn check_redis(
+    written: &RedisStore,
+    address: &RedisAddress,
+    path: &KeyPath,
+    report: &mut Report,
+) {
+    if written.username.is_some() && written.password.is_none() {
+        report.refuse(&path.key("username"), "has no password", "add `password:`");
+    }
+    if written.ca.is_some() && !matches!(address, RedisAddress::Tls(..)) {
+        let message = "the store is spoken to without TLS";
+        report.refuse(&path.key("ca"), message, "write rediss:// in `url`, or remove `ca`");
+    }
+    let RedisAddress::Tcp(host, _) = address else { return };
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !is_here && written.password.is_some() {
+        let message = "the password goes over the network as it is";
+        report.warn(&path.key("url"), message, "write rediss:// if the store speaks TLS");
+    }
+}
+
+/// What of the section depends on the rest of the file.
+pub(super) fn check(
+    written: &Written,
+    listeners: &[ListenerSettings],
+    has_proxies: bool,
+    providers: &[Provider],
+    report: &mut Report,
+) {
+    let path = KeyPath::root().key("session");
+    let plain = listeners.iter().filter(|listener| listener.tls.is_none());
+    let open: Vec<_> = plain.clone().filter(|one| address::is_remote(&one.address)).collect();
+    if let (Some(listener), false) = (open.first(), has_proxies) {
+        let message = format!(
+            "whoever listens between browsers and {} can take over sessions: it speaks plain http",
+            listener.address
+        );
+        let remedy = "add `tls:` to the listener, or name the proxy in front that speaks https in `trusted_proxies:`";
+        report.warn(&path, message, remedy);
+    }
+    let all_plain = plain.count() == listeners.len();
+    if written.cookie.same_site == SameSiteWord::None && all_plain && !has_proxies {
+        let message = "browsers take a cookie with `SameSite=None` over https alone";
+        let remedy = "add `tls:` to the listener, or `trusted_proxies:`, or remove `same_site`";
+        report.refuse(&path.key("cookie").key("same_site"), message, remedy);
+    }
+    for provider in providers {
+        let is_ours = |cookie: &&String| bare(cookie) == written.cookie.name;
+        if let Some(cookie) = provider.cookies.iter().find(is_ours) {
+            let message = format!("the provider `{}` has a cookie `{cookie}`", provider.name);
+            report.refuse(&path.key("cookie").key("name"), message, "write another name");
+        }
+    }
+}
+
+fn bare(cookie: &str) -> &str {
+    let bare = cookie.strip_prefix("__Host-").or_else(|| cookie.strip_prefix("__Secure-"));
+    bare.unwrap_or(cookie)
+}

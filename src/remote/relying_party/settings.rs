@@ -1,0 +1,68 @@
+//! What a relying party is told at start. No defaults are filled in here.
+
+use std::time::Duration;
+
+use crate::oidc::authorization::ResponseMode;
+use crate::oidc::client::Registration;
+use crate::oidc::logout::LogoutRules;
+use crate::remote::provider::MetadataSettings;
+use crate::token::Rules;
+
+/// This proxy as a client of one provider.
+#[derive(Clone, Debug)]
+pub struct RelyingPartySettings {
+    /// The provider: name, issuer, addresses.
+    pub metadata: MetadataSettings,
+    /// Who we are there.
+    pub registration: Registration,
+    /// Whom our assertions name.
+    pub assertion_audience: AssertionAudience,
+    /// What is asked for, `openid` among it.
+    pub scopes: Vec<String>,
+    /// Further parameters of authorization requests, none of them
+    /// [reserved](crate::oidc::authorization::is_reserved).
+    pub extra: Vec<(String, String)>,
+    /// How responses come back.
+    pub response_mode: ResponseMode,
+    /// Whether requests are pushed.
+    pub pushed_requests: PushedRequests,
+    /// Whether each sign-in asks for user info.
+    pub userinfo: bool,
+    /// What is demanded of ID tokens, of [`rules`](crate::oidc::id_token::rules).
+    pub rules: Rules,
+    /// For one exchange.
+    pub timeout: Duration,
+    /// How people sign out.
+    pub logout: LogoutSettings,
+}
+
+/// Whom a client assertion names as its audience.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AssertionAudience {
+    /// The issuer: an assertion that is tricked out of us is of no use elsewhere.
+    #[default]
+    Issuer,
+    /// The token endpoint, at whichever endpoint it is shown: what some providers still want.
+    TokenEndpoint,
+}
+
+/// Whether authorization requests are pushed ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushedRequests {
+    /// Each.
+    Always,
+    /// If the provider's metadata requires it.
+    #[default]
+    Auto,
+    /// None.
+    Never,
+}
+
+/// How people sign out at the provider.
+#[derive(Clone, Debug)]
+pub struct LogoutSettings {
+    /// What is demanded of logout tokens.
+    pub rules: LogoutRules,
+    /// Further parameters of the sign-out request.
+    pub extra: Vec<(String, String)>,
+}

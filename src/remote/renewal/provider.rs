@@ -1,0 +1,131 @@
+//! Renewing at a real provider: the refresh token goes out, what comes back is verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::base::time::Timestamp;
+use crate::gate::{KeyAnswer, KeyDoubt, KeyQuestion, KeyState, ProviderId};
+use crate::oidc::discovery::Metadata;
+use crate::oidc::grant::{MAX_ID_TOKEN_BYTES, TokenResponse};
+use crate::oidc::id_token::IdTokenError;
+use crate::remote::jwks::KeyKeeper;
+use crate::remote::relying_party::{ExchangeError, RelyingParty};
+use crate::remote::renewal::{EndReason, RefreshRules, Refreshed, Renew, RenewalFailure};
+use crate::session::{Session, keep_claims};
+use crate::token::{Jwt, KeySet};
+
+/// How long a renewal waits for the provider's metadata, if that was never had.
+const METADATA_PATIENCE: Duration = Duration::from_secs(3);
+
+/// One provider, as its sessions are renewed there.
+pub struct RenewalAtProvider {
+    /// We as its client.
+    pub party: Arc<RelyingParty>,
+    /// Who has its keys.
+    pub keys: Arc<KeyKeeper>,
+    /// Its place among those whose keys are kept.
+    pub provider: ProviderId,
+    /// What is demanded of its answers, and kept of them.
+    pub rules: RefreshRules,
+}
+
+#[async_trait]
+impl Renew for RenewalAtProvider {
+    async fn refresh(
+        &self,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<Refreshed, RenewalFailure> {
+        let Some(token) = &session.tokens.refresh else {
+            return Err(RenewalFailure::Ended(EndReason::Refused));
+        };
+        let metadata = self.party.ready(METADATA_PATIENCE).await.map_err(failure)?;
+        let response = self.party.refresh(&metadata, token).await.map_err(failure)?;
+        let mut refreshed = self.verified(session, &response, now).await?;
+        if self.party.settings().userinfo {
+            self.add_userinfo(session, &metadata, &response, &mut refreshed).await;
+        }
+        Ok(refreshed)
+    }
+}
+
+impl RenewalAtProvider {
+    /// Judges by the keys at hand, and by newer ones if there is a doubt. Where there are no keys at all the ID token is left
+    /// aside; where it does not hold by the newest, the session ends.
+    async fn verified(
+        &self,
+        session: &Session,
+        response: &TokenResponse,
+        now: Timestamp,
+    ) -> Result<Refreshed, RenewalFailure> {
+        let why = match self.keys.ring().state(self.provider) {
+            KeyState::Loaded(keys) => match self.rules.read(session, response, keys, now) {
+                Err(error) if error.key_doubt() => KeyDoubt::UnknownKid,
+                read => return read.map_err(|error| mismatch(&error)),
+            },
+            KeyState::NotLoaded if response.id_token.is_none() => {
+                return Ok(self.rules.unidentified(response, now));
+            }
+            KeyState::NotLoaded => KeyDoubt::NotLoaded,
+        };
+        let question = KeyQuestion { provider: self.provider, kid: kid(response), why };
+        match self.keys.answer(&question).await {
+            KeyAnswer::Fresh(keys) => {
+                self.rules.read(session, response, &keys, now).map_err(|error| mismatch(&error))
+            }
+            KeyAnswer::Unchanged | KeyAnswer::Unavailable => {
+                tracing::warn!(session = %session.id.alias(), "no key for a refreshed ID token: its claims are left aside");
+                Ok(self.rules.unidentified(response, now))
+            }
+        }
+    }
+
+    /// What the provider says of the person now. If it says nothing, what is known stays: the session itself was renewed.
+    async fn add_userinfo(
+        &self,
+        session: &Session,
+        metadata: &Metadata,
+        response: &TokenResponse,
+        refreshed: &mut Refreshed,
+    ) {
+        let ring = self.keys.ring();
+        let KeyState::Loaded(keys) = ring.state(self.provider) else { return };
+        let keys: &KeySet = keys;
+        let asked =
+            self.party.userinfo(metadata, &response.access_token, &session.subject, keys).await;
+        match asked {
+            Ok(info) => {
+                let known = refreshed.claims.as_ref().unwrap_or(&session.claims);
+                refreshed.claims = Some(keep_claims(&info.merge(known), &self.rules.keep));
+            }
+            Err(error) => {
+                let error = crate::remote::error_text(&error);
+                tracing::warn!(session = %session.id.alias(), error, "no user info at a renewal");
+            }
+        }
+    }
+}
+
+fn kid(response: &TokenResponse) -> Option<String> {
+    let jwt = Jwt::parse(response.id_token.as_ref()?.expose(), MAX_ID_TOKEN_BYTES).ok()?;
+    jwt.header().kid.as_deref().map(str::to_owned)
+}
+
+/// Only a refusal of the grant itself ends a session. That our own credentials are wrong, or that the provider answers
+/// nonsense, is no fault of the person's.
+fn failure(error: ExchangeError) -> RenewalFailure {
+    if error.is_final() {
+        return RenewalFailure::Ended(EndReason::Refused);
+    }
+    RenewalFailure::Unavailable(crate::remote::error_text(&error))
+}
+
+fn mismatch(error: &IdTokenError) -> RenewalFailure {
+    tracing::warn!(error = crate::remote::error_text(error), "a refreshed ID token does not hold");
+    RenewalFailure::Ended(EndReason::Mismatch)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! A session as a store keeps it: sealed under the key that only its ticket has.
+
+use crate::base::secret::Secret;
+use crate::remote::sessions::{MAX_BODY, StoreError};
+use crate::session::{Nonce, Session, SessionId, Ticket};
+
+/// A ticket for a new session, with a key of its own.
+pub(super) fn new_ticket(id: SessionId) -> Result<Ticket, StoreError> {
+    Ok(Ticket { id, key: Secret::new(random()?) })
+}
+
+/// Bytes for one sealing.
+pub(super) fn nonce() -> Result<Nonce, StoreError> {
+    random()
+}
+
+/// Fresh random bytes.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| StoreError::Unavailable("no random bytes can be had".to_owned()))?;
+    Ok(bytes)
+}
+
+/// What the store keeps.
+pub(super) fn seal(session: &Session, ticket: &Ticket) -> Result<Vec<u8>, StoreError> {
+    let body = ticket.seal_body(session, nonce()?);
+    if body.len() > MAX_BODY { Err(StoreError::TooLarge(body.len())) } else { Ok(body) }
+}
+
+/// The session again.
+pub(super) fn open(body: &[u8], ticket: &Ticket) -> Result<Session, StoreError> {
+    ticket.open_body(body).map_err(|_| StoreError::Damaged)
+}

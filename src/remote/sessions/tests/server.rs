@@ -1,0 +1,81 @@
+//! A Redis for one test, on a socket in a folder of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings};
+
+/// It ends with the test.
+pub(super) struct Server {
+    process: Child,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one; `None` where it is not installed and need not be.
+    pub(super) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further options.
+    pub(super) fn start_with(options: &[&str]) -> Option<Self> {
+        let program = find("redis-server")?;
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = Command::new(program)
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(folder.path().join("socket"))
+            .arg("--dir")
+            .arg(folder.path())
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = lines.any(|line| line.unwrap().contains("eady to accept connections"));
+        assert!(ready, "the server ended at once");
+        // Its further words must go somewhere, or it stops when the pipe is full.
+        std::thread::spawn(move || lines.for_each(drop));
+        Some(Self { process, folder })
+    }
+
+    /// How to reach it. The deadline is generous: tests share two processors.
+    pub(super) fn redis(&self) -> RedisSettings {
+        let mut settings = RedisSettings::at("redis://unused").unwrap();
+        settings.address = RedisAddress::Unix(self.folder.path().join("socket"));
+        settings.deadline = std::time::Duration::from_secs(10);
+        settings
+    }
+
+    pub(super) fn settings(&self) -> StoreSettings {
+        StoreSettings::Redis(self.redis())
+    }
+
+    /// Stops it from running, or lets it run on.
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the reader of a test run must learn what did not run")]
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("SIDEGATE_REQUIRE_PEERS").is_some_and(|value| value == "1");
+        assert!(!required, "{name} is not installed, and SIDEGATE_REQUIRE_PEERS=1 asks for it");
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}

@@ -1,0 +1,106 @@
+//! Whoever answers what the gate asks. What is not there cannot be asked, and the gate stays closed for want of an answer.
+
+use std::sync::Arc;
+
+use crate::base::time::Timestamp;
+use crate::gate::{
+    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Policy, ProofUse,
+    ProviderId, Question, RenewalAnswer, RenewalQuestion, SessionAnswer, SessionQuestion,
+};
+use crate::remote::introspection::Introspections;
+use crate::remote::jwks::KeyKeeper;
+use crate::remote::renewal::{Held, Renew, RenewalMeans, Renewals};
+use crate::remote::replay::{FirstUses, OneTime};
+use crate::remote::sessions::{Sessions, StoreError};
+use crate::session::RevocationSet;
+
+/// See the module's text. Lists are in the order of the policy's providers.
+pub(crate) struct Answers {
+    /// Which sessions were ended before their time.
+    pub(crate) revoked: Arc<RevocationSet>,
+    /// Where sessions are kept.
+    pub(crate) sessions: Option<Arc<Sessions>>,
+    /// What renews them.
+    pub(crate) renewals: Option<Arc<Renewals>>,
+    /// By whom they are renewed.
+    pub(crate) renewers: Vec<Option<Arc<dyn Renew>>>,
+    /// Who is asked about tokens.
+    pub(crate) introspections: Vec<Option<Arc<Introspections>>>,
+    /// Which proofs were used.
+    pub(crate) first_uses: Arc<FirstUses>,
+}
+
+impl Answers {
+    /// Has each kind of question answered by whoever can.
+    pub(crate) async fn answer(
+        &self,
+        policy: &Policy,
+        keys: &KeyKeeper,
+        question: &Question,
+        now: Timestamp,
+    ) -> Answer {
+        match question {
+            Question::FirstUse(asked) => Answer::FirstUse(self.first_use(policy, asked, now)),
+            Question::Introspection(asked) => {
+                Answer::Introspection(self.introspect(asked, now).await)
+            }
+            Question::Keys(asked) => Answer::Keys(keys.answer(asked).await),
+            Question::Renewal(asked) => Answer::Renewal(self.renew(policy, asked, now).await),
+            Question::Session(asked) => Answer::Session(self.load(asked, now).await),
+        }
+    }
+
+    fn first_use(&self, policy: &Policy, asked: &ProofUse, now: Timestamp) -> FirstUseAnswer {
+        let Some(provider) = policy.provider(asked.provider) else {
+            return FirstUseAnswer::Unavailable;
+        };
+        let what = OneTime::DpopProof;
+        self.first_uses.claim(what, &provider.name, &asked.id, asked.until, now).into()
+    }
+
+    async fn introspect(
+        &self,
+        asked: &IntrospectionQuestion,
+        now: Timestamp,
+    ) -> IntrospectionAnswer {
+        match of(&self.introspections, asked.provider) {
+            Some(introspections) => introspections.answer(&asked.token, now).await,
+            None => IntrospectionAnswer::Unavailable,
+        }
+    }
+
+    async fn renew(
+        &self,
+        policy: &Policy,
+        asked: &RenewalQuestion,
+        now: Timestamp,
+    ) -> RenewalAnswer {
+        let named = |id: &ProviderId| {
+            policy.provider(*id).is_some_and(|provider| *provider.name == *asked.session.provider)
+        };
+        let provider = (0..).map(ProviderId).take(policy.providers.len()).find(named);
+        let renewer = provider.and_then(|id| of(&self.renewers, id));
+        let (Some(provider), Some(sessions), Some(renewals)) =
+            (renewer, &self.sessions, &self.renewals)
+        else {
+            return RenewalAnswer::Unavailable;
+        };
+        let (provider, sessions) = (Arc::clone(provider), Arc::clone(sessions));
+        let means = RenewalMeans { provider, sessions };
+        let held = Held { session: Arc::clone(&asked.session), ticket: asked.ticket.clone() };
+        renewals.renew(&means, &held, now).await.into()
+    }
+
+    async fn load(&self, asked: &SessionQuestion, now: Timestamp) -> SessionAnswer {
+        let Some(sessions) = &self.sessions else { return SessionAnswer::Unavailable };
+        match sessions.load(&asked.ticket, now).await {
+            Ok(Some(session)) => SessionAnswer::Found(Arc::new(session)),
+            Ok(None) | Err(StoreError::Damaged | StoreError::Ended) => SessionAnswer::Gone,
+            Err(StoreError::TooLarge(_) | StoreError::Unavailable(_)) => SessionAnswer::Unavailable,
+        }
+    }
+}
+
+fn of<T>(list: &[Option<T>], id: ProviderId) -> Option<&T> {
+    list.get(usize::from(id.0)).and_then(Option::as_ref)
+}

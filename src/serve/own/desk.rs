@@ -1,0 +1,186 @@
+//! Where people sign in and out: our clients at the providers, the sessions, and what was ended.
+//!
+//! Made anew with each reload; what must outlive one is handed over by the one before.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use url::Url;
+
+use crate::base::time::Timestamp;
+use crate::gate::{Policy, ProviderId, SessionPolicy};
+use crate::remote::http::Client;
+use crate::remote::relying_party::RelyingParty;
+use crate::remote::renewal::Renewals;
+use crate::remote::replay::FirstUses;
+use crate::remote::sessions::{Journal, JournalError, RedisSettingsError, Sessions};
+use crate::serve::runtime::Lasting;
+use crate::serve::settings::{PartySettings, SignInSettings, SignOutSettings};
+use crate::session::{AllowedHosts, Keep, Nonce, RevocationSet};
+
+
+/// How much memory renewed sessions may take while browsers still come with the old cookie, in bytes.
+const RENEWED_BYTES: u64 = 64 << 20;
+
+/// See the module's text.
+pub(crate) struct Desk {
+    parties: Vec<Party>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) renewals: Arc<Renewals>,
+    pub(crate) revocations: Arc<RevocationSet>,
+    pub(crate) first_uses: Arc<FirstUses>,
+    pub(crate) return_hosts: AllowedHosts,
+    pub(crate) keep: Keep,
+    pub(crate) keeps_fragments: bool,
+    pub(crate) persistent: bool,
+    pub(crate) sign_out: SignOutSettings,
+    pub(crate) outbound: Client,
+}
+
+/// Why there is no desk.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeskError {
+    /// The file of what was ended.
+    #[error("the file of ended sessions cannot be used")]
+    Journal(#[from] JournalError),
+    /// The store of sessions.
+    #[error("sessions cannot be kept")]
+    Store(#[from] RedisSettingsError),
+}
+
+/// One provider at which people sign in.
+pub(crate) struct Party {
+    pub(crate) settings: PartySettings,
+    pub(crate) client: Arc<RelyingParty>,
+}
+
+impl Party {
+    /// Its place among the policy's providers.
+    pub(crate) const fn id(&self) -> ProviderId {
+        self.settings.provider
+    }
+
+    /// Its name in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Its issuer identifier.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.client.settings().metadata.issuer
+    }
+
+    /// Our name there.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client.settings().registration.client_id
+    }
+}
+
+/// What every desk is opened with.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) policy: &'a SessionPolicy,
+    pub(crate) client: &'a Client,
+    pub(crate) lasting: &'a Lasting,
+}
+
+impl Desk {
+    /// Opens for the providers of `settings`, taking over from a `previous` desk what outlives a reload. Needs a tokio runtime.
+    pub(crate) fn open(
+        settings: SignInSettings,
+        around: &Surroundings<'_>,
+        previous: Option<&Self>,
+    ) -> Result<Self, DeskError> {
+        let revocations = &around.lasting.revoked;
+        let sessions = sessions(&settings, around, previous)?;
+        let renewals = previous.map_or_else(
+            || {
+                let (idle, metrics) = (around.policy.limits.idle, around.lasting.metrics.sessions());
+                Renewals::new(RENEWED_BYTES, idle, Arc::clone(revocations), metrics)
+            },
+            |desk| Arc::clone(&desk.renewals),
+        );
+        let parties = settings.parties.into_iter().map(|party| start(party, around, previous));
+        Ok(Self {
+            parties: parties.collect(),
+            sessions,
+            renewals,
+            revocations: Arc::clone(revocations),
+            first_uses: Arc::clone(&around.lasting.first_uses),
+            return_hosts: settings.return_hosts,
+            keep: settings.keep,
+            keeps_fragments: settings.keeps_fragments,
+            persistent: settings.persistent,
+            sign_out: settings.sign_out,
+            outbound: around.client.clone(),
+        })
+    }
+
+    /// All providers at which people sign in, in written order.
+    pub(crate) fn parties(&self) -> &[Party] {
+        &self.parties
+    }
+
+    /// The one of that name.
+    pub(crate) fn party_named(&self, name: &str) -> Option<&Party> {
+        self.parties.iter().find(|party| party.name() == name)
+    }
+
+    /// The one of that id.
+    pub(crate) fn party(&self, id: ProviderId) -> Option<&Party> {
+        self.parties.iter().find(|party| party.id() == id)
+    }
+
+    /// Random bytes for one sealing; none if the system has none to give.
+    pub(crate) fn nonce(&self) -> Option<Nonce> {
+        random()
+    }
+
+    /// The moment until which an end must be remembered: no session that exists now lives longer.
+    pub(crate) fn latest_end(&self, policy: &Policy, now: Timestamp) -> Timestamp {
+        policy.sessions.as_ref().map_or(now, |sessions| now + sessions.limits.absolute)
+    }
+}
+
+/// Where sessions are kept. The file of what was ended is opened once: a reload does not change it.
+fn sessions(
+    settings: &SignInSettings,
+    around: &Surroundings<'_>,
+    previous: Option<&Desk>,
+) -> Result<Arc<Sessions>, DeskError> {
+    let keys = around.policy.keys.clone();
+    if let Some(desk) = previous {
+        return Ok(Arc::new(desk.sessions.reconfigured(&settings.store, keys)?));
+    }
+    let Lasting { clock, metrics, revoked, .. } = around.lasting;
+    let open = |path: &PathBuf| {
+        Journal::open(path, revoked, clock.clone(), metrics.sessions()).map(Arc::new)
+    };
+    let journal = settings.revocations_file.as_ref().map(open).transpose()?;
+    let revoked = Arc::clone(revoked);
+    let sessions = Sessions::new(&settings.store, keys, revoked, journal, metrics.sessions())?;
+    Ok(Arc::new(sessions))
+}
+
+/// Our client at one provider, with what the one before knows of it.
+fn start(settings: PartySettings, around: &Surroundings<'_>, previous: Option<&Desk>) -> Party {
+    let before = previous.and_then(|desk| desk.party_named(&settings.name));
+    let issuer = &settings.relying_party.metadata.issuer;
+    let before = before.filter(|party| party.issuer() == issuer).map(|party| &*party.client);
+    let (client, clock) = (around.client.clone(), around.lasting.clock.clone());
+    let relying_party = settings.relying_party.clone();
+    let client = Arc::new(RelyingParty::start(relying_party, client, clock, before));
+    Party { settings, client }
+}
+
+/// Random bytes; none if the system has none to give.
+pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// The origin of a URL, for policies of pages.
+pub(crate) fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}

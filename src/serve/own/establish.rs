@@ -1,0 +1,210 @@
+//! From an authorization code to a session: redeem, verify, keep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+
+use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
+use crate::gate::{Reason, SignInDemand, would_admit};
+use crate::identity::Identity;
+use crate::oidc::discovery::Metadata;
+use crate::oidc::grant::TokenResponse;
+use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
+use crate::remote::error_text;
+use crate::remote::relying_party::ExchangeError;
+use crate::remote::sessions::StoreError;
+use crate::serve::own::desk::{Party, random};
+use crate::serve::own::failure::Failure;
+use crate::serve::own::keys::PartyKeys;
+use crate::serve::own::login::demand;
+use crate::serve::own::visit::{Present, Visit};
+use crate::session::{Attempt, Revoked, Session, SessionId, Tokens, keep_claims};
+use crate::token::{Claims, KeySet};
+
+/// A failure and what an operator may want to know of it.
+pub(crate) type Failed = (Failure, Option<String>);
+
+/// A session was made.
+pub(crate) struct Established {
+    /// The `Set-Cookie` fields that bring it to the browser.
+    pub(crate) cookies: Vec<HeaderValue>,
+    /// Whether it is not enough for the page that was wanted: going there would lead here again.
+    pub(crate) weak: bool,
+}
+
+/// Redeems `code` and makes a session of what it brings.
+pub(crate) async fn establish(
+    visit: &Visit<'_>,
+    party: &Party,
+    attempt: &Attempt,
+    code: &Secret<String>,
+) -> Result<Established, Failed> {
+    let metadata = party.client.ready(party.client.settings().timeout).await;
+    let metadata = metadata.map_err(|error| failed(&error))?;
+    let redeemed =
+        party.client.redeem(&metadata, code, &attempt.redirect_uri, &attempt.verifier).await;
+    let tokens = redeemed.map_err(|error| failed(&error))?;
+    let (token, keys) = verified(visit, party, attempt, &tokens).await?;
+    let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
+    let session = made(visit, party, &tokens, &token, &claims)?;
+    let weak = demand(visit, &attempt.return_to)
+        .is_some_and(|demand| is_too_weak(visit, &demand, &session));
+    let cookies = kept(visit, &session).await?;
+    tracing::info!(
+        provider = party.name(),
+        session = ?session.id,
+        "signed in"
+    );
+    Ok(Established { cookies, weak })
+}
+
+fn failed(error: &ExchangeError) -> Failed {
+    let failure =
+        if error.is_outage() { Failure::ProviderUnavailable } else { Failure::ExchangeFailed };
+    (failure, Some(error_text(error)))
+}
+
+/// The ID token, verified by the provider's keys: those at hand, or newer ones if it was signed with a key that is new.
+async fn verified(
+    visit: &Visit<'_>,
+    party: &Party,
+    attempt: &Attempt,
+    tokens: &TokenResponse,
+) -> Result<(IdToken, Arc<KeySet>), Failed> {
+    let refused = |error: &dyn std::error::Error| (Failure::IdentityRefused, Some(error_text(error)));
+    let text = tokens.require_id_token().map_err(|error| refused(&error))?;
+    let settings = party.client.settings();
+    let expectations = Expectations {
+        client_id: &settings.registration.client_id,
+        nonce: Some(&attempt.nonce),
+        max_age: attempt.asked.max_age,
+        acr_values: &attempt.asked.acr_values,
+        access_token: Some(tokens.access_token.expose()),
+        max_iat_age: party.settings.id_token_max_age,
+    };
+    let verify = |keys: &KeySet| {
+        id_token::verify(text.expose(), keys, &settings.rules, &expectations, visit.now)
+    };
+    let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
+    let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
+    let keys = of_party.current().await.ok_or_else(unavailable)?;
+    match verify(&keys) {
+        Ok(token) => Ok((token, keys)),
+        Err(error) if error.key_doubt() => {
+            let newer = of_party.newer_for(text.expose()).await.ok_or_else(|| refused(&error))?;
+            let token = verify(&newer).map_err(|error| refused(&error))?;
+            Ok((token, newer))
+        }
+        Err(error @ (IdTokenError::AcrNotMet | IdTokenError::AuthTooOld)) => {
+            Err((Failure::TooWeak, Some(error.to_string())))
+        }
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+/// The claims of the ID token, and those of userinfo where it is asked.
+async fn completed(
+    party: &Party,
+    metadata: &Metadata,
+    tokens: &TokenResponse,
+    token: &IdToken,
+    keys: &KeySet,
+) -> Result<Claims, Failed> {
+    if !party.client.settings().userinfo {
+        return Ok(token.claims().clone());
+    }
+    let answer =
+        party.client.userinfo(metadata, &tokens.access_token, token.subject(), keys).await;
+    let info = answer.map_err(|error| match error.is_outage() {
+        true => (Failure::ProviderUnavailable, Some(error_text(&error))),
+        false => (Failure::IdentityRefused, Some(error_text(&error))),
+    })?;
+    Ok(info.merge(token.claims()))
+}
+
+fn made(
+    visit: &Visit<'_>,
+    party: &Party,
+    tokens: &TokenResponse,
+    token: &IdToken,
+    claims: &Claims,
+) -> Result<Session, Failed> {
+    let no_randomness = || (Failure::StoreUnavailable, Some("no randomness".to_owned()));
+    let id = SessionId::from_bytes(random().ok_or_else(no_randomness)?);
+    let (now, limits) = (visit.now, &visit.sessions.limits);
+    let ends = provider_end(claims).map_or(now + limits.absolute, |end| end.min(now + limits.absolute));
+    let renewal = tokens
+        .refresh_token
+        .as_ref()
+        .and_then(|_| party.settings.schedule.after(tokens.expires_in, now));
+    Ok(Session {
+        id,
+        provider: party.name().to_owned(),
+        client: party.client_id().to_owned(),
+        issuer: party.issuer().to_owned(),
+        subject: token.subject().to_owned(),
+        sid: token.sid().map(str::to_owned),
+        claims: keep_claims(claims, &visit.desk.keep),
+        started: now,
+        idle_until: (now + limits.idle).min(ends),
+        ends,
+        renewal,
+        persistent: visit.desk.persistent,
+        tokens: Tokens {
+            refresh: tokens.refresh_token.clone().filter(|_| renewal.is_some()),
+            access: Some(tokens.access_token.clone()),
+            id: tokens.id_token.clone(),
+        },
+        renewals: 0,
+    })
+}
+
+/// When the provider wants the session to end, where it says so
+/// ([`session_expiry`](https://openid.net/specs/ipsie-openid-sl1-profile-1_0.html)).
+fn provider_end(claims: &Claims) -> Option<Timestamp> {
+    claims.get("session_expiry")?.as_u64().map(Timestamp::from_secs)
+}
+
+/// Whether a route asks for a newer or stronger authentication than the session has.
+pub(crate) fn is_too_weak(visit: &Visit<'_>, demand: &SignInDemand<'_>, session: &Session) -> bool {
+    let party = visit.desk.party_named(&session.provider);
+    let provider = party.and_then(|party| visit.runtime.policy.provider(party.id()));
+    let identity = provider.and_then(|provider| {
+        let issuer = Arc::clone(&provider.issuer);
+        Identity::new(issuer, session.claims.clone(), &provider.claims, session.ends).ok()
+    });
+    let verdict = identity.map(|identity| would_admit(demand.route, &identity, visit.now));
+    matches!(verdict, Some(Err(Reason::AuthenticationTooOld | Reason::AuthenticationTooWeak)))
+}
+
+/// Keeps the session, and ends the one that the browser had: its id must not live on under another's name.
+async fn kept(visit: &Visit<'_>, session: &Session) -> Result<Vec<HeaderValue>, Failed> {
+    let saved = visit.desk.sessions.save(session, None, visit.place(), visit.now).await;
+    let value = saved.map_err(|error| match error {
+        StoreError::Ended => (Failure::SignedOutMeanwhile, None),
+        StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
+        StoreError::Damaged | StoreError::Unavailable(_) => {
+            (Failure::StoreUnavailable, Some(error.to_string()))
+        }
+    })?;
+    let chunks = visit.cookie().chunks_present(visit.headers());
+    let lifetime = lifetime(visit, session);
+    let cookies = visit.cookie().write(&value, lifetime, chunks);
+    let cookies = cookies.map_err(|error| (Failure::CookieTooLarge, Some(error.to_string())))?;
+    if let Ok(Present { session: before, .. }) = visit.present().await {
+        let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
+        let what = Revoked::Session(before.id);
+        let ended = visit.desk.sessions.end(&what, visit.now, until, visit.now);
+        if let Err(error) = ended.await {
+            tracing::warn!(%error, "the browser's former session could not be ended in the store");
+        }
+    }
+    visit.runtime.metrics.sessions().started(&session.provider);
+    Ok(cookies)
+}
+
+fn lifetime(visit: &Visit<'_>, session: &Session) -> Option<Duration> {
+    session.persistent.then(|| visit.now.until(session.ends))
+}

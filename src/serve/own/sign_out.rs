@@ -1,0 +1,235 @@
+//! Signing out: here, at the provider, and wherever else the configuration says.
+
+use std::time::Duration;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use url::Url;
+
+use crate::base::secret::Secret;
+use crate::oidc::logout::{LogoutRequest, end_session_url};
+use crate::oidc::revocation::TokenHint;
+use crate::remote::egress::Egress;
+use crate::serve::own::desk::{Party, origin_of};
+use crate::serve::own::failure::Failure;
+use crate::serve::own::login::{login_path, redirect};
+use crate::serve::own::visit::{Absent, Present, Visit, only};
+use crate::serve::pages::{Explanation, SignOutForm};
+use crate::serve::reply::{Audience, Reply};
+use crate::session::{ReturnTo, Revoked};
+
+/// How long other services that are told of a sign-out may take.
+const NOTICE: Duration = Duration::from_secs(5);
+
+/// What browsers shall forget of us ([Clear Site Data](https://www.w3.org/TR/clear-site-data/)): what is cached was made for
+/// somebody who is gone.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// Signs out who asks for it from a page of ours, and asks everybody else.
+pub(crate) async fn logout(visit: &Visit<'_>) -> Reply {
+    let posted = *visit.request.method == Method::POST;
+    let parameters = if posted { visit.body } else { visit.query().as_bytes() };
+    let Ok(return_to) = only(parameters, "return_to") else {
+        return Failure::MalformedAnswer.reply(visit, Some("return_to is given twice"), None);
+    };
+    let return_to = allowed(visit, return_to.as_deref());
+    if posted && visit.comes_from_ourselves() {
+        return sign_out(visit, return_to).await;
+    }
+    confirm(visit, return_to)
+}
+
+/// Where a person goes after signing out: an address of the list, or one of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum After {
+    /// Our own page.
+    Page,
+    /// Somewhere else, or a path of ours.
+    There(String),
+}
+
+fn allowed(visit: &Visit<'_>, text: Option<&str>) -> After {
+    let Some(text) = text else {
+        let usual = visit.desk.sign_out.usually.clone();
+        return usual.map_or(After::Page, After::There);
+    };
+    let listed = Url::parse(text).ok().filter(|url| visit.desk.sign_out.return_to.contains(url));
+    if let Some(url) = listed {
+        return After::There(url.into());
+    }
+    let origin = visit.origin();
+    let ours =
+        origin.and_then(|origin| ReturnTo::parse(text, &origin, &visit.desk.return_hosts).ok());
+    ours.map_or(After::Page, |address| After::There(address.as_str().to_owned()))
+}
+
+/// Any page can lead a browser here: only a click on our own page ends the session.
+fn confirm(visit: &Visit<'_>, after: After) -> Reply {
+    if visit.asker.audience == Audience::Program {
+        let explanation = Explanation {
+            code: "confirmation_required",
+            message: "signing out takes a POST from a page of this origin",
+            ..Explanation::default()
+        };
+        return Reply::explain(StatusCode::FORBIDDEN, &explanation, visit.asker);
+    }
+    let action = format!("{}/logout", visit.prefix());
+    let return_to = match &after {
+        After::Page => None,
+        After::There(address) => Some(address.as_str()),
+    };
+    let form = SignOutForm { action: &action, cancel: "/", return_to };
+    let (pages, language) = (visit.asker.pages, visit.asker.language);
+    let page = pages.sign_out(form, language, visit.asker.request_id);
+    Reply::page(StatusCode::OK, page, form_policy(visit))
+}
+
+/// Browsers apply `form-action` to where a form's answer redirects too: to each provider's sign-out page.
+fn form_policy(visit: &Visit<'_>) -> HeaderValue {
+    let ends = visit.desk.parties().iter().filter_map(|party| {
+        let metadata = party.client.metadata().current()?;
+        metadata.endpoints.end_session.as_ref().map(origin_of)
+    });
+    let listed = visit.desk.sign_out.return_to.iter().map(origin_of);
+    let mut targets: Vec<String> = ends.chain(listed).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    Reply::policy_with_forms(&targets.join(" "))
+}
+
+async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
+    let location = match visit.present().await {
+        Ok(present) => match ended(visit, &present, &after).await {
+            Ok(location) => location,
+            Err(reply) => return *reply,
+        },
+        Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
+        Err(_) => here(visit, &after),
+    };
+    let reply = redirect(&location).with_cookies(visit.clear_session());
+    let reply = reply.with_cookies(upstream_cookies(visit));
+    reply.with(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""))
+}
+
+/// Ends the session here first: what follows may fail.
+async fn ended(
+    visit: &Visit<'_>,
+    present: &Present,
+    after: &After,
+) -> Result<String, Box<Reply>> {
+    let session = &present.session;
+    let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
+    let tokens = visit.desk.sessions.tokens(session);
+    let what = Revoked::Session(session.id);
+    let end = visit.desk.sessions.end(&what, visit.now, until, visit.now);
+    if let Err(error) = end.await {
+        let detail = error.to_string();
+        return Err(Box::new(Failure::StoreUnavailable.reply(visit, Some(&detail), None)));
+    }
+    visit.runtime.metrics.sessions().ended("signed_out");
+    tracing::info!(provider = session.provider, session = ?session.id, "signed out");
+    notify(visit);
+    let Some(party) = visit.desk.party_named(&session.provider) else {
+        return Ok(here(visit, after));
+    };
+    if let Some(refresh) = tokens.refresh {
+        revoke(party, refresh);
+    }
+    Ok(at_provider(visit, party, tokens.id.as_ref(), after).unwrap_or_else(|| here(visit, after)))
+}
+
+/// The provider's own sign-out, if it has one and shall be asked
+/// ([RP-Initiated Logout 1.0 §2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)).
+fn at_provider(
+    visit: &Visit<'_>,
+    party: &Party,
+    id_token: Option<&Secret<String>>,
+    after: &After,
+) -> Option<String> {
+    if !visit.desk.sign_out.at_provider {
+        return None;
+    }
+    let metadata = party.client.metadata().current()?;
+    let endpoint = metadata.endpoints.end_session.as_ref()?;
+    let page = format!("{}{}/signed-out", visit.base(), visit.prefix());
+    let address = match after {
+        After::There(address) if Url::parse(address).is_ok() => address.clone(),
+        After::Page | After::There(_) => page,
+    };
+    let request = LogoutRequest {
+        id_token_hint: id_token,
+        client_id: party.client_id(),
+        post_logout_redirect_uri: Some(&address),
+        state: None,
+        extra: &party.client.settings().logout.extra,
+    };
+    Some(end_session_url(endpoint, &request))
+}
+
+fn here(visit: &Visit<'_>, after: &After) -> String {
+    match after {
+        After::Page => format!("{}/signed-out", visit.prefix()),
+        After::There(address) => address.clone(),
+    }
+}
+
+/// In the background: the person need not wait for it ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
+fn revoke(party: &Party, token: Secret<String>) {
+    let client = std::sync::Arc::clone(&party.client);
+    let name = party.name().to_owned();
+    tokio::spawn(async move {
+        let Some(metadata) = client.metadata().current() else { return };
+        if metadata.endpoints.revocation.is_none() {
+            return;
+        }
+        let outcome = client.revoke(&metadata, &token, TokenHint::Refresh).await;
+        match outcome {
+            Ok(outcome) => tracing::debug!(provider = name, ?outcome, "refresh token revoked"),
+            Err(error) => {
+                let error = crate::remote::error_text(&error);
+                tracing::warn!(provider = name, error, "refresh token could not be revoked");
+            }
+        }
+    });
+}
+
+/// Tells other services, in the background.
+fn notify(visit: &Visit<'_>) {
+    for url in visit.desk.sign_out.notify.clone() {
+        let client = visit.desk.outbound.clone();
+        tokio::spawn(async move {
+            let get = crate::remote::http::Get {
+                url: &url,
+                egress: Egress::Configured,
+                deadline: NOTICE,
+                validators: None,
+            };
+            if let Err(error) = client.get(get).await {
+                let error = crate::remote::error_text(&error);
+                tracing::warn!(%url, error, "service could not be told of a sign-out");
+            }
+        });
+    }
+}
+
+/// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`.
+fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
+    let delete = |name: &String| {
+        HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok()
+    };
+    visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
+}
+
+/// The page after signing out. It needs no session and begins none: it does not lead back in by itself.
+pub(crate) fn signed_out(visit: &Visit<'_>) -> Reply {
+    let link = login_path(visit.prefix(), &ReturnTo::root(), None);
+    let explanation = Explanation {
+        code: "signed_out",
+        message: "signed out",
+        title: Some("title.signed_out"),
+        link: Some(&link),
+        ..Explanation::default()
+    };
+    let reply = Reply::explain(StatusCode::OK, &explanation, visit.asker);
+    reply.replacing(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}

@@ -1,0 +1,186 @@
+//! What is counted of sessions, of their stores and of what is asked about tokens.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntGauge, Registry};
+
+use super::{counters, each, gauges, histograms, signed};
+use crate::telemetry::family::Family;
+
+/// Seconds; memory takes microseconds, a store next door less than a millisecond, and 250 ms is the end.
+const STORE_BUCKETS: &[f64] =
+    &[1e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 2.5e-2, 0.1, 0.25, 1.0];
+
+/// How an identifier that may be used once was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUseResult {
+    /// It was used before.
+    Again,
+    /// It was not.
+    First,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// How an introspection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntrospectionResult {
+    /// The token is good.
+    Active,
+    /// It is not.
+    Inactive,
+    /// It is known from before.
+    Remembered,
+    /// Nobody can tell.
+    Unavailable,
+}
+
+/// How an attempt to renew a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewalResult {
+    /// The session is over.
+    Ended,
+    /// To be tried again.
+    Failed,
+    /// It was renewed.
+    Renewed,
+}
+
+/// An operation of a session store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOperation {
+    /// A session, or several, are ended.
+    End,
+    /// One is read.
+    Load,
+    /// One is written.
+    Save,
+    /// The right to renew one is taken or given back.
+    Turn,
+}
+
+impl StoreOperation {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Load => "load",
+            Self::Save => "save",
+            Self::Turn => "turn",
+        }
+    }
+}
+
+/// How an operation of a session store ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreResult {
+    /// What is stored is no session.
+    Damaged,
+    /// The session was ended before.
+    Ended,
+    /// There is no such session.
+    Missing,
+    /// Well.
+    Ok,
+    /// The store could not be asked.
+    Unavailable,
+}
+
+impl StoreResult {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::Ended => "ended",
+            Self::Missing => "missing",
+            Self::Ok => "ok",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The counters of sessions. Clones share them.
+#[derive(Clone)]
+pub struct SessionMetrics {
+    ended: Family<IntCounter>,
+    file_failures: IntCounter,
+    first_uses: Family<IntCounter>,
+    introspections: [IntCounter; 4],
+    renewals: [IntCounter; 3],
+    revocations: IntGauge,
+    started: Family<IntCounter>,
+    store_operations: Family<IntCounter>,
+    store_seconds: Family<Histogram>,
+}
+
+impl SessionMetrics {
+    pub(super) fn new(r: &Registry) -> Self {
+        Self {
+            ended: counters(r, "sidegate_sessions_ended_total"),
+            file_failures: counters(r, "sidegate_revocations_file_failures_total").child(&[]),
+            first_uses: counters(r, "sidegate_first_uses_total"),
+            introspections: each(
+                &counters(r, "sidegate_introspections_total"),
+                ["active", "inactive", "remembered", "unavailable"],
+            ),
+            renewals: each(
+                &counters(r, "sidegate_session_renewals_total"),
+                ["ended", "failed", "renewed"],
+            ),
+            revocations: gauges(r, "sidegate_revocations").child(&[]),
+            started: counters(r, "sidegate_sessions_started_total"),
+            store_operations: counters(r, "sidegate_session_store_operations_total"),
+            store_seconds: histograms(r, "sidegate_session_store_duration_seconds", STORE_BUCKETS),
+        }
+    }
+
+    /// A sign-in with `provider` was completed.
+    pub fn started(&self, provider: &str) {
+        self.started.child(&[provider]).inc();
+    }
+
+    /// A session was ended; `reason` is a fixed word.
+    pub fn ended(&self, reason: &'static str) {
+        self.ended.child(&[reason]).inc();
+    }
+
+    /// An identifier of the kind `what`, a fixed word, was to be used.
+    pub fn first_use_claimed(&self, what: &'static str, result: FirstUseResult) {
+        let result = match result {
+            FirstUseResult::Again => "again",
+            FirstUseResult::First => "first",
+            FirstUseResult::Unknown => "unknown",
+        };
+        self.first_uses.child(&[what, result]).inc();
+    }
+
+    /// A token was to be judged by its provider.
+    pub fn introspected(&self, result: IntrospectionResult) {
+        self.introspections[result as usize].inc();
+    }
+
+    /// A renewal was tried.
+    pub fn renewal_attempted(&self, result: RenewalResult) {
+        self.renewals[result as usize].inc();
+    }
+
+    /// So many revocations are remembered.
+    pub fn revocations_held(&self, count: usize) {
+        self.revocations.set(signed(count as u64));
+    }
+
+    /// The file of revocations could not be written.
+    pub fn revocations_file_failed(&self) {
+        self.file_failures.inc();
+    }
+
+    /// An operation of the store of that name, a fixed word, ended.
+    pub fn stored(
+        &self,
+        store: &'static str,
+        operation: StoreOperation,
+        result: StoreResult,
+        took: Duration,
+    ) {
+        self.store_operations.child(&[store, operation.label(), result.label()]).inc();
+        self.store_seconds.child(&[store]).observe(took.as_secs_f64());
+    }
+}
