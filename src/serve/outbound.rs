@@ -68,6 +68,9 @@ pub(crate) fn rewrite(
     let mut lines = Vec::with_capacity(USUAL_BYTES);
     fields(permit, origin, additions, |name, value| line(&mut lines, name, value))?;
     loan.announce(lines);
+    if request.headers.contains_key(header::UPGRADE) {
+        loan.hold_answer();
+    }
     Ok(())
 }
 

@@ -31,6 +31,9 @@ use crate::session::RevocationSet;
 use crate::telemetry::metrics::{Metrics, Reload};
 use crate::telemetry::writer::LineWriter;
 
+/// How long the end waits for what was ended to be on the disk.
+const FLUSH: Duration = Duration::from_secs(2);
+
 /// How often what the cache holds is measured, and certificates are looked at.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -162,6 +165,12 @@ impl Server {
         self.drain.begin();
         if let Drained::Left(left) = self.drain.wait(self.drain_deadline).await {
             warn!(left, "deadline passed with requests still running; cutting them");
+        }
+        if let Some(desk) = &self.live.load().desk {
+            let flushed = tokio::time::timeout(FLUSH, desk.sessions.flush()).await;
+            if flushed.is_err() {
+                warn!("sessions that were ended last may live on after a restart");
+            }
         }
         self.upkeep.abort();
     }

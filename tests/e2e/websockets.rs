@@ -99,7 +99,6 @@ async fn lives(client: &mut Socket, app: &mut Socket) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "pingora 0.9.1 closes some, https://github.com/cloudflare/pingora/issues/946"]
 async fn every_socket_outlives_its_handshake() {
     let stage = Stage::open().await;
     let front = before(&stage, "").await;

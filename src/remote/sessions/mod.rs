@@ -335,6 +335,13 @@ impl Sessions {
         }
     }
 
+    /// Waits until what was ended is in its file, if there is one.
+    pub async fn flush(&self) {
+        if let Some(journal) = &self.journal {
+            journal.flush().await;
+        }
+    }
+
     fn are_shared(&self) -> bool {
         matches!(*self.store, Store::Redis(_))
     }

@@ -36,16 +36,18 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
     };
     // What was issued by then is over; whoever signs in later is not meant.
     let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
+    let Some(what) = ended(&token) else { return refuse("neither sub nor sid") };
+    if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
+        tracing::warn!(provider = party.name(), %error, "logout could not be stored");
+        return again();
+    }
+    // Used up only once it has done its work: a provider that was told to come back comes with the same token. Doing the work
+    // twice ends nothing more.
     let (what, jti) = (OneTime::LogoutToken, token.jti.as_bytes());
     match visit.desk.first_uses.claim(what, party.name(), jti, until, visit.now) {
         FirstUse::Again => return refuse("the logout token was used before"),
         FirstUse::First => {}
         FirstUse::Unknown => return again(),
-    }
-    let Some(what) = ended(&token) else { return refuse("neither sub nor sid") };
-    if let Err(error) = visit.desk.sessions.end(&what, token.issued, until, visit.now).await {
-        tracing::warn!(provider = party.name(), %error, "logout could not be stored");
-        return again();
     }
     visit.runtime.metrics.sessions().ended("back_channel");
     tracing::info!(provider = party.name(), "sessions ended by the provider");

@@ -91,6 +91,8 @@ impl Desk {
     ) -> Result<Self, DeskError> {
         let revocations = &around.lasting.revoked;
         let sessions = sessions(&settings, around, previous)?;
+        let followed = (Arc::downgrade(&sessions), around.lasting.clock.clone());
+        tokio::spawn(Sessions::follow(followed.0, followed.1));
         let renewals = previous.map_or_else(
             || {
                 let (idle, metrics) =

@@ -55,7 +55,12 @@ enum After {
 
 fn allowed(visit: &Visit<'_>, text: Option<&str>) -> After {
     let Some(text) = text else {
-        let usual = visit.desk.sign_out.usually.clone();
+        // Whole, since the provider must know it: it is an address that is registered there.
+        let whole = |address: &String| match address.strip_prefix('/') {
+            Some(_) => format!("{}{address}", visit.base()),
+            None => address.clone(),
+        };
+        let usual = visit.desk.sign_out.usually.as_ref().map(whole);
         return usual.map_or(After::Page, After::There);
     };
     let listed = Url::parse(text).ok().filter(|url| visit.desk.sign_out.return_to.contains(url));

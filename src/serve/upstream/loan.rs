@@ -11,7 +11,7 @@ use std::fmt;
 use std::future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -45,7 +45,12 @@ pub(crate) struct Loan {
     patience: Patience,
     reused: AtomicBool,
     lines: Mutex<Option<Vec<u8>>>,
+    /// How many reads have still to come back with nothing.
+    held: AtomicU8,
 }
+
+/// How often the answer to an upgrade is not there yet. Once is enough for the other side of pingora to have its turn.
+const HELD: u8 = 4;
 
 /// What pingora gets: a socket that goes back to the pool.
 struct Lent {
@@ -77,6 +82,7 @@ impl Loan {
             patience,
             reused: AtomicBool::new(false),
             lines: Mutex::new(None),
+            held: AtomicU8::new(0),
         })
     }
 
@@ -84,6 +90,19 @@ impl Loan {
     /// was called.
     pub(crate) fn announce(&self, lines: Vec<u8>) {
         *self.lines.lock() = Some(lines);
+    }
+
+    /// Lets the end of the request's empty body be passed on before the answer to its upgrade is read. pingora 0.9.1 takes the two
+    /// the other way round for the end of the tunnel (<https://github.com/cloudflare/pingora/issues/946>).
+    pub(crate) fn hold_answer(&self) {
+        self.held.store(HELD, Ordering::Relaxed);
+    }
+
+    /// Whether a read has to come back with nothing, once more.
+    fn holds(&self) -> bool {
+        let held = self.held.load(Ordering::Relaxed);
+        self.held.store(held.saturating_sub(1), Ordering::Relaxed);
+        held > 0
     }
 
     /// Whether the connection was used before: then the upstream may have closed it before the request came.
@@ -201,6 +220,10 @@ impl AsyncRead for Lent {
         if Self::is_trial(cx, buffer) {
             this.clean = wire.is_quiet();
             return Poll::Ready(Ok(()));
+        }
+        if this.loan.holds() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         match Pin::new(wire).poll_read(cx, buffer) {
             Poll::Ready(read) => {
