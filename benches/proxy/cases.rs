@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::load::{self, Credential, Sample};
 use crate::options::Options;
-use crate::peers::{self, Sidegate, World};
+use crate::peers::{self, Sidegate, Use, World};
 use crate::process::{Output, Server, installed, pause};
 use crate::report::{self, Verdict};
 
@@ -16,6 +16,7 @@ const BARE: &str = "bare pingora";
 const PUBLIC: &str = "sidegate, public route";
 const BEARER: &str = "sidegate, bearer remembered";
 const COOKIE: &str = "sidegate, cookie remembered";
+const SESSION: &str = "sidegate, session remembered";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
 const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
 const FIRST_SIGHT: &str = "sidegate, RS256 at first sight";
@@ -43,7 +44,7 @@ struct Contender {
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -74,6 +75,13 @@ const CASES: [Case; 10] = [
     },
     Case { name: BEARER, foreign: None, start: bearer, path: "/", credential: Credential::Bearer },
     Case { name: COOKIE, foreign: None, start: cookie, path: "/", credential: Credential::Cookie },
+    Case {
+        name: SESSION,
+        foreign: None,
+        start: session,
+        path: "/",
+        credential: Credential::Session,
+    },
     Case {
         name: LOG_NULL,
         foreign: None,
@@ -114,6 +122,11 @@ fn bearer(world: &World) -> Result<Server> {
 
 fn cookie(world: &World) -> Result<Server> {
     peers::sidegate(world, "cookie", &Sidegate::usual(world))
+}
+
+fn session(world: &World) -> Result<Server> {
+    let wish = Sidegate { provider: Use::SignIn, ..Sidegate::usual(world) };
+    peers::sidegate(world, "session", &wish)
 }
 
 fn log_null(world: &World) -> Result<Server> {
@@ -202,6 +215,7 @@ fn print(contenders: &[Contender]) -> bool {
     let cost = |name, other| Some(middle(name)? / middle(other)?);
     bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
+    bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
     bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
     bar(
         "the same with the request log on, at most 1.15 × bare pingora",

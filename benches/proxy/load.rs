@@ -21,6 +21,8 @@ pub(crate) enum Credential {
     Cookie,
     /// Another of many tokens in each request, in `Authorization`.
     Distinct,
+    /// One session, sealed in its cookie.
+    Session,
 }
 
 /// What a server did in one round.
@@ -79,6 +81,7 @@ pub(crate) fn arguments(
             vec!["-H".into(), format!("Authorization: Bearer {}", material.token)]
         }
         Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
+        Credential::Session => vec!["-H".into(), format!("Cookie: sidegate={}", material.session)],
         Credential::Distinct => {
             let script = workspace.write("distinct.lua", &script(&material.tokens))?;
             vec!["-s".into(), script.display().to_string()]

@@ -1,4 +1,4 @@
-//! Keys and tokens, made anew for each run with no code of sidegate's own.
+//! Keys and tokens, made anew for each run; tokens with no code of sidegate's own.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,11 @@ use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use sidegate::base::scheme::Scheme;
+use sidegate::base::secret::Secret;
+use sidegate::base::time::Timestamp;
+use sidegate::session::{CookieSpec, Scope, SealingKeys, Session, SessionId, Tokens};
+use sidegate::token::Claims;
 
 /// `iss` of every token.
 pub(crate) const ISSUER: &str = "https://idp.example";
@@ -20,7 +25,7 @@ pub(crate) const AUDIENCE: &str = "app";
 
 /// How many distinct RS256 tokens there are: more than one connection or a tiny cache remembers.
 const DISTINCT: usize = 2_000;
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What tokens are made of, and the files that servers and load read.
 pub(crate) struct Material {
@@ -29,6 +34,10 @@ pub(crate) struct Material {
     issued: u64,
     /// One RS256 token.
     pub(crate) token: String,
+    /// What sessions are sealed with, as configurations have it.
+    pub(crate) session_key: String,
+    /// One sealed session of a browser that came by plain http to 127.0.0.1.
+    pub(crate) session: String,
     /// Both public keys as a key set.
     pub(crate) key_set: PathBuf,
     /// The RS256 public key as PEM, for HAProxy.
@@ -52,6 +61,8 @@ impl Material {
         }
         Ok(Self {
             token: rs256_token(&rs256, &random, 1, issued)?,
+            session_key: URL_SAFE_NO_PAD.encode(SESSION_KEY),
+            session: session(issued)?,
             key_set: write(folder, "jwks.json", &key_set(&rs256, &es256).to_string())?,
             public_pem: write(folder, "rs256.pub.pem", &public_pem(&rs256)?)?,
             tokens: write(folder, "rs256.tokens", &tokens)?,
@@ -71,6 +82,37 @@ impl Material {
         append(&mut token, signature.as_ref());
         Ok(token)
     }
+}
+
+/// A key for measuring, of no worth.
+const SESSION_KEY: [u8; 32] = *b"a key for benches and for no use";
+
+/// A session with the claims of the tokens, used so lately that no round has to write it anew. Nobody else can seal one.
+fn session(issued: u64) -> Result<String> {
+    let (now, hour) = (Timestamp::from_secs(issued), Duration::from_secs(3600));
+    let claims = json!({
+        "sub": "user-1", "email": "jane@example.com", "groups": ["eng", "ops"], "auth_time": issued,
+    });
+    let claims = Claims::from(claims.as_object().cloned().unwrap_or_default());
+    let session = Session {
+        id: SessionId::from_bytes([7; 16]),
+        provider: "default".into(),
+        client: "web".into(),
+        issuer: ISSUER.into(),
+        subject: "user-1".into(),
+        sid: Some("provider-session".into()),
+        claims,
+        started: now,
+        idle_until: now + LIFETIME + hour,
+        ends: now + 4 * LIFETIME,
+        renewal: None,
+        persistent: false,
+        tokens: Tokens::default(),
+        renewals: 0,
+    };
+    let keys = SealingKeys::new(&[Secret::new(SESSION_KEY)])?;
+    let cookie = CookieSpec::session("sidegate", Scope::Host, Scheme::Http)?;
+    Ok(session.seal(&keys, &cookie, "127.0.0.1", [9; 12]))
 }
 
 fn rs256_token(key: &RsaKeyPair, random: &SystemRandom, user: u64, issued: u64) -> Result<String> {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::material::{AUDIENCE, ISSUER, Material};
+use crate::material::{AUDIENCE, ISSUER, LIFETIME, Material};
 use crate::process::{OTHER_CORE, Output, SERVER_CORE, Server, program};
 use crate::workspace::{Workspace, free_port};
 
@@ -146,13 +146,30 @@ pub(crate) struct Sidegate<'a> {
     pub(crate) cache: Option<&'a str>,
     /// Where its keys come from, as a line of the provider's section.
     pub(crate) keys: String,
+    /// What the provider is there for.
+    pub(crate) provider: Use,
+}
+
+/// What a provider is there for.
+#[derive(Clone, Copy)]
+pub(crate) enum Use {
+    /// People sign in: callers come with sessions.
+    SignIn,
+    /// Callers come with its tokens, in `Authorization` or a cookie.
+    Tokens,
 }
 
 impl Sidegate<'_> {
     /// Silent, everything else as it comes, keys from a file.
     pub(crate) fn usual(world: &World) -> Self {
         let keys = format!("jwks_file: {}", world.material.key_set.display());
-        Self { requests: "none", output: Output::Discarded, cache: None, keys }
+        Self {
+            requests: "none",
+            output: Output::Discarded,
+            cache: None,
+            keys,
+            provider: Use::Tokens,
+        }
     }
 }
 
@@ -204,12 +221,10 @@ admin: {{ address: {admin} }}
 threads: 1
 log: {{ requests: {requests} }}
 {cache}provider:
-  type: jwt
   issuer: {ISSUER}
   audience: {AUDIENCE}
   {keys}
-  cookie: sso
-  login_url: {ISSUER}/signin?rd={{return_to}}
+{provider}
 routes:
   - {{ match: {{ paths: [/public/*] }}, access: public }}
   - {{ match: {{ paths: [/*] }}, access: required }}
@@ -217,5 +232,27 @@ routes:
         upstream = world.upstream.address,
         requests = wish.requests,
         keys = wish.keys,
+        provider = provider(world, wish.provider),
     )
+}
+
+/// The rest of the provider's section, and what else signing in needs.
+fn provider(world: &World, wish: Use) -> String {
+    match wish {
+        Use::SignIn => format!(
+            r"  client_id: web
+  client_secret: {{ value: a-secret-of-no-worth }}
+  endpoints: {{ authorization: {ISSUER}/authorize, token: {ISSUER}/token }}
+session:
+  keys: [{{ value: {key} }}]
+  idle: {hours}h
+  absolute: {longer}h",
+            key = world.material.session_key,
+            hours = LIFETIME.as_secs() / 3600,
+            longer = LIFETIME.as_secs() / 3600 * 8,
+        ),
+        Use::Tokens => {
+            format!("  type: jwt\n  cookie: sso\n  login_url: {ISSUER}/signin?rd={{return_to}}")
+        }
+    }
 }

@@ -23,7 +23,9 @@ mod post;
 pub use post::{AuthorizedGet, Post};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));
-const CONNECTION_IDLE: Duration = Duration::from_secs(30);
+/// Shorter than servers keep connections, some for five seconds: a form that meets the end of one is lost, for it is not sent
+/// twice.
+const CONNECTION_IDLE: Duration = Duration::from_secs(4);
 
 /// The response headers that callers may read; all others are dropped.
 const KEPT_HEADERS: [HeaderName; 8] = [

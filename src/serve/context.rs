@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::HeaderValue;
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
@@ -16,6 +17,7 @@ use crate::serve::gatekeeper::Verdict;
 use crate::serve::guard::ConnectionContext;
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
+use crate::serve::upstream::Loan;
 use crate::serve::watch::Watched;
 use crate::telemetry::Outcome;
 
@@ -38,11 +40,13 @@ pub(crate) struct Context {
     pub(crate) began_millis: u64,
     pub(crate) now: Timestamp,
     pub(crate) id: RequestId,
-    pub(crate) connection: Option<ConnectionContext>,
-    pub(crate) memo: Memo,
+    pub(crate) connection: Option<Box<ConnectionContext>>,
+    /// Boxed once for each connection, not for each request.
+    pub(crate) memo: Option<Box<Memo>>,
     pub(crate) progress: Progress,
     pub(crate) origin: Option<Origin>,
     pub(crate) told: Option<Told>,
+    pub(crate) loan: Option<Arc<Loan>>,
     pub(crate) attempts: usize,
     /// Which server of the upstream was the first to be tried.
     pub(crate) turn: Option<usize>,
@@ -79,10 +83,11 @@ impl Context {
             now,
             id,
             connection: None,
-            memo: Memo::default(),
+            memo: None,
             progress: Progress::Fresh,
             origin: None,
             told: None,
+            loan: None,
             attempts: 0,
             turn: None,
             body_bytes: 0,
@@ -99,18 +104,38 @@ impl Context {
         }
     }
 
-    /// The id the upstream is told: a trusted proxy's, else our own.
-    pub(crate) fn upstream_request_id(&self, received: &RequestHeader) -> HeaderValue {
+    /// The id that a trusted proxy gave, which the upstream is told instead of our own.
+    pub(crate) fn given_request_id<'r>(
+        &self,
+        received: &'r RequestHeader,
+    ) -> Option<&'r HeaderValue> {
         let trusted = self.origin.is_some_and(|origin| origin.trusted);
-        let given = received.headers.get(X_REQUEST_ID).filter(|given| trusted && acceptable(given));
-        given.cloned().unwrap_or_else(|| self.id.header())
+        received.headers.get(X_REQUEST_ID).filter(|given| trusted && acceptable(given))
+    }
+
+    /// Counts a piece of the request's body, and fails once that is longer than its route takes.
+    pub(crate) fn count(&mut self, piece: Option<&Bytes>) -> pingora::Result<()> {
+        let length = piece.map_or(0, Bytes::len);
+        self.body_bytes += u64::try_from(length).unwrap_or(u64::MAX);
+        let limit = self.permit().and_then(|permit| permit.route().max_body_bytes);
+        if limit.is_some_and(|limit| self.body_bytes > limit) {
+            return Error::e_explain(ErrorType::HTTPStatus(413), Reason::BodyTooLarge.label());
+        }
+        self.check_deadline()
+    }
+
+    /// Leaves the memo to the next request of the connection.
+    pub(crate) fn leave_memo(&mut self) {
+        if let (Some(connection), Some(memo)) = (self.connection.take(), self.memo.take()) {
+            connection.leave_memo(memo);
+        }
     }
 
     /// Has the connection end with the caller's session.
     pub(crate) fn watch(&mut self) {
         let session = self.permit().and_then(|permit| permit.caller()?.session()).cloned();
         if let Some(session) = session {
-            let connection = self.connection.clone();
+            let connection = self.connection.as_deref().cloned();
             self.watched = Some(self.runtime.watch.begin(connection, session));
         }
     }

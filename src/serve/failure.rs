@@ -1,5 +1,7 @@
 //! Whose fault it was that a permitted request got no answer, and what to say about it.
 
+use std::io;
+
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::gate::Reason;
@@ -43,6 +45,9 @@ pub(crate) fn blame(error: &Error) -> Blame {
         (E::ReadTimedout | E::WriteTimedout, ErrorSource::Upstream) => {
             Blame::Upstream(UpstreamError::Timeout)
         }
+        (E::ReadError | E::WriteError, ErrorSource::Upstream) if is_late(error) => {
+            Blame::Upstream(UpstreamError::Timeout)
+        }
         (E::ConnectionClosed | E::ReadError | E::WriteError, ErrorSource::Upstream) => {
             Blame::Upstream(UpstreamError::Reset)
         }
@@ -51,6 +56,13 @@ pub(crate) fn blame(error: &Error) -> Blame {
         (_, ErrorSource::Downstream) => Blame::Client,
         _ => Blame::Own,
     }
+}
+
+/// Whether a read or a write took too long.
+pub(crate) fn is_late(error: &Error) -> bool {
+    let io = error.root_cause().downcast_ref::<io::Error>();
+    matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout)
+        || io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 impl Blame {

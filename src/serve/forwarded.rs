@@ -12,6 +12,7 @@ use crate::gate::Scheme;
 
 pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Headers by which proxies tell of the client and the request; nobody else may.
@@ -132,20 +133,16 @@ fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
 }
 
 /// `X-Forwarded-For` for the upstream: what a trusted proxy sent, and the peer behind it.
-pub(crate) fn forwarded_for(
-    peer: Option<IpAddr>,
-    origin: &Origin,
-    headers: &HeaderMap,
-) -> Option<HeaderValue> {
+pub(crate) fn forwarded_for(peer: Option<IpAddr>, origin: &Origin, headers: &HeaderMap) -> String {
     let peer = peer
         .map(|address| address.to_canonical().to_string())
         .unwrap_or_else(|| "unknown".to_owned());
     if !origin.trusted {
-        return HeaderValue::try_from(peer).ok();
+        return peer;
     }
     let before = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
     let items: Vec<&str> = before.chain([peer.as_str()]).collect();
-    HeaderValue::try_from(items.join(", ")).ok()
+    items.join(", ")
 }
 
 /// `Forwarded` for the upstream ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)), where a trusted proxy speaks it: what

@@ -274,11 +274,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
 
     fn session(
         &self,
-        stream: Box<Patient>,
+        mut stream: Box<Patient>,
         kept: Option<HttpPersistentSettings>,
         connection: &Arc<Connection>,
         shutdown: &ShutdownWatch,
     ) -> ServerSession {
+        let arrived = stream.take_arrived();
         let mut session = ServerSession::new_http1(stream);
         match kept {
             Some(settings) => settings.apply_to_session(&mut session),
@@ -287,12 +288,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
                 self.settings.max_requests.map(|requests| requests.saturating_sub(1)),
             ),
         }
-        // Anything but `None` keeps the connection; for how long is the timer's to say.
-        let keepalive =
-            if *shutdown.borrow() { None } else { Some(self.settings.idle.as_secs().max(1)) };
+        // Zero is for ever: for how long is the timer's to say.
+        let keepalive = if *shutdown.borrow() { None } else { Some(0) };
         session.set_keepalive(keepalive);
         let context = ConnectionContext::new(Arc::clone(connection));
         session.set_connection_user_context(Some(Box::new(context)));
+        // As if it had come with the last request: pingora parses it where it is.
+        session.set_pipelined_prefix(arrived);
         session
     }
 

@@ -4,6 +4,7 @@
 
 pub mod drain;
 pub mod guard;
+mod hook;
 pub mod keys;
 pub mod listener;
 pub(crate) mod screen;

@@ -3,60 +3,135 @@
 //! Runs on the copy that pingora makes for each attempt, after hop-by-hop fields are gone: a client's
 //! `Connection: X-Forwarded-User` can no longer take away what is set here.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType};
 use smallvec::SmallVec;
 
 use crate::gate::{InboundCredential, ManagedNames, Permit, Policy};
-use crate::serve::forwarded::Origin;
+use crate::serve::forwarded::{
+    FORWARDED, Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded,
+    forwarded_for,
+};
+use crate::serve::request_id::X_REQUEST_ID;
+use crate::serve::upstream::Loan;
 
 /// What is set besides the identity.
-pub(crate) struct Additions {
-    pub(crate) forwarded: Option<HeaderValue>,
-    pub(crate) forwarded_for: Option<HeaderValue>,
-    pub(crate) forwarded_host: Option<HeaderValue>,
-    pub(crate) request_id: HeaderValue,
+pub(crate) struct Additions<'a> {
+    /// The address of who connected to us.
+    pub(crate) peer: Option<IpAddr>,
+    /// The host that the client asked for.
+    pub(crate) host: Option<&'a str>,
+    pub(crate) request_id: &'a [u8],
     pub(crate) assertion: Option<(HeaderName, HeaderValue)>,
-    pub(crate) host: Option<String>,
+    /// The `Host` for the upstream, if it is not the client's.
+    pub(crate) upstream_host: Option<String>,
+    /// The header as it came.
+    pub(crate) received: &'a HeaderMap,
 }
 
+/// A field's name, as it is written.
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    Fixed(&'static str),
+    Given(&'a HeaderName),
+}
+
+/// Room for the fields of most requests.
+const USUAL_BYTES: usize = 512;
+
 /// Rewrites `request` for the upstream.
+///
+/// What sidegate sets goes beside it where there is a `loan`, which writes it behind the rest of the header: a field set
+/// in a [`RequestHeader`] costs some 0.2 µs, a line next to nothing.
 pub(crate) fn rewrite(
     request: &mut RequestHeader,
     permit: &Permit,
     policy: &Policy,
     (forwarded_names, origin): (&ManagedNames, &Origin),
-    additions: Additions,
+    additions: &Additions<'_>,
+    loan: Option<&Loan>,
 ) -> pingora::Result<()> {
     strip(request, policy, forwarded_names, origin);
     credentials(request, permit, policy)?;
-    for (name, value) in permit.identity_headers() {
-        set(request, name, value.clone())?;
+    if let Some(host) = &additions.upstream_host {
+        request.insert_header("Host", host.as_str())?;
     }
-    if let Some((name, value)) = additions.assertion {
-        set(request, &name, value)?;
-    }
-    if let Some(value) = additions.forwarded {
-        request.insert_header("Forwarded", value)?;
-    }
-    if let Some(value) = additions.forwarded_for {
-        request.insert_header("X-Forwarded-For", value)?;
-    }
-    if let Some(value) = additions.forwarded_host {
-        request.insert_header("X-Forwarded-Host", value)?;
-    }
-    request.insert_header("X-Forwarded-Proto", HeaderValue::from_static(origin.scheme.as_str()))?;
-    request.insert_header("X-Request-Id", additions.request_id)?;
-    if let Some(host) = additions.host {
-        request.insert_header("Host", host)?;
-    }
+    let Some(loan) = loan else {
+        return fields(permit, origin, additions, |name, value| set(request, name, value));
+    };
+    make_room(request, origin, additions);
+    let mut lines = Vec::with_capacity(USUAL_BYTES);
+    fields(permit, origin, additions, |name, value| line(&mut lines, name, value))?;
+    loan.announce(lines);
     Ok(())
 }
 
-fn set(request: &mut RequestHeader, name: &HeaderName, value: HeaderValue) -> pingora::Result<()> {
-    request.insert_header(Bytes::copy_from_slice(name.as_str().as_bytes()), value)
+/// Calls `set` for each field that sidegate sets.
+fn fields(
+    permit: &Permit,
+    origin: &Origin,
+    additions: &Additions<'_>,
+    mut set: impl FnMut(Name<'_>, &[u8]) -> pingora::Result<()>,
+) -> pingora::Result<()> {
+    let Additions { peer, received, .. } = *additions;
+    for (name, value) in permit.identity_headers() {
+        set(Name::Given(name), value.as_bytes())?;
+    }
+    if let Some((name, value)) = &additions.assertion {
+        set(Name::Given(name), value.as_bytes())?;
+    }
+    if let Some(value) = forwarded(peer, origin, received) {
+        set(Name::Fixed("Forwarded"), value.as_bytes())?;
+    }
+    set(Name::Fixed("X-Forwarded-For"), forwarded_for(peer, origin, received).as_bytes())?;
+    if let Some(host) = additions.host {
+        set(Name::Fixed("X-Forwarded-Host"), host.as_bytes())?;
+    }
+    set(Name::Fixed("X-Forwarded-Proto"), origin.scheme.as_str().as_bytes())?;
+    set(Name::Fixed("X-Request-Id"), additions.request_id)
+}
+
+fn set(request: &mut RequestHeader, name: Name<'_>, value: &[u8]) -> pingora::Result<()> {
+    match name {
+        Name::Fixed(name) => request.insert_header(name, value),
+        Name::Given(name) => {
+            request.insert_header(Bytes::copy_from_slice(name.as_str().as_bytes()), value)
+        }
+    }
+}
+
+/// Takes away fields of `request` that lines will set: no name may be there twice. Those of the identity are gone already.
+fn make_room(request: &mut RequestHeader, origin: &Origin, additions: &Additions<'_>) {
+    if origin.trusted {
+        let names = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID];
+        for name in &names {
+            request.remove_header(name);
+        }
+    }
+    if let Some((name, _)) = &additions.assertion {
+        request.remove_header(name);
+    }
+}
+
+/// Adds one line to `lines`, unless `value` could be more than one.
+fn line(lines: &mut Vec<u8>, name: Name<'_>, value: &[u8]) -> pingora::Result<()> {
+    // The octets of a field value (RFC 9110 §5.5), which every header value was checked for already.
+    if value.iter().any(|b| (*b < b' ' && *b != b'\t') || *b == 0x7f) {
+        return Error::e_explain(ErrorType::InternalError, "a header value has control characters");
+    }
+    let name = match name {
+        Name::Fixed(name) => name,
+        Name::Given(name) => name.as_str(),
+    };
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        lines.extend_from_slice(part);
+    }
+    Ok(())
 }
 
 /// Takes away what only sidegate, or a proxy it trusts, may say. What a trusted proxy says stays only in its plain spelling.
@@ -131,4 +206,55 @@ fn join_cookies(headers: &HeaderMap, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         fields.flat_map(|field| field.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii);
     let kept: Vec<&[u8]> = pairs.filter(|pair| !pair.is_empty() && keep(pair)).collect();
     kept.join(&b"; "[..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_name_and_a_value() {
+        let mut lines = Vec::new();
+        let name = HeaderName::from_static("x-auth-request-user");
+        line(&mut lines, Name::Given(&name), b"jane doe").unwrap();
+        line(&mut lines, Name::Fixed("X-Request-Id"), b"7").unwrap();
+        assert_eq!(lines, b"x-auth-request-user: jane doe\r\nX-Request-Id: 7\r\n");
+    }
+
+    #[test]
+    fn a_value_that_could_be_more_than_one_line_is_refused() {
+        for value in [&b"jane\r\nx-auth-request-groups: admin"[..], b"\n", b"jane\0", b"\x7f"] {
+            let mut lines = Vec::new();
+            assert!(line(&mut lines, Name::Fixed("X-Request-Id"), value).is_err());
+            assert!(lines.is_empty());
+        }
+    }
+
+    /// What is set beside the header must not be in it: no name may reach the upstream twice.
+    #[test]
+    fn fields_of_a_trusted_proxy_make_room_for_ours() {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for name in ["forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"] {
+            request.append_header(name, "theirs").unwrap();
+            request.append_header(name, "theirs too").unwrap();
+        }
+        request.append_header("X-Request-ID", "theirs").unwrap();
+        request.append_header("X-Real-IP", "192.0.2.1").unwrap();
+        request.append_header("X-Assertion", "theirs").unwrap();
+        let origin = Origin { client: None, scheme: crate::gate::Scheme::Http, trusted: true };
+        let received = HeaderMap::new();
+        let assertion =
+            Some((HeaderName::from_static("x-assertion"), HeaderValue::from_static("ours")));
+        let additions = Additions {
+            peer: None,
+            host: None,
+            request_id: b"1",
+            assertion,
+            upstream_host: None,
+            received: &received,
+        };
+        make_room(&mut request, &origin, &additions);
+        let left: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["x-real-ip"]);
+    }
 }

@@ -3,6 +3,7 @@
 //! Fails closed: a request that is not permitted has no upstream, whatever phase asks for one.
 
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
-use pingora::upstreams::peer::PeerOptions;
 use pingora::{Error, ErrorType, Result};
 
 use crate::clock::Clock;
@@ -23,10 +24,10 @@ use crate::gate::{Decision, Reason};
 use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
-use crate::serve::failure::{Blame, blame};
-use crate::serve::forwarded::{forwarded, forwarded_for};
+use crate::serve::failure::{Blame, blame, is_late};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
+use crate::serve::hook::{Hook, done, go_on, over};
 use crate::serve::outbound::{Additions, rewrite};
 use crate::serve::reception::{bring_session, receive};
 use crate::serve::reply::Reply;
@@ -35,7 +36,7 @@ use crate::serve::runtime::Runtime;
 use crate::serve::screen::screen;
 use crate::serve::settings::GuardSettings;
 use crate::serve::story;
-use crate::serve::upstream::Upstream;
+use crate::serve::upstream::{Destination, Upstream, Wish};
 use crate::serve::view::{self, Parts};
 use crate::telemetry::Door;
 use crate::telemetry::writer::LineWriter;
@@ -78,10 +79,22 @@ impl ProxyHttp for Proxy {
     ) {
         let Ok(connection) = carried.downcast::<ConnectionContext>() else { return };
         connection.header_complete();
-        if let Some(memo) = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok()) {
-            ctx.memo = *memo;
-        }
-        ctx.connection = Some(*connection);
+        ctx.memo = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok());
+        ctx.connection = Some(connection);
+    }
+
+    fn early_request_filter<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _ctx: &'life2 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(Ok(()))
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
@@ -95,89 +108,111 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    fn proxy_upstream_filter<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _ctx: &'life2 mut Context,
+    ) -> Hook<'async_trait, Result<bool>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        go_on()
+    }
+
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         let (upstream, timeout) = upstream(ctx)?;
         // A request that is tried again goes to the next server, whoever else takes turns meanwhile.
         let turn = ctx.turn.unwrap_or_else(|| upstream.take_turn());
-        let peer = upstream.peer(turn.wrapping_add(ctx.attempts)).await;
+        let left = timeout.map(|timeout| {
+            timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1))
+        });
+        let known_length = session.as_mut().is_body_empty()
+            || session.req_header().headers.contains_key(header::CONTENT_LENGTH);
+        let wish = Wish { left, known_length };
+        let destination = upstream.destination(turn.wrapping_add(ctx.attempts), wish).await;
         ctx.turn = Some(turn);
-        let mut peer = peer.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
-        if let Some(timeout) = timeout {
-            let left = timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1));
-            hurry(&mut peer.options, left);
-            if let Some(connection) = &ctx.connection {
-                connection.finish_within(left + LAST_WORDS);
-            }
+        let Destination { peer, loan } =
+            destination.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        ctx.loan = loan;
+        if let (Some(left), Some(connection)) = (left, &ctx.connection) {
+            connection.finish_within(left + LAST_WORDS);
         }
         Ok(peer)
     }
 
-    async fn upstream_request_filter(
-        &self,
-        session: &mut Session,
-        request: &mut RequestHeader,
-        ctx: &mut Context,
-    ) -> Result<()> {
-        let runtime = Arc::clone(&ctx.runtime);
-        let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
-            return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
-        };
-        let received = session.req_header();
-        if request.raw_path().first() != Some(&b'/') {
-            let judged = view::target(received)
-                .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
-            request.set_raw_path(judged.as_bytes())?;
-        }
-        let assertion = match (permit.caller(), &permit.route().assertion) {
-            (Some(caller), Some(spec)) => {
-                let value = runtime.assertions.header(permit, caller, spec, ctx.now);
-                let value = value.map_err(|_| {
-                    Error::explain(ErrorType::InternalError, "assertion could not be signed")
-                })?;
-                Some((spec.header.clone(), value))
-            }
-            _ => None,
-        };
-        let peer = view::peer(session);
-        let additions = Additions {
-            forwarded: forwarded(peer, origin, &received.headers),
-            forwarded_for: forwarded_for(peer, origin, &received.headers),
-            forwarded_host: view::host(received)
-                .ok()
-                .and_then(|host| HeaderValue::from_str(host).ok()),
-            request_id: ctx.upstream_request_id(received),
-            assertion,
-            host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
-        };
-        rewrite(request, permit, &runtime.policy, (&runtime.forwarded_names, origin), additions)
+    fn connected_to_upstream<'life0, 'life1, 'life2, 'life3, 'life4, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        _reused: bool,
+        _peer: &'life2 HttpPeer,
+        _fd: RawFd,
+        _digest: Option<&'life3 Digest>,
+        _ctx: &'life4 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        'life4: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(Ok(()))
     }
 
-    async fn request_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
+    fn upstream_request_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 mut Session,
+        request: &'life2 mut RequestHeader,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(prepare(session, request, ctx))
+    }
+
+    fn request_body_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        _session: &'life1 mut Session,
+        body: &'life2 mut Option<Bytes>,
         _end_of_stream: bool,
-        ctx: &mut Context,
-    ) -> Result<()> {
-        ctx.body_bytes +=
-            body.as_ref().map_or(0, |chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        let limit = ctx.permit().and_then(|permit| permit.route().max_body_bytes);
-        if limit.is_some_and(|limit| ctx.body_bytes > limit) {
-            return Error::e_explain(ErrorType::HTTPStatus(413), Reason::BodyTooLarge.label());
-        }
-        ctx.check_deadline()
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(ctx.count(body.as_ref()))
     }
 
-    async fn upstream_response_filter(
-        &self,
-        session: &mut Session,
-        answer: &mut ResponseHeader,
-        ctx: &mut Context,
-    ) -> Result<()> {
+    fn upstream_response_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 mut Session,
+        answer: &'life2 mut ResponseHeader,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
         if let Ok((upstream, _)) = upstream(ctx) {
             upstream.metrics.answered(answer.status.as_u16());
         }
@@ -185,29 +220,26 @@ impl ProxyHttp for Proxy {
             // Who only listens is no client that dawdles; the upstream's silence ends the connection.
             session.set_read_timeout(None);
         }
-        Ok(())
+        done(Ok(()))
     }
 
     /// What concerns the upstream's connection stays there, and a client of HTTP/1.0, which knows no chunks, learns from the end
     /// of its connection where the body ends ([RFC 9112 §6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)). pingora
     /// leaves both to us.
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        answer: &mut ResponseHeader,
-        ctx: &mut Context,
-    ) -> Result<()> {
-        answer.remove_header(&KEEP_ALIVE);
-        set_cookies(answer, ctx)?;
-        if is_long_lived(answer) {
-            ctx.watch();
-        }
-        if session.req_header().version == Version::HTTP_10
-            && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
-        {
-            session.set_keepalive(None);
-        }
-        Ok(())
+    fn response_filter<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 mut Session,
+        answer: &'life2 mut ResponseHeader,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
+        done(finish(session, answer, ctx))
     }
 
     fn upstream_response_body_filter(
@@ -242,10 +274,12 @@ impl ProxyHttp for Proxy {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        _ctx: &mut Context,
+        ctx: &mut Context,
         reused: bool,
     ) -> Box<Error> {
-        if session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated() {
+        let reused = reused || ctx.loan.as_ref().is_some_and(|loan| loan.is_reused());
+        let again = session.req_header().method.is_safe() && !is_late(&error);
+        if again && !session.as_ref().retry_buffer_truncated() {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);
@@ -277,11 +311,22 @@ impl ProxyHttp for Proxy {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, ctx: &mut Context) {
+    fn logging<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+        &'life0 self,
+        session: &'life1 mut Session,
+        _error: Option<&'life2 Error>,
+        ctx: &'life3 mut Context,
+    ) -> Hook<'async_trait, ()>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        'life3: 'async_trait,
+        Self: 'async_trait,
+    {
         story::told(&self.listener, &self.lines, session, ctx);
-        if let Some(connection) = ctx.connection.take() {
-            connection.leave_memo(Box::new(std::mem::take(&mut ctx.memo)));
-        }
+        ctx.leave_memo();
+        over()
     }
 
     /// pingora's own error log would repeat what clients send; ours says what matters.
@@ -346,7 +391,7 @@ impl Proxy {
         let origin = runtime.trusted.origin(view::peer(session), scheme, &request.headers);
         let certificate = view::client_certificate(session);
         let view = parts.view(request, &origin, certificate);
-        let verdict = decide(&runtime, view, &mut ctx.memo, ctx.now).await;
+        let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
         ctx.origin = Some(origin);
         match &verdict.decision {
             Decision::Allow(permit) if is_too_long(request, permit.route().max_body_bytes) => {
@@ -355,6 +400,56 @@ impl Proxy {
             _ => verdict,
         }
     }
+}
+
+/// Makes `request` what the upstream gets.
+fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
+    let runtime = &ctx.runtime;
+    let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
+        return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
+    };
+    let received = session.req_header();
+    if request.raw_path().first() != Some(&b'/') {
+        let judged = view::target(received)
+            .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
+        request.set_raw_path(judged.as_bytes())?;
+    }
+    let assertion = match (permit.caller(), &permit.route().assertion) {
+        (Some(caller), Some(spec)) => {
+            let value = runtime.assertions.header(permit, caller, spec, ctx.now);
+            let value = value.map_err(|_| {
+                Error::explain(ErrorType::InternalError, "assertion could not be signed")
+            })?;
+            Some((spec.header.clone(), value))
+        }
+        _ => None,
+    };
+    let given_id = ctx.given_request_id(received).map(HeaderValue::as_bytes);
+    let additions = Additions {
+        peer: view::peer(session),
+        host: view::host(received).ok(),
+        request_id: given_id.unwrap_or(ctx.id.as_str().as_bytes()),
+        assertion,
+        upstream_host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
+        received: &received.headers,
+    };
+    let forwarding = (&runtime.forwarded_names, origin);
+    rewrite(request, permit, &runtime.policy, forwarding, &additions, ctx.loan.as_deref())
+}
+
+/// Makes `answer` what the client gets.
+fn finish(session: &mut Session, answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+    answer.remove_header(&KEEP_ALIVE);
+    set_cookies(answer, ctx)?;
+    if is_long_lived(answer) {
+        ctx.watch();
+    }
+    if session.req_header().version == Version::HTTP_10
+        && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
+    {
+        session.set_keepalive(None);
+    }
+    Ok(())
 }
 
 /// Brings the browser its session as it went on, save with answers that caches may share.
@@ -391,19 +486,6 @@ fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
     let upstream = upstream
         .ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
     Ok((upstream, permit.route().timeout))
-}
-
-/// Lets nothing on the way to an upstream take longer than what is `left` of the exchange.
-fn hurry(options: &mut PeerOptions, left: Duration) {
-    let times = [
-        &mut options.connection_timeout,
-        &mut options.total_connection_timeout,
-        &mut options.read_timeout,
-        &mut options.write_timeout,
-    ];
-    for time in times {
-        *time = Some(time.map_or(left, |time| time.min(left)));
-    }
 }
 
 /// Whether the request announces a longer body than the route takes.

@@ -114,7 +114,8 @@ impl Runtime {
         } else {
             Arc::new(SigningKeys::new(settings.assertion.keys, now)?)
         };
-        let start = |settings| start_upstream(settings, generation, &metrics);
+        let old: &[Upstream] = previous.map_or(&[], |previous| &previous.upstreams);
+        let start = |settings| start_upstream(settings, generation, &metrics, old);
         let upstreams = settings.upstreams.into_iter().map(start).collect::<Result<_, _>>()?;
         let observer = Arc::new(KeyMetrics::new(&metrics, &settings.keys));
         let keys = Arc::new(KeyKeeper::start(
@@ -231,10 +232,11 @@ fn start_upstream(
     settings: crate::serve::settings::UpstreamSettings,
     generation: u64,
     metrics: &Metrics,
+    previous: &[Upstream],
 ) -> Result<Upstream, StartError> {
     let name = settings.name.clone();
     let group = group(&settings, generation);
-    Upstream::start(settings, group, metrics)
+    Upstream::start(settings, group, metrics, previous)
         .map_err(|source| StartError::UpstreamTls { upstream: name, source })
 }
 

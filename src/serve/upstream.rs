@@ -1,11 +1,16 @@
 //! Where permitted requests go: servers in turn, names looked up beside the traffic, one connection pool per upstream.
+//!
+//! Plain connections come from a pool of our own, which costs a third of pingora's. Those over TLS, and those for bodies
+//! of unknown length, which it would write in more pieces, come from pingora's.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -13,6 +18,16 @@ use tracing::warn;
 use crate::serve::settings::{Server, UpstreamHost, UpstreamSettings};
 use crate::serve::tls::{TlsError, UpstreamTls};
 use crate::telemetry::metrics::{Metrics, UpstreamMetrics};
+
+mod loan;
+mod pool;
+mod watch;
+mod wire;
+
+pub(crate) use loan::Loan;
+
+use loan::Patience;
+use pool::PoolKeeper;
 
 /// How often names are looked up anew.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(10);
@@ -23,40 +38,71 @@ pub(crate) struct Upstream {
     pub(crate) metrics: UpstreamMetrics,
     servers: Vec<Arc<Place>>,
     next: AtomicUsize,
-    template: Template,
+    group: u64,
+    /// A peer of pingora's pool, but for its address.
+    template: HttpPeer,
+    /// A peer of our pool, but for its address and loan; none where the upstream speaks TLS.
+    lending: Option<Lending>,
     lookups: Vec<JoinHandle<()>>,
+}
+
+/// Our pool and what its peers have in common.
+struct Lending {
+    pool: Arc<PoolKeeper>,
+    template: HttpPeer,
+}
+
+/// What an exchange needs of its connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// How much time is left for the whole exchange, if that is limited.
+    pub(crate) left: Option<Duration>,
+    /// Whether the length of the request's body is known; that there is none counts.
+    pub(crate) known_length: bool,
+}
+
+/// Where an exchange goes.
+pub(crate) struct Destination {
+    pub(crate) peer: Box<HttpPeer>,
+    /// The connection, if it is one of our pool.
+    pub(crate) loan: Option<Arc<Loan>>,
 }
 
 /// A server and the addresses it has at the moment.
 struct Place {
     server: Server,
+    /// The address of a unix socket.
+    path: Option<PeerAddress>,
     addresses: ArcSwap<Vec<SocketAddr>>,
 }
 
-/// What every connection to the upstream has in common.
-struct Template {
-    options: PeerOptions,
-    tls: Option<UpstreamTls>,
-    group: u64,
-}
-
 impl Upstream {
-    /// Puts `settings` to work. `group` keeps its connections apart from those of other upstreams and other settings.
+    /// Puts `settings` to work. `group` keeps its connections apart from those of other upstreams and other settings; one of
+    /// the same group among `previous` hands its connections on.
     pub(crate) fn start(
         settings: UpstreamSettings,
         group: u64,
         metrics: &Metrics,
+        previous: &[Self],
     ) -> Result<Self, TlsError> {
         let tls = settings.tls.as_ref().map(UpstreamTls::load).transpose()?;
-        let options = options(&settings, tls.as_ref());
         let servers: Vec<_> =
             settings.servers.iter().cloned().map(Place::new).map(Arc::new).collect();
         let named = servers.iter().filter(|place| place.is_named());
         let lookups =
             named.map(|place| tokio::spawn(Arc::clone(place).look_up_for_ever())).collect();
         let metrics = metrics.upstream(&settings.name);
-        let template = Template { options, tls, group };
-        Ok(Self { settings, metrics, servers, next: AtomicUsize::new(0), template, lookups })
+        let previous = previous.iter().find(|upstream| upstream.group == group);
+        let lending = tls.is_none().then(|| {
+            let pool =
+                previous.and_then(|upstream| Some(Arc::clone(&upstream.lending.as_ref()?.pool)));
+            let pool = pool.unwrap_or_else(|| Arc::new(PoolKeeper::start(settings.idle)));
+            // Another group: what pingora keeps itself is not timed by our pool.
+            Lending { pool, template: template(PeerOptions::new(), None, group.wrapping_add(1)) }
+        });
+        let template = template(options(&settings, tls.as_ref()), tls.as_ref(), group);
+        let next = AtomicUsize::new(0);
+        Ok(Self { settings, metrics, servers, next, group, template, lending, lookups })
     }
 
     /// Whose turn it is: each request begins with the next server.
@@ -64,32 +110,36 @@ impl Upstream {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The address of the server whose `turn` it is, or of the next one that has any; none where no server has one.
-    pub(crate) async fn peer(&self, turn: usize) -> Option<Box<HttpPeer>> {
+    /// The server whose `turn` it is, or the next one that has an address; none where no server has one.
+    pub(crate) async fn destination(&self, turn: usize, wish: Wish) -> Option<Destination> {
         for offset in 0..self.servers.len() {
             let place = &self.servers[(turn + offset) % self.servers.len()];
-            if let Some(peer) = self.peer_at(place, turn).await {
-                return Some(Box::new(peer));
+            if let Some(address) = place.address(turn).await {
+                return Some(self.at(address, wish));
             }
         }
         None
     }
 
-    async fn peer_at(&self, place: &Place, turn: usize) -> Option<HttpPeer> {
-        let sni =
-            self.template.tls.as_ref().map(|tls| tls.server_name().to_owned()).unwrap_or_default();
-        let mut peer = match &place.server {
-            Server::Unix(path) => {
-                HttpPeer::new_uds(path.to_str()?, self.template.tls.is_some(), sni).ok()?
+    fn at(&self, address: PeerAddress, wish: Wish) -> Destination {
+        let UpstreamSettings { connect, read, write, .. } = self.settings;
+        let (mut peer, loan) = match &self.lending {
+            Some(Lending { pool, template }) if wish.known_length => {
+                let connect = wish.left.map_or(connect, |left| left.min(connect));
+                let patience = Patience { connect, read, write };
+                let loan = Loan::new(Arc::clone(pool.pool()), patience);
+                let mut peer = Box::new(template.clone());
+                peer.options.custom_l4 = Some(loan.clone());
+                (peer, Some(loan))
             }
-            Server::Tcp { .. } => {
-                HttpPeer::new(place.address(turn).await?, self.template.tls.is_some(), sni)
-            }
+            _ => (Box::new(self.template.clone()), None),
         };
-        peer.group_key = self.template.group;
-        peer.client_cert_key = self.template.tls.as_ref().and_then(UpstreamTls::client);
-        peer.options = self.template.options.clone();
-        Some(peer)
+        peer._address = address;
+        if let Some(left) = wish.left {
+            // Our pool's clock is too coarse for the end of an exchange.
+            hurry(&mut peer.options, left);
+        }
+        Destination { peer, loan }
     }
 
     /// The `Host` for the upstream, if it is not the client's.
@@ -114,6 +164,30 @@ impl Drop for Upstream {
     }
 }
 
+/// Lets nothing on the way to an upstream take longer than what is `left` of the exchange.
+fn hurry(options: &mut PeerOptions, left: Duration) {
+    let times = [
+        &mut options.connection_timeout,
+        &mut options.total_connection_timeout,
+        &mut options.read_timeout,
+        &mut options.write_timeout,
+    ];
+    for time in times {
+        *time = Some(time.map_or(left, |time| time.min(left)));
+    }
+}
+
+/// A peer without an address.
+fn template(options: PeerOptions, tls: Option<&UpstreamTls>, group: u64) -> HttpPeer {
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let name = tls.map(|tls| tls.server_name().to_owned()).unwrap_or_default();
+    let mut peer = HttpPeer::new(nowhere, tls.is_some(), name);
+    peer.group_key = group;
+    peer.client_cert_key = tls.and_then(UpstreamTls::client);
+    peer.options = options;
+    peer
+}
+
 fn options(settings: &UpstreamSettings, tls: Option<&UpstreamTls>) -> PeerOptions {
     let mut options = PeerOptions::new();
     options.connection_timeout = Some(settings.connect);
@@ -133,19 +207,26 @@ impl Place {
             }
             Server::Unix(_) => None,
         };
-        Self { server, addresses: ArcSwap::from_pointee(fixed.into_iter().collect()) }
+        let path = match &server {
+            Server::Unix(path) => path_address(path),
+            Server::Tcp { .. } => None,
+        };
+        Self { server, path, addresses: ArcSwap::from_pointee(fixed.into_iter().collect()) }
     }
 
     fn is_named(&self) -> bool {
         matches!(&self.server, Server::Tcp { host, .. } if host.parse::<IpAddr>().is_err())
     }
 
-    async fn address(&self, turn: usize) -> Option<SocketAddr> {
+    async fn address(&self, turn: usize) -> Option<PeerAddress> {
+        if let Server::Unix(_) = self.server {
+            return self.path.clone();
+        }
         if let Some(address) = pick(&self.addresses.load(), turn) {
-            return Some(address);
+            return Some(PeerAddress::Inet(address));
         }
         self.look_up().await;
-        pick(&self.addresses.load(), turn)
+        pick(&self.addresses.load(), turn).map(PeerAddress::Inet)
     }
 
     async fn look_up_for_ever(self: Arc<Self>) {
@@ -176,3 +257,10 @@ impl Place {
 fn pick(addresses: &[SocketAddr], turn: usize) -> Option<SocketAddr> {
     addresses.get(turn.checked_rem(addresses.len())?).copied()
 }
+
+fn path_address(path: &Path) -> Option<PeerAddress> {
+    std::os::unix::net::SocketAddr::from_pathname(path).ok().map(PeerAddress::Unix)
+}
+
+#[cfg(test)]
+mod tests;

@@ -181,9 +181,12 @@ async fn keys_are_new_each_time_and_fit_the_configuration() {
     };
     keep("session.key", &made[0], 0o600);
     keep("assertion.pem", &made[2], 0o600);
+    // Sessions are for those who sign in.
+    let client = "issuer: 'https://login.test', client_id: web";
+    let signing_in = QUIET.replace("type: jwt, issuer: login, audience: web", client);
     let text = |session: &str, assertion: &str| {
         format!(
-            "{QUIET}session: {{ keys: [{{ file: {session} }}] }}\nassertion: {{ keys: [{{ file: {assertion} }}] }}\n"
+            "{signing_in}session: {{ keys: [{{ file: {session} }}] }}\nassertion: {{ keys: [{{ file: {assertion} }}] }}\n"
         )
     };
     keep("config.yaml", &text("session.key", "assertion.pem"), 0o644);

@@ -71,6 +71,8 @@ const server = createServer(async (incoming, response) => {
   }
 });
 
+// A client must not meet the end of a connection that it was about to use.
+server.keepAliveTimeout = 0;
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
 const origin = `http://127.0.0.1:${server.address().port}`;
 process.on('SIGTERM', () => process.exit(0));

@@ -189,6 +189,8 @@ const server = createServer((request, response) => {
   provider.callback()(request, response);
 });
 
+// A client must not meet the end of a connection that it was about to use.
+server.keepAliveTimeout = 0;
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
 const issuer = `http://127.0.0.1:${server.address().port}`;
 for (const given of JSON.parse(process.argv[2] ?? '[]')) register(given);

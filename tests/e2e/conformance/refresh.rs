@@ -209,6 +209,8 @@ fn beyond() -> Vec<Row> {
             },
         )
         .told(json!({ "refresh": { "answer": { "status": 503 } } }))
+        // Long enough to sign in on a busy machine.
+        .settings(json!({ "refresh": "always", "expires_in": 5 }))
         .provider("revalidate: 30s"),
         renewing(
             "x060",
