@@ -21,7 +21,8 @@ const OTHER_ATTEMPTS: usize = 4;
 const LEAVE: &str = r#"(function(){var a=document.getElementById("go");try{if(location.hash)sessionStorage.setItem("sidegate "+a.dataset.key,location.hash)}catch(e){}location.replace(a.href)})()"#;
 
 /// Hands the fragment on with whatever is chosen.
-const CHOOSE: &str = r#"document.querySelectorAll("a.button").forEach(function(a){a.hash=location.hash})"#;
+const CHOOSE: &str =
+    r#"document.querySelectorAll("a.button").forEach(function(a){a.hash=location.hash})"#;
 
 /// What a browser asks for.
 struct Wishes {

@@ -15,8 +15,10 @@ const REFUSED_UNREDEEMED: &str = "an error page; no request for tokens, no sessi
 
 #[tokio::test]
 async fn authorization_responses() {
-    let rows =
-        [certified(), begun_elsewhere(), errors(), requests(), browsers(), tabs()].into_iter().flatten().collect();
+    let rows = [certified(), begun_elsewhere(), errors(), requests(), browsers(), tabs()]
+        .into_iter()
+        .flatten()
+        .collect();
     super::run("Authorization responses", rows).await;
 }
 
