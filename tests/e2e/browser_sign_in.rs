@@ -167,7 +167,7 @@ async fn signing_out_is_confirmed_and_does_not_lead_back_in() {
     browser.reaches(|url| url.starts_with(&end)).await;
     browser.click("#logout").await;
     browser.shows("h1", "You are signed out").await;
-    assert_eq!(browser.current_url().await, door.url("/.auth/signed-out"));
+    assert!(browser.current_url().await.starts_with(&door.url("/.auth/signed-out")));
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.click("a.button").await;
     door.is_asked_by(&browser, 0).await;

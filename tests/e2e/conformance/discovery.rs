@@ -34,7 +34,7 @@ fn certified() -> Vec<Row> {
             },
         ),
         Row::unavailable(
-            "discovery-issuer-mismatch",
+            "discovery-issuer-mismatch, fapi2:discovery-issuer-mismatch",
             "`issuer` in the metadata is another",
             json!({ "discovery": { "suffix": { "issuer": "1" } } }),
         ),
