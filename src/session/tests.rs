@@ -275,7 +275,7 @@ fn a_cookie_stays_below_a_kilobyte_with_hundreds_of_groups_in_the_token() {
 fn hundreds_of_kept_groups_are_packed() {
     let groups: Vec<String> = (0..300).map(|n| format!("/departments/unit-{n}/members")).collect();
     let claims = claims(json!({"sub": "ada", "groups": groups}));
-    let plain = serde_json::Value::Object(claims.as_map().clone()).to_string().len();
+    let plain = Value::Object(claims.as_map().clone()).to_string().len();
     let session = Session { claims, ..session() };
     let sealed = session.seal(&keys(), &spec(), HOST, [3; 12]);
     let lines = spec().write(&sealed, None, 0).unwrap();
