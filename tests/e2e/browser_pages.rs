@@ -67,6 +67,7 @@ async fn every_page_can_be_read_in_every_language_theme_and_size() {
         picture(&browser, "too-weak", language).await;
         session_over(&door, &browser, language).await;
         browser.open(&door.url("/open/page")).await;
+        browser.forget("sidegate").await;
         browser.click("button").await;
         browser.reaches(|url| url == door.url("/sent")).await;
         picture(&browser, "sign-in-beside", language).await;
