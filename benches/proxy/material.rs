@@ -54,6 +54,8 @@ impl Material {
         let es256 = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING)
             .map_err(|_| anyhow!("no P-256 key could be made"))?;
         let random = SystemRandom::new();
+        let mut session_key = [0; 32];
+        aws_lc_rs::rand::fill(&mut session_key).map_err(|_| anyhow!("no randomness"))?;
         let issued = seconds_since_epoch()?;
         let mut tokens = String::new();
         for user in 0..DISTINCT {
@@ -61,8 +63,8 @@ impl Material {
         }
         Ok(Self {
             token: rs256_token(&rs256, &random, 1, issued)?,
-            session_key: URL_SAFE_NO_PAD.encode(SESSION_KEY),
-            session: session(issued)?,
+            session: session(issued, session_key)?,
+            session_key: URL_SAFE_NO_PAD.encode(session_key),
             key_set: write(folder, "jwks.json", &key_set(&rs256, &es256).to_string())?,
             public_pem: write(folder, "rs256.pub.pem", &public_pem(&rs256)?)?,
             tokens: write(folder, "rs256.tokens", &tokens)?,
@@ -84,11 +86,8 @@ impl Material {
     }
 }
 
-/// A key for measuring, of no worth.
-const SESSION_KEY: [u8; 32] = *b"a key for benches and for no use";
-
 /// A session with the claims of the tokens, used so lately that no round has to write it anew. Nobody else can seal one.
-fn session(issued: u64) -> Result<String> {
+fn session(issued: u64, key: [u8; 32]) -> Result<String> {
     let (now, hour) = (Timestamp::from_secs(issued), Duration::from_secs(3600));
     let claims = json!({
         "sub": "user-1", "email": "jane@example.com", "groups": ["eng", "ops"], "auth_time": issued,
@@ -110,7 +109,7 @@ fn session(issued: u64) -> Result<String> {
         tokens: Tokens::default(),
         renewals: 0,
     };
-    let keys = SealingKeys::new(&[Secret::new(SESSION_KEY)])?;
+    let keys = SealingKeys::new(&[Secret::new(key)])?;
     let cookie = CookieSpec::session("sidegate", Scope::Host, Scheme::Http)?;
     Ok(session.seal(&keys, &cookie, "127.0.0.1", [9; 12]))
 }
