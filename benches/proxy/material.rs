@@ -86,9 +86,10 @@ impl Material {
     }
 }
 
-/// A session with the claims of the tokens, used so lately that no round has to write it anew. Nobody else can seal one.
+/// A session with the claims of the tokens, used just now: for five minutes no round has to write it anew. Nobody else can seal
+/// one.
 fn session(issued: u64, key: [u8; 32]) -> Result<String> {
-    let (now, hour) = (Timestamp::from_secs(issued), Duration::from_secs(3600));
+    let now = Timestamp::from_secs(issued);
     let claims = json!({
         "sub": "user-1", "email": "jane@example.com", "groups": ["eng", "ops"], "auth_time": issued,
     });
@@ -102,7 +103,7 @@ fn session(issued: u64, key: [u8; 32]) -> Result<String> {
         sid: Some("provider-session".into()),
         claims,
         started: now,
-        idle_until: now + LIFETIME + hour,
+        idle_until: now + LIFETIME,
         ends: now + 4 * LIFETIME,
         renewal: None,
         persistent: false,
