@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderMap};
@@ -17,6 +16,7 @@ use crate::session::cookie::{CookieSpec, SameSite, Scope};
 use crate::session::return_to::ReturnTo;
 use crate::session::seal::{Nonce, OpenError, Purpose, SealingKeys};
 use crate::session::wire::{DecodeError, Reader, Writer};
+use crate::token::sha256_base64url;
 
 const VERSION: u8 = 1;
 
@@ -140,7 +140,7 @@ impl Attempt {
 
     /// The `code_challenge` of method S256 ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     pub fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.expose().as_bytes()))
+        sha256_base64url(self.verifier.expose())
     }
 
     /// The value of its cookie `spec` for `host`. `nonce` must be random and new.
