@@ -191,7 +191,7 @@ fn route(id: RouteId, name: &str, access: Access, rule: Rule) -> Route {
         assertion: None,
         authorization: InboundCredential::Remove,
         sso_cookie: InboundCredential::Remove,
-        upstream: UpstreamId(0),
+        upstream: Some(UpstreamId(0)),
         upgrades: Upgrades::Refuse,
         preflight: Preflight::Refuse,
         login_url: None,
@@ -260,6 +260,8 @@ impl Request {
             headers: &self.headers,
             client: None,
             certificate: None,
+            relayed: false,
+            terms: None,
         }
     }
 }

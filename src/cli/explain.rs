@@ -126,6 +126,8 @@ async fn explain(settings: ServiceSettings, described: &Described) -> anyhow::Re
         headers,
         client: None,
         certificate: None,
+        relayed: false,
+        terms: None,
     };
     let (steps, decision) = narrate(&settings.policy, request, &facts, Clock::system().now());
     let removed = settings.policy.managed.found_in(headers);

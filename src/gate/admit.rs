@@ -23,8 +23,11 @@ impl Inquiry<'_> {
         kind: CredentialKind,
         now: Timestamp,
     ) -> Decision {
-        if let Err(reason) = self.route.rule.admits(caller.identity(), now) {
-            return self.not_enough(reason, caller, kind);
+        let rules = [Some(&self.route.rule), self.request.demands()];
+        for rule in rules.into_iter().flatten() {
+            if let Err(reason) = rule.admits(caller.identity(), now) {
+                return self.not_enough(reason, caller, kind);
+            }
         }
         if kind.is_ambient()
             && self.request.wants_upgrade()
@@ -75,6 +78,7 @@ impl Inquiry<'_> {
         }
         let guest =
             self.route.access == Access::Optional && (failure.is_none() || !self.offer.explicit);
+        let guest = guest && self.request.demands().is_none();
         if guest {
             return Decision::Allow(Permit::anonymous(Arc::clone(self.route)));
         }

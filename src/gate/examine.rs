@@ -57,7 +57,7 @@ pub enum Examined<'a> {
 
 /// Finds the route of `request` and reads what it offers.
 pub fn examine<'a>(policy: &'a Policy, request: RequestView<'a>) -> Examined<'a> {
-    let route = match find(policy, request.method, request.authority.host(), request.target) {
+    let route = match choose(policy, &request) {
         Ok(Found::Own) => return decided(Decision::OwnEndpoint, None),
         Ok(Found::Route(route)) => route,
         Err(reason) => return decided(Decision::Refuse(reason), None),
@@ -95,6 +95,14 @@ pub fn judge(inquiry: &Inquiry<'_>, facts: &Facts<'_>, now: Timestamp) -> Step {
 
 const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Examined<'a> {
     Examined::Decided { decision, route }
+}
+
+/// The route that a front proxy has chosen, or else that of host and path.
+fn choose<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, Reason> {
+    match request.terms.and_then(|terms| terms.route.as_deref()) {
+        Some(name) => policy.route_named(name).map(Found::Route).ok_or(Reason::NoRoute),
+        None => find(policy, request.method, request.authority.host(), request.target),
+    }
 }
 
 /// Whose a target is.
@@ -142,7 +150,7 @@ fn without_identity(route: &Arc<Route>, request: &RequestView<'_>) -> Option<Dec
     if request.wants_upgrade() && !may_upgrade(route, request) {
         return Some(Decision::Forbid(Reason::UpgradeNotAllowed.into()));
     }
-    if route.access == Access::Public {
+    if route.access == Access::Public && request.demands().is_none() {
         return Some(Decision::Allow(Permit::anonymous(Arc::clone(route))));
     }
     if request.is_preflight() { preflight(route, request) } else { None }

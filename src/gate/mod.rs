@@ -26,6 +26,7 @@ mod route;
 mod session;
 mod sign_in;
 mod target;
+mod terms;
 mod upgrade;
 
 pub use authorize::Rule;
@@ -55,6 +56,7 @@ pub use request::{RequestView, Scheme};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
 pub use sign_in::{SignInDemand, demand, would_admit};
 pub use target::Target;
+pub use terms::Terms;
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,8 @@ pub struct Policy {
     pub providers: Vec<Provider>,
     /// Header names that only sidegate may set.
     pub managed: ManagedNames,
+    /// The headers that carry an identity on any route, assertions among them: a front proxy is told all of them, whatever the route.
+    pub identity_headers: Vec<HeaderName>,
     /// Where sidegate's own endpoints live, such as `/.auth`: absolute, without a trailing slash.
     pub prefix: String,
     /// Tokens longer than this are refused unread.
@@ -53,6 +55,11 @@ impl Policy {
     /// The route of that id.
     pub(super) fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
         self.routes.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The route of that name.
+    pub(super) fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| &*route.name == name)
     }
 
     /// Whether a cookie called `name` is sidegate's own: nothing that an upstream should see.
@@ -350,8 +357,8 @@ pub struct Route {
     pub authorization: InboundCredential,
     /// What becomes of SSO cookies.
     pub sso_cookie: InboundCredential,
-    /// Where requests go.
-    pub upstream: UpstreamId,
+    /// Where requests go; none where only front proxies ask, who know it themselves.
+    pub upstream: Option<UpstreamId>,
     /// Whether connections may leave HTTP.
     pub upgrades: Upgrades,
     /// What becomes of CORS preflights.

@@ -42,6 +42,10 @@ reasons! {
     CredentialNotAccepted => "credential_not_accepted", "the credential is not valid here";
     /// An upgrade with a cookie from a foreign origin.
     CrossOriginUpgrade => "cross_origin_upgrade", "connections from other sites are not allowed here";
+    /// A front proxy does not tell all of the request that it asks about.
+    ForwardedIncomplete => "forwarded_incomplete", "the proxy in front does not tell what was asked for";
+    /// The request that a front proxy asks about is told in two ways.
+    ForwardedMixed => "forwarded_mixed", "the proxy in front tells in two ways what was asked for";
     /// Header fields are too many or too long.
     HeadersTooLarge => "headers_too_large", "the request header is too large";
     /// The identity makes header values longer than servers take.
@@ -124,6 +128,8 @@ reasons! {
     SeveralCookies => "several_cookies", "two sign-in cookies of the same name were sent: remove the cookies of this site and sign in again";
     /// The route is for one subject only.
     SubjectNotAllowed => "subject_not_allowed", "your account is not allowed to open this page";
+    /// What a front proxy asks of callers, in the address by which it asks, cannot be read.
+    TermsMalformed => "terms_malformed", "the proxy in front asks for something unknown";
     /// The token's audience is not us.
     TokenAudience => "token_audience", "the credential is not valid here";
     /// The token is bound to a key or a certificate that the caller did not prove to own.
@@ -150,6 +156,8 @@ reasons! {
     UnknownHost => "unknown_host", "this server does not serve that host";
     /// An `Authorization` scheme other than `Bearer`, or `DPoP` where it is not taken.
     UnknownScheme => "unknown_scheme", "the credential is not valid here";
+    /// Who asks about requests is no proxy that is trusted.
+    UntrustedPeer => "untrusted_peer", "only a trusted proxy may ask this";
     /// An upgrade on a route that has none.
     UpgradeNotAllowed => "upgrade_not_allowed", "connections of this kind are not allowed here";
     /// A question was asked twice without getting further.

@@ -7,7 +7,9 @@ use http::header::{self, HeaderMap, HeaderName};
 
 use crate::base::client_certificate::ClientCertificate;
 use crate::base::host::Authority;
+use crate::gate::authorize::Rule;
 use crate::gate::target::Target;
+use crate::gate::terms::Terms;
 
 pub use crate::base::scheme::Scheme;
 
@@ -28,7 +30,15 @@ pub struct RequestView<'a> {
     pub client: Option<IpAddr>,
     /// The certificate the client proved to own, if the listener asked for one.
     pub certificate: Option<&'a ClientCertificate>,
+    /// Whether a front proxy tells of the request and has kept the fields of its own connection to itself, `Upgrade` among them
+    /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+    pub relayed: bool,
+    /// What a front proxy asks for beyond the request.
+    pub terms: Option<&'a Terms>,
 }
+
+/// Of every WebSocket handshake ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)), and of no connection alone.
+const WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 
 impl<'a> RequestView<'a> {
     /// The only field of that name, as text; nothing where there is none, several, or no ASCII.
@@ -38,10 +48,18 @@ impl<'a> RequestView<'a> {
         if fields.next().is_some() { None } else { field.to_str().ok() }
     }
 
+    /// What a front proxy asks of callers beside what the route does.
+    pub(super) fn demands(&self) -> Option<&'a Rule> {
+        self.terms?.rule.as_ref()
+    }
+
     /// Whether the client wants to leave HTTP for WebSocket on this connection
     /// ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)). Offers of other protocols are never taken up and
     /// never passed on: such a request is an ordinary one.
     pub fn wants_upgrade(&self) -> bool {
+        if self.relayed && self.headers.contains_key(WEBSOCKET_KEY) {
+            return true;
+        }
         let offers = self.headers.get_all(header::UPGRADE).iter();
         let mut protocols = offers.flat_map(|offer| offer.as_bytes().split(|b| *b == b','));
         protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
@@ -51,8 +69,10 @@ impl<'a> RequestView<'a> {
     /// ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
     pub(super) fn is_websocket_handshake(&self) -> bool {
         let protocol = self.text(header::UPGRADE);
-        self.method == Method::GET
-            && protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
+        let kept = self.relayed && !self.headers.contains_key(header::UPGRADE);
+        let key = kept && self.headers.contains_key(WEBSOCKET_KEY);
+        let named = protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket"));
+        self.method == Method::GET && (named || key)
     }
 
     /// Whether this is a CORS preflight: a question about a request, not a request

@@ -20,6 +20,7 @@ mod context;
 mod failure;
 mod forwarded;
 mod gatekeeper;
+mod handed;
 mod observer;
 mod outbound;
 mod own;

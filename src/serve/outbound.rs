@@ -182,19 +182,24 @@ fn credentials(
     if !several && !remove && !own {
         return Ok(());
     }
-    // Cookies of our own never go on: an app could use them as the person they stand for.
-    let keep = |pair: &[u8]| {
-        let sso =
-            remove && policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies));
-        let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
-        !sso && !policy.is_own_cookie(name)
-    };
-    let joined = join_cookies(&request.headers, keep);
+    let joined = app_cookies(&request.headers, permit, policy);
     request.remove_header(&header::COOKIE);
     match HeaderValue::from_bytes(&joined) {
         Ok(value) if !joined.is_empty() => request.insert_header("Cookie", value),
         _ => Ok(()),
     }
+}
+
+/// The cookies that the app gets, as one field value. Those of our own never go on: an app could use them as the person they stand
+/// for.
+pub(crate) fn app_cookies(headers: &HeaderMap, permit: &Permit, policy: &Policy) -> Vec<u8> {
+    let remove = permit.route().sso_cookie == InboundCredential::Remove;
+    join_cookies(headers, |pair| {
+        let sso =
+            remove && policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies));
+        let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
+        !sso && !policy.is_own_cookie(name)
+    })
 }
 
 fn names_one_of(pair: &[u8], names: &[String]) -> bool {

@@ -352,7 +352,10 @@ impl Proxy {
         let started = Instant::now();
         let verdict = self.verdict(session, ctx).await;
         let reply = match &verdict.decision {
-            Decision::OwnEndpoint => Some(receive(session, ctx).await),
+            Decision::OwnEndpoint => {
+                let at = (&ctx.id, ctx.now);
+                Some(receive(session, &ctx.runtime, ctx.origin.as_ref(), at).await)
+            }
             Decision::Allow(_) => None,
             decision => {
                 Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
@@ -373,7 +376,7 @@ impl Proxy {
             _ => Progress::Answered,
         };
         if ctx.permit().is_some_and(|permit| permit.session().is_some()) {
-            bring_session(session, ctx).await;
+            ctx.cookies = cookies(session, ctx).await;
         }
         reply
     }
@@ -402,6 +405,16 @@ impl Proxy {
     }
 }
 
+/// What brings the browser its session as it went on.
+async fn cookies(session: &Session, ctx: &Context) -> Vec<HeaderValue> {
+    let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
+        return Vec::new();
+    };
+    let request = session.req_header();
+    let Ok(parts) = Parts::of(request) else { return Vec::new() };
+    bring_session(&ctx.runtime, permit, &parts.view(request, origin, None), ctx.now).await
+}
+
 /// Makes `request` what the upstream gets.
 fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
     let runtime = &ctx.runtime;
@@ -414,23 +427,20 @@ fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Res
             .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
         request.set_raw_path(judged.as_bytes())?;
     }
-    let assertion = match (permit.caller(), &permit.route().assertion) {
-        (Some(caller), Some(spec)) => {
-            let value = runtime.assertions.header(permit, caller, spec, ctx.now);
-            let value = value.map_err(|_| {
-                Error::explain(ErrorType::InternalError, "assertion could not be signed")
-            })?;
-            Some((spec.header.clone(), value))
-        }
-        _ => None,
-    };
+    let assertion = runtime
+        .assertion(permit, ctx.now)
+        .map_err(|_| Error::explain(ErrorType::InternalError, "assertion could not be signed"))?;
     let given_id = ctx.given_request_id(received).map(HeaderValue::as_bytes);
     let additions = Additions {
         peer: view::peer(session),
         host: view::host(received).ok(),
         request_id: given_id.unwrap_or(ctx.id.as_str().as_bytes()),
         assertion,
-        upstream_host: runtime.upstream(permit.route().upstream).and_then(Upstream::host),
+        upstream_host: permit
+            .route()
+            .upstream
+            .and_then(|id| runtime.upstream(id))
+            .and_then(Upstream::host),
         received: &received.headers,
     };
     let forwarding = (&runtime.forwarded_names, origin);
@@ -482,7 +492,7 @@ fn is_long_lived(answer: &ResponseHeader) -> bool {
 fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
     let permit =
         ctx.permit().ok_or_else(|| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
-    let upstream = ctx.runtime.upstream(permit.route().upstream);
+    let upstream = permit.route().upstream.and_then(|id| ctx.runtime.upstream(id));
     let upstream = upstream
         .ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
     Ok((upstream, permit.route().timeout))

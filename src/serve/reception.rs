@@ -1,47 +1,95 @@
-//! Requests to endpoints of our own, and sessions on their way back to browsers: between pingora's session and [`crate::serve::own`].
+//! Requests to endpoints of our own, and sessions on their way back to browsers: between the doors and [`crate::serve::own`].
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use pingora::proxy::Session;
+use http::header::HeaderValue;
+use pingora::protocols::http::ServerSession;
 
-use crate::gate::{Reason, SessionUpdate};
+use crate::base::time::Timestamp;
+use crate::gate::{Permit, Reason, RequestView, SessionUpdate};
 use crate::remote::sessions::{Place, StoreError};
 use crate::serve::answer::asker;
-use crate::serve::context::Context;
+use crate::serve::forwarded::Origin;
 use crate::serve::own::{self, Endpoint, MAX_FORM_BYTES, Visit};
-use crate::serve::reply::Reply;
+use crate::serve::reply::{Asker, Reply};
+use crate::serve::request_id::RequestId;
+use crate::serve::runtime::Runtime;
 use crate::serve::view::{self, Parts};
 
-/// Answers at an endpoint of our own.
-pub(crate) async fn receive(session: &mut Session, ctx: &Context) -> Reply {
-    let runtime = Arc::clone(&ctx.runtime);
-    let request = session.req_header();
-    let target = view::target(request).unwrap_or("/").to_owned();
-    let path = target.split('?').next().unwrap_or(&target);
-    let rest = runtime.policy.own_path(path.as_bytes()).unwrap_or_default();
-    let plain =
-        own::plain(&runtime, &request.method, rest, asker(&runtime.pages, request, &ctx.id));
-    let endpoint = match plain {
-        Ok(reply) => return reply,
-        Err(endpoint) => endpoint,
-    };
-    let body = match form(session, endpoint).await {
-        Ok(body) => body,
-        Err(reason) => {
-            let asker = asker(&runtime.pages, session.req_header(), &ctx.id);
-            return Reply::refusal(reason, asker);
-        }
-    };
-    visit(session, ctx, endpoint, &body).await
+/// What endpoints of our own answer with, beside the request itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Reception<'a> {
+    pub(crate) runtime: &'a Arc<Runtime>,
+    pub(crate) now: Timestamp,
+    pub(crate) asker: Asker<'a>,
 }
 
-/// The form of the request, where the endpoint reads one.
-async fn form(session: &mut Session, endpoint: Endpoint<'_>) -> Result<Bytes, Reason> {
-    let mut body = BytesMut::new();
-    if !endpoint.reads_form(&session.req_header().method) {
-        return Ok(body.freeze());
+impl<'a> Reception<'a> {
+    /// Answers where nobody has to be known.
+    ///
+    /// # Errors
+    /// The endpoint that must be visited.
+    pub(crate) fn plain<'p>(&self, request: &RequestView<'p>) -> Result<Reply, Endpoint<'p>> {
+        let path = request.target.path().as_bytes();
+        let rest = self.runtime.policy.own_path(path).unwrap_or_default();
+        own::plain(self.runtime, request.method, rest, self.asker)
     }
+
+    /// Answers a visit to an endpoint that must know its browser.
+    pub(crate) async fn visit(
+        &self,
+        endpoint: Endpoint<'_>,
+        request: RequestView<'a>,
+        body: &'a [u8],
+    ) -> Reply {
+        let Self { runtime, now, asker } = *self;
+        let (Some(desk), Some(sessions)) = (&runtime.desk, &runtime.policy.sessions) else {
+            return Reply::not_found(asker);
+        };
+        let visit = Visit { runtime, desk, sessions, request, now, asker, body };
+        own::visited(endpoint, &visit).await
+    }
+}
+
+/// Answers at an endpoint of our own; `None` for the origin where the request could not be read.
+pub(crate) async fn receive(
+    session: &mut ServerSession,
+    runtime: &Arc<Runtime>,
+    origin: Option<&Origin>,
+    (id, now): (&RequestId, Timestamp),
+) -> Reply {
+    let form = {
+        let asker = asker(&runtime.pages, session.req_header(), id);
+        let Some(origin) = origin else { return Reply::not_found(asker) };
+        let Ok(parts) = Parts::of(session.req_header()) else { return Reply::not_found(asker) };
+        let request = parts.view(session.req_header(), origin, view::client_certificate(session));
+        let reception = Reception { runtime, now, asker };
+        match reception.plain(&request) {
+            Ok(reply) => return reply,
+            Err(endpoint) => endpoint.reads_form(request.method),
+        }
+    };
+    let body = if form { read_form(session).await } else { Ok(Bytes::new()) };
+    let asker = asker(&runtime.pages, session.req_header(), id);
+    let body = match body {
+        Ok(body) => body,
+        Err(reason) => return Reply::refusal(reason, asker),
+    };
+    let (Some(origin), Ok(parts)) = (origin, Parts::of(session.req_header())) else {
+        return Reply::not_found(asker);
+    };
+    let request = parts.view(session.req_header(), origin, view::client_certificate(session));
+    let reception = Reception { runtime, now, asker };
+    match reception.plain(&request) {
+        Ok(reply) => reply,
+        Err(endpoint) => reception.visit(endpoint, request, &body).await,
+    }
+}
+
+/// The form of the request.
+async fn read_form(session: &mut ServerSession) -> Result<Bytes, Reason> {
+    let mut body = BytesMut::new();
     while let Some(chunk) =
         session.read_request_body().await.map_err(|_| Reason::MalformedFraming)?
     {
@@ -53,43 +101,31 @@ async fn form(session: &mut Session, endpoint: Endpoint<'_>) -> Result<Bytes, Re
     Ok(body.freeze())
 }
 
-/// Answers a visit to an endpoint that must know its browser.
-async fn visit(session: &Session, ctx: &Context, endpoint: Endpoint<'_>, body: &[u8]) -> Reply {
-    let (request, runtime) = (session.req_header(), &ctx.runtime);
-    let asker = asker(&runtime.pages, request, &ctx.id);
-    let (Ok(parts), Some(origin)) = (Parts::of(request), ctx.origin.as_ref()) else {
-        return Reply::not_found(asker);
-    };
-    let (Some(desk), Some(sessions)) = (&runtime.desk, &runtime.policy.sessions) else {
-        return Reply::not_found(asker);
-    };
-    let request = parts.view(request, origin, view::client_certificate(session));
-    let visit = Visit { runtime, desk, sessions, request, now: ctx.now, asker, body };
-    own::visited(endpoint, &visit).await
-}
-
-/// Writes a session that went on to its store, and its cookie where the answer will find it. Should that fail, the next request
+/// Writes a session that went on to its store, and gives the `Set-Cookie` fields for the answer. Should that fail, the next request
 /// tries again: the browser still has what it had.
-pub(crate) async fn bring_session(session: &Session, ctx: &mut Context) {
-    let runtime = Arc::clone(&ctx.runtime);
-    let update = ctx.permit().and_then(|permit| permit.session()).cloned();
+pub(crate) async fn bring_session(
+    runtime: &Runtime,
+    permit: &Permit,
+    request: &RequestView<'_>,
+    now: Timestamp,
+) -> Vec<HeaderValue> {
     let (Some(SessionUpdate { session: current, ticket }), Some(desk), Some(policy)) =
-        (update, &runtime.desk, &runtime.policy.sessions)
+        (permit.session(), &runtime.desk, &runtime.policy.sessions)
     else {
-        return;
+        return Vec::new();
     };
-    let request = session.req_header();
-    let (Ok(parts), Some(origin)) = (Parts::of(request), ctx.origin.as_ref()) else { return };
-    let view = parts.view(request, origin, None);
-    let spec = policy.cookie(view.scheme);
-    let place = Place { spec, host: view.authority.host() };
-    match desk.sessions.save(&current, ticket.as_deref(), place, ctx.now).await {
+    let spec = policy.cookie(request.scheme);
+    let place = Place { spec, host: request.authority.host() };
+    match desk.sessions.save(current, ticket.as_deref(), place, now).await {
         Ok(value) => {
-            let lifetime = current.persistent.then(|| ctx.now.until(current.ends));
-            let chunks = spec.chunks_present(&request.headers);
-            ctx.cookies = spec.write(&value, lifetime, chunks).unwrap_or_default();
+            let lifetime = current.persistent.then(|| now.until(current.ends));
+            let chunks = spec.chunks_present(request.headers);
+            spec.write(&value, lifetime, chunks).unwrap_or_default()
         }
-        Err(StoreError::Ended) => {}
-        Err(error) => tracing::warn!(%error, "session could not be written"),
+        Err(StoreError::Ended) => Vec::new(),
+        Err(error) => {
+            tracing::warn!(%error, "session could not be written");
+            Vec::new()
+        }
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use http::header::{HeaderName, HeaderValue};
 
+use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{ManagedNames, Policy, Provider, Route, UpstreamId};
+use crate::gate::{ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
 use crate::oidc::introspection::Checks;
 use crate::remote::http::{Client, ClientError};
 use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
@@ -164,6 +166,19 @@ impl Runtime {
             watch: Arc::clone(&lasting.watch),
             metrics,
         })
+    }
+
+    /// The signed assertion that goes along with `permit`, if its route sends one.
+    pub(crate) fn assertion(
+        &self,
+        permit: &Permit,
+        now: Timestamp,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, SigningError> {
+        let (Some(caller), Some(spec)) = (permit.caller(), &permit.route().assertion) else {
+            return Ok(None);
+        };
+        let value = self.assertions.header(permit, caller, spec, now)?;
+        Ok(Some((spec.header.clone(), value)))
     }
 
     /// The upstream of that id.

@@ -28,6 +28,7 @@ use crate::serve::settings::{
 };
 use crate::serve::tls::{ListenerTls, TlsError};
 use crate::session::RevocationSet;
+use crate::telemetry::Door;
 use crate::telemetry::metrics::{Metrics, Reload};
 use crate::telemetry::writer::LineWriter;
 
@@ -136,7 +137,7 @@ impl Server {
         bound
             .listeners
             .into_iter()
-            .for_each(|(settings, bound, tls)| builder.proxy(settings, bound, tls));
+            .for_each(|(settings, bound, tls)| builder.listen(settings, bound, tls));
         if let Some(admin) = bound.admin {
             builder.admin(admin);
         }
@@ -193,6 +194,17 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    fn listen(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        match settings.door {
+            Door::Proxy | Door::ForwardAuth | Door::ExtAuthz => self.proxy(settings, bound, tls),
+        }
+    }
+
     fn proxy(
         &self,
         settings: ListenerSettings,

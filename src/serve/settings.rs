@@ -18,6 +18,7 @@ use crate::serve::listener::ListenAddress;
 use crate::serve::pages::Pages;
 use crate::serve::tls::{ListenerTlsSettings, UpstreamTlsSettings};
 use crate::session::{AllowedHosts, Keep};
+use crate::telemetry::Door;
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::log::Level;
 use crate::token::SigningKey;
@@ -55,6 +56,8 @@ pub struct ListenerSettings {
     pub name: String,
     /// Where it listens.
     pub address: ListenAddress,
+    /// What comes in there.
+    pub door: Door,
     /// Its certificates, if it speaks TLS.
     pub tls: Option<ListenerTlsSettings>,
     /// How many connections it takes at once, if fewer than all together may have.

@@ -42,7 +42,8 @@ fn line<'a>(
 ) -> RequestLine<'a> {
     let request = session.req_header();
     let policy = &ctx.runtime.policy;
-    let upstream = ctx.permit().and_then(|permit| ctx.runtime.upstream(permit.route().upstream));
+    let upstream = ctx.permit().and_then(|permit| permit.route().upstream);
+    let upstream = upstream.and_then(|id| ctx.runtime.upstream(id));
     let caller = told.caller.as_deref();
     let provider = caller.and_then(|caller| policy.provider(caller.provider()));
     RequestLine {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use http::{Method, header};
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::base::client_certificate::ClientCertificate;
 use crate::base::host::Authority;
@@ -44,6 +44,8 @@ impl<'a> Parts<'a> {
             headers: &request.headers,
             client: origin.client,
             certificate,
+            relayed: false,
+            terms: None,
         }
     }
 }
@@ -87,18 +89,18 @@ fn absolute(written: &str) -> Option<(&str, &str)> {
 }
 
 /// The scheme of the connection itself.
-pub(crate) fn connection_scheme(session: &Session) -> Scheme {
+pub(crate) fn connection_scheme(session: &ServerSession) -> Scheme {
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     if tls { Scheme::Https } else { Scheme::Http }
 }
 
 /// The certificate the client proved to own.
-pub(crate) fn client_certificate(session: &Session) -> Option<&ClientCertificate> {
+pub(crate) fn client_certificate(session: &ServerSession) -> Option<&ClientCertificate> {
     tls::client_certificate(session.digest()?.ssl_digest.as_ref()?)
 }
 
 /// The address of the peer; none on unix sockets.
-pub(crate) fn peer(session: &Session) -> Option<IpAddr> {
+pub(crate) fn peer(session: &ServerSession) -> Option<IpAddr> {
     session.client_addr()?.as_inet().map(std::net::SocketAddr::ip)
 }
 

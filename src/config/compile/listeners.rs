@@ -1,5 +1,6 @@
 //! `listen`, `listeners` and `admin`: where requests and probes come in.
 
+use crate::config::compile::upstreams::Need;
 use crate::config::compile::{address, tls, words};
 use crate::config::file::{Admin, Door, File, Listen, Listener};
 use crate::config::inputs::Inputs;
@@ -7,6 +8,7 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::serve::listener::ListenAddress;
 use crate::serve::settings::ListenerSettings;
+use crate::telemetry::Door as Entrance;
 
 /// A listener as written, and where its parts stand.
 struct Written {
@@ -40,6 +42,13 @@ pub(super) fn compile(
     compiled
 }
 
+/// Upstreams are needed where requests are passed on.
+pub(super) fn need_of_upstreams(listeners: &[ListenerSettings]) -> Need {
+    let asked_only =
+        !listeners.is_empty() && listeners.iter().all(|listener| listener.door != Entrance::Proxy);
+    if asked_only { Need::None } else { Need::Some }
+}
+
 /// The long form, or the short one as the long one would have it.
 fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
     let (short, long) = (KeyPath::root().key("listen"), KeyPath::root().key("listeners"));
@@ -70,7 +79,7 @@ fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
 
 impl Written {
     fn compile(&self, inputs: &Inputs, report: &mut Report) -> Option<ListenerSettings> {
-        let Listener { address, door: Door::Proxy, name, tls, max_connections } = &self.listener;
+        let Listener { address, door, name, tls, max_connections } = &self.listener;
         let name = match name {
             Some(name) => words::label(name, &self.path.key("name"), report),
             None => Some(address.clone()),
@@ -84,6 +93,11 @@ impl Written {
         Some(ListenerSettings {
             name: name?,
             address: address?,
+            door: match door {
+                Door::ExtAuthz => Entrance::ExtAuthz,
+                Door::ForwardAuth => Entrance::ForwardAuth,
+                Door::Proxy => Entrance::Proxy,
+            },
             tls,
             max_connections: *max_connections,
         })

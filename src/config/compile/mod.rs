@@ -51,7 +51,8 @@ pub(super) fn compile(
 ) -> Option<Settings> {
     let listeners = listeners::compile(&mut file, inputs, report);
     let times = UpstreamTimes::read(&file.timeouts, &KeyPath::root().key("timeouts"), report);
-    let upstreams = upstreams::compile(&mut file, times, inputs, report);
+    let need = listeners::need_of_upstreams(&listeners);
+    let upstreams = upstreams::compile(&mut file, times, need, inputs, report);
     check_loops(&upstreams, &listeners, report);
     let providers = providers::compile(&mut file, inputs, report);
     check_need_of_providers(&file, &providers, report);
@@ -218,6 +219,7 @@ fn policy(
     Some(Policy {
         generation: 0,
         managed: routes.managed(),
+        identity_headers: routes.identity_headers(),
         plans: routes.plans.len()?,
         table: routes.table,
         routes: routes.routes,

@@ -44,6 +44,9 @@ pub(super) struct Builder<'a> {
     pub(super) around: &'a Surroundings<'a>,
 }
 
+/// The report says why.
+struct Refused;
+
 /// What goes upstream about the caller.
 struct Told {
     wishes: Wishes,
@@ -84,7 +87,7 @@ impl Builder<'_> {
             assertion: told.assertion,
             authorization: told.wishes.authorization(),
             sso_cookie: told.wishes.cookie(),
-            upstream: upstream?,
+            upstream: upstream.ok()?,
             upgrades,
             preflight: preflight?,
             login_url,
@@ -253,20 +256,22 @@ impl Builder<'_> {
         words.iter().map(|word| kind(*word)).collect()
     }
 
-    fn upstream(&self, report: &mut Report) -> Option<UpstreamId> {
+    /// Where requests go; nowhere where there are no upstreams, which is reported where one is needed.
+    fn upstream(&self, report: &mut Report) -> Result<Option<UpstreamId>, Refused> {
         let known = self.around.upstreams;
         let index = match (&self.written.upstream, known) {
             (Some(name), known) => {
-                words::find("upstream", name, known, &self.path.key("upstream"), report)?
+                words::find("upstream", name, known, &self.path.key("upstream"), report)
+                    .ok_or(Refused)?
             }
             (None, [_]) => 0,
-            (None, []) => return None,
+            (None, []) => return Ok(None),
             (None, known) => {
                 self.refuse_to_guess(known, report);
-                return None;
+                return Err(Refused);
             }
         };
-        u16::try_from(index).ok().map(UpstreamId)
+        u16::try_from(index).map(|index| Some(UpstreamId(index))).map_err(|_| Refused)
     }
 
     fn refuse_to_guess(&self, upstreams: &[String], report: &mut Report) {

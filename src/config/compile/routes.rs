@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::Method;
+use http::header::HeaderName;
 
 use crate::base::host::HostPattern;
 use crate::config::compile::identity::Plans;
@@ -87,6 +88,19 @@ impl Compiled {
             self.plans.names().chain(assertions.map(|assertion| &assertion.header)),
             self.methods,
         )
+    }
+
+    /// The headers that carry an identity on any route.
+    pub(super) fn identity_headers(&self) -> Vec<HeaderName> {
+        let assertions = self.routes.iter().filter_map(|route| route.assertion.as_ref());
+        let assertions = assertions.map(|assertion| &assertion.header);
+        let mut names: Vec<HeaderName> = Vec::new();
+        for name in self.plans.names().chain(assertions) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     fn add(

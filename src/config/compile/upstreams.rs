@@ -37,10 +37,11 @@ pub(super) struct Compiled {
 pub(super) fn compile(
     file: &mut File,
     times: UpstreamTimes,
+    need: Need,
     inputs: &mut Inputs,
     report: &mut Report,
 ) -> Vec<Compiled> {
-    let written = written(file, report);
+    let written = written(file, need, report);
     let count = written.len();
     let mut compiled: Vec<Compiled> = Vec::new();
     for one in written {
@@ -55,8 +56,17 @@ pub(super) fn compile(
     compiled
 }
 
+/// Whether there must be upstreams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Some listener passes requests on.
+    Some,
+    /// Only front proxies ask, who pass requests on themselves.
+    None,
+}
+
 /// The long form, or the short one as the long one would have it.
-fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
+fn written(file: &mut File, need: Need, report: &mut Report) -> Vec<Written> {
     let (short, long) = (KeyPath::root().key("upstream"), KeyPath::root().key("upstreams"));
     match (file.upstream.take(), file.upstreams.take()) {
         (Some(_), Some(_)) => {
@@ -83,6 +93,7 @@ fn written(file: &mut File, report: &mut Report) -> Vec<Written> {
                 })
                 .collect()
         }
+        (None, None) if need == Need::None => Vec::new(),
         (None, _) => {
             let remedy = "add `upstream: http://127.0.0.1:3000` with the address of the app";
             report.refuse(&KeyPath::root(), "nothing says where requests go", remedy);

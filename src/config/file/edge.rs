@@ -38,13 +38,13 @@ pub(crate) struct Listener {
 }
 
 /// What comes in at a listener.
-#[derive(Clone, Copy, Debug, Default, Deserialize, serde::Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-remarks" = {
-    "forward_auth": "forward_auth is not available in this version; only `proxy` is",
-    "ext_authz": "ext_authz is not available in this version; only `proxy` is",
-}))]
 pub(crate) enum Door {
+    /// Envoy's questions about requests, `envoy.service.auth.v3` by gRPC or HTTP.
+    ExtAuthz,
+    /// The questions of nginx, Traefik, Caddy and HAProxy about requests, and what people need to sign in.
+    ForwardAuth,
     /// Requests that are judged and passed on.
     #[default]
     Proxy,
