@@ -68,7 +68,9 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether a peer at `address` is believed.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -85,31 +87,41 @@ impl TrustedProxies {
             return direct;
         }
         match peer {
-            Some(address) if self.contains(address) => Origin {
-                client: self.client(address, headers),
-                scheme: forwarded_scheme(headers).unwrap_or(scheme),
-                trusted: true,
-            },
+            Some(address) if self.contains(address) => self.told_by(peer, scheme, headers),
             _ => direct,
         }
     }
 
+    /// Who is behind `peer`, a trusted proxy; a unix socket has no address.
+    pub(crate) fn told_by(
+        &self,
+        peer: Option<IpAddr>,
+        scheme: Scheme,
+        headers: &HeaderMap,
+    ) -> Origin {
+        Origin {
+            client: self.client(peer, headers),
+            scheme: forwarded_scheme(headers).unwrap_or(scheme),
+            trusted: true,
+        }
+    }
+
     /// The last address of `X-Forwarded-For` that is no trusted proxy; the peer where the list is absent or broken.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer;
         let lines: Vec<&HeaderValue> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
         for line in lines.iter().rev() {
             for item in line.as_bytes().rsplit(|b| *b == b',') {
                 let Some(address) = address(item) else {
-                    return Some(client);
+                    return client;
                 };
-                client = address;
+                client = Some(address);
                 if !self.contains(address) {
-                    return Some(client);
+                    return client;
                 }
             }
         }
-        Some(client)
+        client
     }
 }
 
@@ -119,7 +131,7 @@ fn address(item: &[u8]) -> Option<IpAddr> {
 }
 
 /// What the nearest proxy says; nothing where it contradicts itself.
-fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
+pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
     let mut lines = headers.get_all(&X_FORWARDED_PROTO).iter();
     let line = lines.next()?;
     if lines.next().is_some() {

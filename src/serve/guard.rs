@@ -30,7 +30,7 @@ mod patient;
 
 pub use admission::Admission;
 pub use connection::ConnectionContext;
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, client};
 
 use alongside::{First, alongside};
 use connection::{Connection, Phase};
