@@ -16,6 +16,7 @@ mod credentials;
 mod deadlines;
 mod demo;
 mod explaining;
+mod ext_authz;
 mod forwarded;
 mod framing;
 mod http2;
