@@ -9,7 +9,7 @@ use crate::support::raw::{get, request};
 const ROUTES: &str = "
 routes:
   - { name: public, match: { paths: /public/* }, access: public }
-  - { name: method, match: { paths: /x/*, methods: GET }, access: public }
+  - { name: method, match: { paths: /method/*, methods: [GET] }, access: public }
   - { name: ws, match: { paths: /ws/* }, upgrades: [websocket] }
   - { name: rest, match: { paths: /* } }
 ";
@@ -132,7 +132,7 @@ async fn other_names_and_spellings_change_nothing() {
                 let found = (told.status, told.header("location"));
                 assert_eq!(found, (plain.status, plain.header("location")), "{front:?} {name}");
             }
-            let posted = request("POST", "/x/1").header(name, "GET");
+            let posted = request("POST", "/method/1").header(name, "GET");
             assert_eq!(doors.ask(front, &posted).await.status, 401, "{front:?} {name}");
         }
     }

@@ -153,8 +153,9 @@ fn read<'a>(
     let own_target =
         if question.dialect == Dialect::Envoy { question.rest } else { request.raw_path() };
     screen(&request.method, own_target, &request.headers, limits)?;
-    let original = told(question, request).original()?;
-    request_line(original.method(), original.target().written().as_bytes(), limits)?;
+    let words = told(question, request).words()?;
+    request_line(&words.method, words.target.as_bytes(), limits)?;
+    let original = words.read()?;
     if is_disguised(runtime, &request.headers) {
         return Err(Reason::DisguisedIdentity);
     }
