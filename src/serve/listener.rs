@@ -1,6 +1,6 @@
 //! Listening sockets: bound before anything else starts, so that errors are real and early.
 //!
-//! Accepts connections and hands each to a [`Guard`], which does the rest. pingora's own accept
+//! Accepts connections and hands each to a [`Guard`] or whoever else does the rest. pingora's own accept
 //! loop is not used: it keeps 20 KiB per connection, waits 60 s for a handshake while counting
 //! nobody, and resets the connections that wait in the queue when it ends.
 
@@ -200,16 +200,21 @@ impl BoundListener {
     where
         A: HttpServerApp + Send + Sync + 'static,
     {
+        self.accept_with(drain, |socket| guard.serve(socket)).await;
+        guard.linger().await;
+    }
+
+    /// Hands each connection to `serve`, which must not wait, until `drain` begins.
+    pub(crate) async fn accept_with(self, drain: &Drain, serve: impl Fn(Socket)) {
         let address = self.address;
         match Acceptor::new(self.socket) {
-            Ok(acceptor) => acceptor.run(&guard, drain).await,
+            Ok(acceptor) => acceptor.run(&serve, drain).await,
             Err(error) => tracing::error!(%address, %error, "cannot accept connections"),
         }
         if let ListenAddress::Unix(path) = &address {
             // Whoever comes next may have replaced or removed it already.
             let _ = fs::remove_file(path);
         }
-        guard.linger().await;
     }
 }
 
@@ -233,17 +238,17 @@ impl Acceptor {
 
     /// Accepts until the drain begins, and then those that wait in the queue: they connected
     /// while we still listened.
-    async fn run<A: HttpServerApp + Send + Sync + 'static>(self, guard: &Guard<A>, drain: &Drain) {
+    async fn run(self, serve: &impl Fn(Socket), drain: &Drain) {
         let mut drain = drain.watch();
         loop {
             tokio::select! {
                 biased;
                 _ = drain.wait_for(|begun| *begun) => break,
-                socket = self.next() => guard.serve(socket),
+                socket = self.next() => serve(socket),
             }
         }
         while let Ok(Ok(socket)) = time::timeout(QUEUE_CHECK, self.accept()).await {
-            guard.serve(socket);
+            serve(socket);
         }
     }
 

@@ -17,8 +17,9 @@ use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
 use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
+use crate::serve::ext_authz;
 use crate::serve::forward_auth::ForwardAuth;
-use crate::serve::guard::{self, Admission, Guard, Process};
+use crate::serve::guard::{self, Admission, Entry, Guard, Process};
 use crate::serve::listener::{BindError, BoundListener, ListenAddress};
 use crate::serve::proxy::Proxy;
 use crate::serve::readiness::Readiness;
@@ -202,8 +203,9 @@ impl Builder<'_> {
         tls: Option<Arc<ListenerTls>>,
     ) {
         match settings.door {
-            Door::Proxy | Door::ExtAuthz => self.proxy(settings, bound, tls),
+            Door::Proxy => self.proxy(settings, bound, tls),
             Door::ForwardAuth => self.forward_auth(settings, bound, tls),
+            Door::ExtAuthz => self.ext_authz(settings, bound, tls),
         }
     }
 
@@ -222,6 +224,28 @@ impl Builder<'_> {
             lines: self.lines.clone(),
         };
         self.serve(app, settings, bound, tls);
+    }
+
+    fn ext_authz(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        let limits = self.limits(settings.max_connections);
+        let metrics = self.lasting.metrics.listener(&settings.name);
+        info!(listener = settings.name, address = %bound.address(), "listening");
+        let judge = ext_authz::Judge {
+            live: Arc::clone(self.live),
+            clock: self.lasting.clock.clone(),
+            ids: RequestIds::new(random()),
+            listener: settings.name,
+            lines: self.lines.clone(),
+        };
+        let entry = Entry::new(&limits, tls, self.shared, metrics);
+        let door = Arc::new(ext_authz::Door::new(judge, entry, limits));
+        let drain = self.shared.drain.clone();
+        tokio::spawn(async move { ext_authz::serve(door, bound, &drain).await });
     }
 
     fn proxy(
