@@ -14,7 +14,7 @@ names=("$@")
 
 all() {
     go_tool helm helm.sh/helm/v3/cmd/helm v3.22.0
-    go_tool kustomize sigs.k8s.io/kustomize/kustomize/v5 v5.8.3
+    go_tool kustomize sigs.k8s.io/kustomize/kustomize/v5 v5.7.1
     py_tool kubernetes-validate kubernetes-validate==1.37.0
 }
 
