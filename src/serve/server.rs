@@ -20,7 +20,7 @@ use crate::serve::drain::{Drain, Drained};
 use crate::serve::ext_authz;
 use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::guard::{self, Admission, Entry, Guard, Process};
-use crate::serve::listener::{BindError, BoundListener, ListenAddress};
+use crate::serve::listener::{BindError, BoundListener, ListenAddress, PassedSockets};
 use crate::serve::proxy::Proxy;
 use crate::serve::readiness::Readiness;
 use crate::serve::request_id::RequestIds;
@@ -70,17 +70,20 @@ pub enum ListenError {
 }
 
 impl Bound {
-    /// Listens wherever `settings` say.
-    pub fn listen(settings: &ProcessSettings) -> Result<Self, ListenError> {
-        let listen = |listener: &ListenerSettings| {
+    /// Listens wherever `settings` say, and takes what they name out of `passed`.
+    pub fn listen(
+        settings: &ProcessSettings,
+        passed: &mut PassedSockets,
+    ) -> Result<Self, ListenError> {
+        let mut listen = |listener: &ListenerSettings| {
             let tls = listener.tls.as_ref().map(ListenerTls::load).transpose();
             let tls =
                 tls.map_err(|source| ListenError::Tls { listener: listener.name.clone(), source })?;
-            Ok((listener.clone(), listener.address.bind()?, tls.map(Arc::new)))
+            Ok((listener.clone(), listener.address.bind_or_take(passed)?, tls.map(Arc::new)))
         };
         let listeners =
-            settings.listeners.iter().map(listen).collect::<Result<_, ListenError>>()?;
-        let admin = settings.admin.as_ref().map(ListenAddress::bind).transpose()?;
+            settings.listeners.iter().map(&mut listen).collect::<Result<_, ListenError>>()?;
+        let admin = settings.admin.as_ref().map(|admin| admin.bind_or_take(passed)).transpose()?;
         Ok(Self { listeners, admin })
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod html;
 pub(crate) mod http;
 pub(crate) mod jar;
 pub(crate) mod key_server;
+pub(crate) mod manager;
 pub(crate) mod metrics;
 pub(crate) mod misbehaving;
 pub(crate) mod nginx;
