@@ -4,6 +4,7 @@
 mod attempt;
 mod codec;
 mod cookie;
+mod handover;
 mod hint;
 mod id;
 mod keep;
@@ -29,6 +30,7 @@ pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,
     Scope,
 };
+pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referral};
 pub use hint::Hint;
 pub use id::SessionId;
 pub use keep::{Keep, keep_claims};
