@@ -238,7 +238,11 @@ fn source(written: &Written, keys: &KeySourceSettings) -> MetadataSource {
         ProviderType::Jwt => {
             endpoints.introspection.is_some() && !matches!(keys, KeySourceSettings::Discovery)
         }
-        ProviderType::Oidc => {
+        ProviderType::Auth0
+        | ProviderType::Authgear
+        | ProviderType::Mosaic
+        | ProviderType::Oidc
+        | ProviderType::Okta => {
             endpoints.authorization.is_some()
                 && endpoints.token.is_some()
                 && !matches!(keys, KeySourceSettings::Discovery)

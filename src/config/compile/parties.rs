@@ -39,7 +39,7 @@ impl Place<'_> {
     pub(super) fn check(&self, report: &mut Report) {
         let written = self.written;
         let is_client = written.client_secret.is_some() || written.client_key.is_some();
-        if written.r#type != ProviderType::Oidc || !is_client {
+        if !written.r#type.speaks_oidc() || !is_client {
             return;
         }
         match (&written.login_url, self.around.session) {
@@ -60,7 +60,7 @@ impl Place<'_> {
     /// Whether people sign in there, through us.
     pub(super) fn is_party(&self) -> bool {
         let written = self.written;
-        let is_ours = written.r#type == ProviderType::Oidc && written.client_id.is_some();
+        let is_ours = written.r#type.speaks_oidc() && written.client_id.is_some();
         is_ours && written.login_url.is_none() && self.around.session.is_some()
     }
 
