@@ -328,8 +328,11 @@ fn is_login_address(text: &str) -> bool {
 fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
     let mut read = |key: &str, names: &List<String>| {
         let path = path.key(key);
-        let names = names.0.iter().enumerate();
-        let paths = names.map(|(index, text)| require::claim(text, &path.index(index), report));
+        let several = names.0.len() > 1;
+        let paths = names.0.iter().enumerate().map(|(index, text)| {
+            let path = if several { path.index(index) } else { path.clone() };
+            require::claim(text, &path, report)
+        });
         paths.collect::<Option<Vec<_>>>().map(ClaimPaths::new)
     };
     let [user, email, name, preferred_username, groups, roles, scopes] = [
