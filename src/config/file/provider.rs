@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::file::client::{
     BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
-    Frequency, IntrospectionSection, PushedRequestsWord, ResponseModeWord,
+    Frequency, IntrospectionSection, LogoutSection, PushedRequestsWord, ResponseModeWord,
 };
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
@@ -101,6 +101,9 @@ pub(crate) struct Provider {
     /// How long ago an ID token may have been issued, 1d at most.
     #[serde(default = "default_id_token_max_age")]
     pub(crate) id_token_max_age: Span,
+    /// How people sign out there.
+    #[serde(default)]
+    pub(crate) logout: LogoutSection,
     /// What its logout tokens must be.
     #[serde(default)]
     pub(crate) backchannel_logout: BackchannelLogout,
