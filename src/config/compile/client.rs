@@ -144,6 +144,7 @@ fn refuse_without_id(written: &Written, path: &KeyPath, report: &mut Report) {
         ("logout_params", written.logout_params.is_some()),
         ("redirect_uri", written.redirect_uri.is_some()),
         ("revalidate", written.revalidate.is_some()),
+        ("keep_alive", written.keep_alive.is_some()),
         ("id_token_algorithms", written.id_token_algorithms.is_some()),
         ("introspection", written.introspection.is_some()),
     ] {

@@ -150,11 +150,12 @@ impl One<'_> {
             headers,
             login_url: login_url.flatten(),
             claims: claims?,
-            relying_party: written
-                .client_id
-                .clone()
-                .filter(|_| place.is_party())
-                .map(|client| RelyingParty { client }),
+            relying_party: written.client_id.clone().filter(|_| place.is_party()).map(|client| {
+                RelyingParty {
+                    client,
+                    keep_alive: party.as_ref().and_then(|party| party.keep_alive),
+                }
+            }),
             dpop,
             introspection,
         };

@@ -95,6 +95,10 @@ pub(crate) struct Provider {
     /// its access tokens live, and longer while it cannot be asked.
     #[schemars(extend("examples" = ["15m"]))]
     pub(crate) revalidate: Option<Span>,
+    /// How long after a sign-in a browser that opens a page goes to the provider and back once more, without anybody being asked: it
+    /// keeps the provider's session from ending for want of use. Left out: never.
+    #[schemars(extend("examples" = ["1d"]))]
+    pub(crate) keep_alive: Option<Span>,
     /// The signature algorithms of ID tokens and logout tokens; left out: those of `algorithms`.
     #[schemars(extend("examples" = [["RS256"]]))]
     pub(crate) id_token_algorithms: Option<List<AlgorithmName>>,

@@ -48,7 +48,7 @@ fn what_is_written_stays() {
     let [filled] = &filled[..] else { panic!("one provider") };
     assert_eq!((filled.provider.as_str(), filled.r#type.as_str()), ("people", "okta"));
     let keys: Vec<&str> = filled.keys.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["claims.client", "claims.scopes", "scopes"]);
+    assert_eq!(keys, ["claims.client", "claims.scopes", "logout.id_token_hint", "scopes"]);
 }
 
 #[test]

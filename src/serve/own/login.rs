@@ -12,7 +12,9 @@ use crate::serve::own::failure::Failure;
 use crate::serve::own::visit::{Absent, Repeated, Visit, only};
 use crate::serve::pages::{Choice, Leaving};
 use crate::serve::reply::Reply;
-use crate::session::{Asked, Attempt, AttemptStart, Hint, Prompt, ReturnTo, SameSite, State};
+use crate::session::{
+    Asked, Attempt, AttemptStart, Hint, Prompt, ReturnTo, SameSite, Session, State,
+};
 
 /// How many sign-ins one browser may have begun at once: the new one beside these.
 const OTHER_ATTEMPTS: usize = 4;
@@ -113,6 +115,7 @@ async fn needless(
     let present = visit.present().await;
     if let Ok(present) = &present
         && !forced
+        && !is_to_be_kept_alive(visit, wishes, &present.session)
         && wishes.provider.as_ref().is_none_or(|name| *name == present.session.provider)
         && !demand
             .is_some_and(|demand| super::establish::is_too_weak(visit, demand, &present.session))
@@ -125,6 +128,14 @@ async fn needless(
         let again = login_path(visit.prefix(), &wishes.return_to, None);
         diagnosis(absent).reply(visit, None, Some(&again)).with_cookies(visit.keep_hint(hint))
     })
+}
+
+/// Whether the browser comes so that the session of its provider is used once more.
+fn is_to_be_kept_alive(visit: &Visit<'_>, wishes: &Wishes, session: &Session) -> bool {
+    let party = visit.desk.party_named(&session.provider);
+    let interval = party.and_then(|party| party.settings.keep_alive);
+    wishes.prompt == Some(Prompt::None)
+        && interval.is_some_and(|interval| visit.now >= session.started + interval)
 }
 
 /// What keeps a session that was just made from coming back.
