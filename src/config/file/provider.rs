@@ -158,6 +158,12 @@ pub(crate) struct Provider {
 /// What a provider is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-remarks" = {
+    "entra": "write oidc, with https://login.microsoftonline.com/TENANT/v2.0 as issuer",
+    "google": "write oidc, with https://accounts.google.com as issuer",
+    "keycloak": "write oidc, with the address of the realm as issuer",
+    "oauth2": "write oidc, or introspection for tokens that only the provider can judge",
+}))]
 pub(crate) enum ProviderType {
     /// Auth0: an OpenID provider with its ways, as `sidegate check` tells them.
     Auth0,
