@@ -178,6 +178,9 @@ pub enum SessionsKept {
 pub struct RelyingParty {
     /// Our `client_id`: sessions begun by another client do not count.
     pub client: String,
+    /// How long after a sign-in a navigation leads to the provider once more, without asking anybody, so that its session does not end
+    /// for want of use; `None` for never.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).

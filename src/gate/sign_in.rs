@@ -19,7 +19,7 @@ use crate::gate::policy::{Access, Home, LoginUrl, Policy, Route, Silent};
 use crate::gate::reason::Reason;
 use crate::gate::target::Target;
 use crate::identity::Identity;
-use crate::session::Prompt;
+use crate::session::{Prompt, Session};
 
 /// What a sign-in for an address has to ask the provider for.
 #[derive(Clone, Debug)]
@@ -146,6 +146,19 @@ impl Inquiry<'_> {
             return None;
         }
         Some(self.here(Asking::Never))
+    }
+
+    /// Where a browser is sent so that the session of its provider is used, if that is due: a sign-in that nobody notices. Should the
+    /// provider say no, the session goes on as it was, and nobody is sent there again for a while.
+    pub(super) fn keep_alive_location(&self, session: &Session, now: Timestamp) -> Option<String> {
+        let provider = self.policy.providers.iter().find(|one| *one.name == *session.provider)?;
+        let interval = provider.relying_party.as_ref()?.keep_alive?;
+        let due = now >= session.started + interval;
+        if !due || !is_navigation(&self.request) || self.was_probed() {
+            return None;
+        }
+        let provider = utf8_percent_encode(&session.provider, NON_ALPHANUMERIC);
+        Some(format!("{}&provider={provider}", self.here(Asking::Never)))
     }
 
     /// Whether nobody is ever asked to sign in here.

@@ -33,7 +33,7 @@ pub use cookie::{
 pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referral};
 pub use hint::Hint;
 pub use id::SessionId;
-pub use keep::{Keep, keep_claims};
+pub use keep::{Keep, carry_strength, keep_claims};
 pub use return_to::{AllowedHosts, Origin, OriginError, ReturnTo, ReturnToError};
 pub use revocation::{RevocationSet, Revoked};
 pub use seal::{Nonce, OpenError, Purpose, SealContext, SealError, SealingKeys};

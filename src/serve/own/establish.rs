@@ -19,8 +19,11 @@ use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
-use crate::serve::own::visit::Visit;
-use crate::session::{Attempt, Parcel, Revoked, Session, SessionId, Ticket, Tokens, keep_claims};
+use crate::serve::own::visit::{Present, Visit};
+use crate::session::{
+    Attempt, Parcel, Prompt, Revoked, Session, SessionId, Ticket, Tokens, carry_strength,
+    keep_claims,
+};
 use crate::token::{Claims, KeySet};
 
 /// A failure and what an operator may want to know of it.
@@ -50,6 +53,13 @@ pub(crate) async fn establish(
     let tokens = redeemed.map_err(|error| failed(&error))?;
     let (token, keys) = verified(visit, party, attempt, &tokens).await?;
     let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
+    let before = visit.present().await.ok();
+    let claims = match &before {
+        Some(Present { session, .. }) if is_same_sign_in(party, attempt, &token, session) => {
+            carry_strength(claims, &session.claims)
+        }
+        _ => claims,
+    };
     let session = made(visit, party, &tokens, &token, &claims)?;
     let weak = demand(visit, &attempt.return_to)
         .is_some_and(|demand| is_too_weak(visit, &demand, &session));
@@ -165,6 +175,23 @@ fn made(
         },
         renewals: 0,
     })
+}
+
+/// Whether the provider, unasked, went on with the very sign-in that `before` came of: then what it said of its strength still
+/// holds, though it does not say it again.
+fn is_same_sign_in(party: &Party, attempt: &Attempt, token: &IdToken, before: &Session) -> bool {
+    let same_time = || {
+        let of = |claims: &Claims| claims.get("auth_time").and_then(serde_json::Value::as_u64);
+        of(token.claims()).is_some() && of(token.claims()) == of(&before.claims)
+    };
+    let same_sid = token.sid().is_some() && token.sid() == before.sid.as_deref();
+    let newer = token.claims().get("auth_time").is_some() && !same_time();
+    attempt.asked.prompt == Some(Prompt::None)
+        && before.provider == party.name()
+        && before.issuer == party.issuer()
+        && before.subject == token.subject()
+        && (same_sid || same_time())
+        && !newer
 }
 
 /// When the provider wants the session to end, where it says so

@@ -170,6 +170,7 @@ fn will_do(
         (counts || demand.route.access == Access::Public) && !is_too_weak(visit, demand, session)
     };
     !wishes.force()
+        && !is_to_be_kept_alive(visit, wishes, session)
         && wishes.provider.as_ref().is_none_or(|name| *name == session.provider)
         && demand.is_none_or(counts)
 }
@@ -182,6 +183,14 @@ async fn needed_no_more(visit: &Visit<'_>, wishes: &Wishes, present: &Present) -
         }
         None => back(&wishes.return_to),
     }
+}
+
+/// Whether the browser comes so that the session of its provider is used once more.
+fn is_to_be_kept_alive(visit: &Visit<'_>, wishes: &Wishes, session: &Session) -> bool {
+    let party = visit.desk.party_named(&session.provider);
+    let interval = party.and_then(|party| party.settings.keep_alive);
+    wishes.prompt == Some(Prompt::None)
+        && interval.is_some_and(|interval| visit.now >= session.started + interval)
 }
 
 /// What keeps a session that was just made from coming back.

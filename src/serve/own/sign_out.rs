@@ -11,9 +11,10 @@ use url::Url;
 
 use crate::base::secret::Secret;
 use crate::gate::Home;
-use crate::oidc::logout::{LogoutRequest, end_session_url};
+use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
+use crate::remote::relying_party::HintRule;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{login_path, redirect, scripted};
@@ -21,10 +22,17 @@ use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
-use crate::session::{Farewell, ReturnTo, Revoked};
+use crate::session::{Farewell, ReturnTo, Revoked, Tokens};
+use crate::token::Jwt;
 
 /// How long other services that are told of a sign-out may take.
 const NOTICE: Duration = Duration::from_secs(5);
+
+/// The longest ID token that is looked at, in bytes.
+const MAX_HINT_BYTES: usize = 64 * 1024;
+
+/// How long a fresh ID token must still be good: the browser needs a moment to the provider.
+const HINT_MARGIN: Duration = Duration::from_secs(10);
 
 /// What browsers shall forget of us ([Clear Site Data](https://www.w3.org/TR/clear-site-data/)): what is cached was made for
 /// somebody who is gone.
@@ -171,10 +179,43 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
     let Some(party) = visit.desk.party_named(&session.provider) else {
         return Ok(here(visit, after));
     };
-    if let Some(refresh) = tokens.refresh {
+    let last = last_tokens(visit, party, tokens).await;
+    if let Some(refresh) = last.refresh {
         revoke(party, refresh);
     }
-    Ok(at_provider(visit, party, tokens.id.as_ref(), after).unwrap_or_else(|| here(visit, after)))
+    let fits = party.client.settings().logout.hint == HintRule::Any || last.id.is_some();
+    let there = if fits { at_provider(visit, party, last.id.as_ref(), after) } else { None };
+    Ok(there.unwrap_or_else(|| here(visit, after)))
+}
+
+/// The tokens with which a session leaves its provider: the ID token so fresh as the provider wants it, or none.
+async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens {
+    let settings = party.client.settings();
+    let is_good = |token: &Secret<String>| {
+        let jwt = Jwt::parse(token.expose(), MAX_HINT_BYTES);
+        let later = visit.now + settings.rules.leeway + HINT_MARGIN;
+        jwt.is_ok_and(|jwt| jwt.claims_hold(&settings.rules, later))
+    };
+    let wanted = visit.desk.sign_out.at_provider && settings.logout.hint == HintRule::Fresh;
+    if !wanted || tokens.id.as_ref().is_some_and(is_good) {
+        return tokens;
+    }
+    let (Some(refresh), Some(metadata)) = (&tokens.refresh, party.client.metadata().current())
+    else {
+        return Tokens { id: None, ..tokens };
+    };
+    match party.client.refresh(&metadata, refresh).await {
+        Ok(answer) => Tokens {
+            refresh: answer.refresh_token.clone().or(tokens.refresh),
+            id: answer.id_token.clone().filter(is_good),
+            access: None,
+        },
+        Err(error) => {
+            let error = crate::remote::error_text(&error);
+            tracing::warn!(provider = party.name(), error, "no fresh ID token for signing out");
+            Tokens { id: None, ..tokens }
+        }
+    }
 }
 
 /// The provider's own sign-out, if it has one and shall be asked
@@ -189,7 +230,7 @@ fn at_provider(
         return None;
     }
     let metadata = party.client.metadata().current()?;
-    let endpoint = metadata.endpoints.end_session.as_ref()?;
+    let settings = &party.client.settings().logout;
     let page = format!("{}{}/signed-out", visit.desk_base(), visit.prefix());
     let address = match after {
         After::There(address) if Url::parse(address).is_ok() => address.clone(),
@@ -202,9 +243,10 @@ fn at_provider(
         client_id: party.client_id(),
         post_logout_redirect_uri: Some(&address),
         state: state.as_deref(),
-        extra: &party.client.settings().logout.extra,
+        extra: &settings.extra,
     };
-    Some(end_session_url(endpoint, &request))
+    let endpoint = metadata.endpoints.end_session.as_ref();
+    sign_out_url(settings.style, party.issuer(), endpoint, &request)
 }
 
 fn here(visit: &Visit<'_>, after: &After) -> String {
