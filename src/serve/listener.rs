@@ -225,6 +225,11 @@ impl BoundListener {
         &self.address
     }
 
+    /// Whether it is a unix socket: who connects is on this machine, and may open a file.
+    pub const fn is_local(&self) -> bool {
+        matches!(self.socket, BoundSocket::Unix(_))
+    }
+
     /// Serves `guard`'s app here until `drain` begins and its idle connections had time to go.
     /// Requests in progress are not awaited: that is [`Drain::wait`].
     ///
