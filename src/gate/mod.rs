@@ -41,11 +41,11 @@ pub use facts::{Facts, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
 pub use policy::{
-    Access, AssertionSpec, Dpop, InboundCredential, Introspection, LoginUrl, LoginUrlError,
+    Access, AssertionSpec, Dpop, Home, InboundCredential, Introspection, LoginUrl, LoginUrlError,
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
     SignInRule, Silent, Upgrades, UpstreamId,
 };
-pub use propagate::{ManagedNames, MethodRules};
+pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
     KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, SessionAnswer,

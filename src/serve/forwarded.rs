@@ -87,18 +87,13 @@ impl TrustedProxies {
             return direct;
         }
         match peer {
-            Some(address) if self.contains(address) => self.told_by(peer, scheme, headers),
+            Some(address) if self.contains(address) => self.told(peer, scheme, headers),
             _ => direct,
         }
     }
 
-    /// Who is behind `peer`, a trusted proxy; a unix socket has no address.
-    pub(crate) fn told_by(
-        &self,
-        peer: Option<IpAddr>,
-        scheme: Scheme,
-        headers: &HeaderMap,
-    ) -> Origin {
+    /// Who is behind `peer`, which is believed: a trusted proxy, or one on a socket that is there for it alone.
+    pub(crate) fn told(&self, peer: Option<IpAddr>, scheme: Scheme, headers: &HeaderMap) -> Origin {
         Origin {
             client: self.client(peer, headers),
             scheme: forwarded_scheme(headers).unwrap_or(scheme),

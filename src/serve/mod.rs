@@ -19,6 +19,7 @@ mod assertions;
 mod callers;
 mod context;
 mod failure;
+mod forward_auth;
 mod forwarded;
 mod gatekeeper;
 mod handed;
@@ -39,5 +40,6 @@ mod upstream;
 mod view;
 mod watch;
 
+pub use forward_auth::{Dialect, Original, SubRequest};
 pub use runtime::StartError;
 pub use server::{Bound, ListenError, Server};

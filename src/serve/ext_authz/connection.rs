@@ -18,7 +18,7 @@ use crate::serve::ext_authz::judge::Judge;
 use crate::serve::ext_authz::pulse::{Patience, Pulse};
 use crate::serve::ext_authz::question::Peer;
 use crate::serve::guard::{Entry, Settings, client};
-use crate::serve::listener::ListenAddress;
+use crate::serve::listener::BoundListener;
 use crate::serve::settings::RequestLimits;
 use crate::telemetry::metrics::Refusal;
 
@@ -60,12 +60,9 @@ enum Ended {
 }
 
 impl Way {
-    /// That of a listener at `address`.
-    pub(super) const fn of(address: &ListenAddress) -> Self {
-        match address {
-            ListenAddress::Tcp(_) => Self::Tcp,
-            ListenAddress::Unix(_) => Self::Unix,
-        }
+    /// That of the socket of `listener`.
+    pub(super) const fn of(listener: &BoundListener) -> Self {
+        if listener.is_local() { Self::Unix } else { Self::Tcp }
     }
 
     fn peer(self, address: Option<IpAddr>) -> Peer {

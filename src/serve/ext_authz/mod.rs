@@ -33,7 +33,7 @@ pub(crate) use judge::Judge;
 
 /// Answers on `bound` until `drain` begins; what is being answered then goes on.
 pub(crate) async fn serve(door: Arc<Door>, bound: BoundListener, drain: &Drain) {
-    let way = connection::Way::of(bound.address());
+    let way = connection::Way::of(&bound);
     bound.accept_with(drain, |socket| door.serve(socket, way)).await;
 }
 

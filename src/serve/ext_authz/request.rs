@@ -22,7 +22,7 @@ pub(super) fn read(
 ) -> Asked {
     let Parts { method, uri, mut headers, .. } = head;
     let scheme = forwarded_scheme(&headers);
-    let origin = trusted.told_by(asker, scheme.unwrap_or(Scheme::Http), &headers);
+    let origin = trusted.told(asker, scheme.unwrap_or(Scheme::Http), &headers);
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok().map(str::to_owned),
