@@ -99,3 +99,40 @@ fn raw((name, value): (HeaderName, HeaderValue)) -> RawValue {
         Err(_) => RawValue { key, value: String::new(), raw_value: value.as_bytes().to_vec() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn code(status: u16, outcome: Outcome) -> i32 {
+        let reply = Reply::empty(StatusCode::from_u16(status).unwrap());
+        deny(reply, outcome, Reason::MissingCredential).status.unwrap().code
+    }
+
+    /// The code 0 would let the request pass, whatever else the answer says.
+    #[test]
+    fn no_answer_of_ours_has_the_code_of_a_permission() {
+        for (status, outcome, expected) in [
+            (401, Outcome::Challenge, Code::Unauthenticated),
+            (302, Outcome::SignIn, Code::Unauthenticated),
+            (403, Outcome::Forbid, Code::PermissionDenied),
+            (421, Outcome::Refuse, Code::PermissionDenied),
+            (503, Outcome::Unavailable, Code::Unavailable),
+            (200, Outcome::Own, Code::PermissionDenied),
+            (401, Outcome::Own, Code::Unauthenticated),
+            (502, Outcome::Own, Code::Unavailable),
+            (204, Outcome::Preflight, Code::PermissionDenied),
+        ] {
+            assert_eq!(code(status, outcome), expected as i32, "{status} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_as_bytes() {
+        let value = HeaderValue::from_bytes(b"a=\xff").unwrap();
+        let RawValue { value, raw_value, .. } = raw((header::COOKIE, value));
+        assert_eq!((value.as_str(), raw_value.as_slice()), ("", &b"a=\xff"[..]));
+    }
+}

@@ -56,3 +56,27 @@ fn list(names: &[HeaderName]) -> Option<HeaderValue> {
     let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
     HeaderValue::try_from(names.join(",")).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_of_ours_looks_like_a_permission() {
+        for (status, expected) in [(200, 403), (204, 403), (302, 302), (401, 401), (503, 503)] {
+            let reply = Reply::empty(StatusCode::from_u16(status).unwrap());
+            assert_eq!(answer(reply).status(), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn fields_to_remove_are_listed_and_set_to_nothing() {
+        let name = HeaderName::from_static("x_auth_user");
+        let handed = Handed { remove: vec![name.clone(), header::COOKIE], ..Handed::default() };
+        let answer = pass(handed);
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()[TO_REMOVE], "x_auth_user,cookie");
+        assert!([name, header::COOKIE].iter().all(|name| answer.headers()[name].is_empty()));
+        assert!(!pass(Handed::default()).headers().contains_key(TO_REMOVE));
+    }
+}

@@ -92,3 +92,37 @@ fn begins_with_credential(policy: &Policy, rest: &[u8]) -> bool {
     let mut cookies = policy.providers.iter().flat_map(|provider| &provider.cookies);
     policy.is_own_cookie(name) || cookies.any(carries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split_authorization(value: &'static str) -> Vec<Bytes> {
+        split(&Bytes::from_static(value.as_bytes()), begins_with_scheme).into_vec()
+    }
+
+    #[test]
+    fn two_credentials_are_two() {
+        for value in ["Bearer a,Bearer b", "Bearer a, Bearer b", "Basic a,DPoP b", "Bearer a,b"] {
+            assert_eq!(split_authorization(value).len(), 2, "{value}");
+        }
+        assert_eq!(split_authorization("Bearer a,Bearer b"), ["Bearer a", "Bearer b"]);
+        assert_eq!(split_authorization("Bearer a,Bearer b,Bearer c").len(), 3);
+        assert_eq!(split_authorization("Bearer a,,"), ["Bearer a,,"]);
+    }
+
+    #[test]
+    fn the_parameters_of_one_credential_stay_together() {
+        let value = "Digest username=\"ada\", realm=\"r\",nc=1";
+        assert_eq!(split_authorization(value), [value]);
+        assert_eq!(split_authorization("Bearer a"), ["Bearer a"]);
+        assert_eq!(split_authorization(""), [""]);
+    }
+
+    #[test]
+    fn a_value_is_cut_where_another_begins_and_nowhere_else() {
+        let begins = |rest: &[u8]| rest.starts_with(b"sso=");
+        let parts = split(&Bytes::from_static(b"a=1,2; b={\"c\":1,\"d\":2}, sso=x,sso=y"), begins);
+        assert_eq!(parts.into_vec(), ["a=1,2; b={\"c\":1,\"d\":2}", "sso=x", "sso=y"]);
+    }
+}

@@ -67,3 +67,32 @@ fn names(certificate: &X509Certificate<'_>) -> AlternativeNames {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use rcgen::generate_simple_self_signed;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_in_a_url_is_the_same_as_in_a_handshake() {
+        let made = generate_simple_self_signed(["ada.example.com".to_owned()]).unwrap();
+        let written = utf8_percent_encode(&made.cert.pem(), NON_ALPHANUMERIC).to_string();
+        let found = certificate_in_url(&written).unwrap();
+        assert_eq!(Some(&found), facts(made.cert.der()).as_ref());
+        assert_eq!(found.names().dns, ["ada.example.com"]);
+    }
+
+    #[test]
+    fn what_is_no_certificate_proves_nothing() {
+        for text in [
+            "",
+            "garbage",
+            "%2D%2D",
+            "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A",
+        ] {
+            assert_eq!(certificate_in_url(text), None, "{text}");
+        }
+    }
+}
