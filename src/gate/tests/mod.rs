@@ -22,4 +22,5 @@ mod renewal;
 mod session;
 mod silent;
 mod step_up;
+mod terms;
 mod upgrades;
