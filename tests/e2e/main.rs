@@ -22,6 +22,7 @@ mod forward_auth;
 mod forward_auth_spoofing;
 mod forwarded;
 mod framing;
+mod hosts;
 mod http2;
 mod identity_headers;
 mod keys;

@@ -6,6 +6,7 @@ pub(crate) mod doors;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
 pub(crate) mod held;
+pub(crate) mod hosts;
 pub(crate) mod html;
 pub(crate) mod http;
 pub(crate) mod jar;
