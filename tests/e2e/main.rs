@@ -18,6 +18,7 @@ mod demo;
 mod deploying;
 mod doors;
 mod explaining;
+mod ext_authz;
 mod forward_auth;
 mod forward_auth_spoofing;
 mod forwarded;

@@ -52,7 +52,7 @@ fn deny(reply: Reply, outcome: Outcome, reason: Reason) -> CheckResponse {
     };
     let answer = DeniedHttpResponse {
         status: Some(HttpStatus { code: i32::from(reply.status.as_u16()) }),
-        headers: reply.headers.into_iter().map(adding).collect(),
+        headers: reply.headers.into_iter().map(giving).collect(),
         body: String::from_utf8_lossy(&reply.body).into_owned(),
     };
     CheckResponse {
@@ -73,6 +73,11 @@ fn replacing(field: (HeaderName, HeaderValue)) -> HeaderValueOption {
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
         ..HeaderValueOption::default()
     }
+}
+
+/// A field of an answer of ours. Envoy gives all of one name; those that it is told to append, it gives none of.
+fn giving(field: (HeaderName, HeaderValue)) -> HeaderValueOption {
+    HeaderValueOption { header: Some(raw(field)), ..HeaderValueOption::default() }
 }
 
 /// A field beside others of its name, as several `Set-Cookie` are. Older Envoys know the older word only.

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod doors;
+pub(crate) mod envoy;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
 pub(crate) mod held;
