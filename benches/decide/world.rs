@@ -154,7 +154,6 @@ fn policy() -> Policy {
         sessions: None,
         nonces: None,
         plans: 1,
-        identity_headers: Vec::new(),
     }
 }
 

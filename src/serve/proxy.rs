@@ -410,7 +410,9 @@ impl Proxy {
         let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
         ctx.origin = Some(origin);
         match &verdict.decision {
-            Decision::Allow(permit) if is_too_long(&request.headers, permit.route().max_body_bytes) => {
+            Decision::Allow(permit)
+                if is_too_long(&request.headers, permit.route().max_body_bytes) =>
+            {
                 Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), route: verdict.route }
             }
             _ => verdict,

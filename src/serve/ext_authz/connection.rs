@@ -102,7 +102,8 @@ impl Door {
             }
         });
         let builder = self.builder(&self.judge.live.load().limits);
-        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection =
+            std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             // What is wrong with a connection is its peer's to know: there is no answer left to give.
             _ = connection.as_mut() => return,

@@ -16,7 +16,8 @@ const NOT_BY_HTTP: &str = "the proxy in front cannot give this answer: let it se
 /// `reply`, given for `reason`, as the caller of `case` may get it.
 pub(super) fn finished(mut reply: Reply, reason: Reason, case: &Case<'_>) -> Reply {
     if case.flavour() == Flavour::Http && reply.status.is_success() {
-        let message = Explanation { code: reason.label(), message: NOT_BY_HTTP, ..Explanation::default() };
+        let message =
+            Explanation { code: reason.label(), message: NOT_BY_HTTP, ..Explanation::default() };
         reply = Reply::explain(StatusCode::FORBIDDEN, &message, case.asker());
     }
     make_absolute(&mut reply, case);
@@ -48,7 +49,8 @@ fn make_absolute(reply: &mut Reply, case: &Case<'_>) {
 /// The answer to who may not ask: 401 where nothing proves anything, so that a client which could do better learns that.
 pub(super) fn stranger(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
     let reply = Reply::refusal(Reason::UntrustedPeer, asker);
-    let offers = [header::AUTHORIZATION, header::COOKIE].iter().any(|name| headers.contains_key(name));
+    let offers =
+        [header::AUTHORIZATION, header::COOKIE].iter().any(|name| headers.contains_key(name));
     if offers {
         return reply;
     }

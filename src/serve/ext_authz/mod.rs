@@ -53,6 +53,3 @@ pub fn examine(
         Examined::Open(_) => None,
     }
 }
-
-
-

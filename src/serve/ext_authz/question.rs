@@ -40,7 +40,8 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const MAX_MESSAGE_BYTES: usize = MAX_BODY_BYTES + (256 << 10);
 
 /// What is said to who asks by HTTP over HTTP/2.
-const NOT_GRPC: &str = "over HTTP/2, only gRPC is answered here: let Envoy ask by HTTP/1.1, or by grpc_service\n";
+const NOT_GRPC: &str =
+    "over HTTP/2, only gRPC is answered here: let Envoy ask by HTTP/1.1, or by grpc_service\n";
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,11 @@ impl Door {
         let answered = async {
             // It is never closed.
             let _turn = self.questions.acquire().await;
-            if grpc { self.check(question, &runtime).await } else { self.ask(question, &runtime, peer).await }
+            if grpc {
+                self.check(question, &runtime).await
+            } else {
+                self.ask(question, &runtime, peer).await
+            }
         };
         match tokio::time::timeout(DEADLINE, answered).await {
             Ok(answer) => answer,

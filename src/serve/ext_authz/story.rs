@@ -20,23 +20,11 @@ pub(super) fn tell(judge: &Judge, case: &Case<'_>, told: &Told, ruling: &Ruling,
 }
 
 /// `reply` is given to `case` after `took`.
-pub(super) fn answered(
-    judge: &Judge,
-    case: &Case<'_>,
-    told: &Told,
-    reply: &Reply,
-    took: Duration,
-) {
+pub(super) fn answered(judge: &Judge, case: &Case<'_>, told: &Told, reply: &Reply, took: Duration) {
     ended(judge, case, told, (reply.status, reply.body.len()), took);
 }
 
-fn ended(
-    judge: &Judge,
-    case: &Case<'_>,
-    told: &Told,
-    answer: (StatusCode, usize),
-    took: Duration,
-) {
+fn ended(judge: &Judge, case: &Case<'_>, told: &Told, answer: (StatusCode, usize), took: Duration) {
     let runtime = case.runtime;
     let route = runtime.route_metrics(told.route.as_deref());
     runtime.metrics.decided(Door::ExtAuthz, route, told.outcome, told.reason.label(), took);

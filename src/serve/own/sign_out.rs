@@ -206,8 +206,8 @@ async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens
     };
     match party.client.refresh(&metadata, refresh).await {
         Ok(answer) => Tokens {
-            refresh: answer.refresh_token.clone().or(tokens.refresh),
-            id: answer.id_token.clone().filter(is_good),
+            refresh: answer.refresh_token.or(tokens.refresh),
+            id: answer.id_token.filter(is_good),
             access: None,
         },
         Err(error) => {

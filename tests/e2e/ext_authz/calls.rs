@@ -63,7 +63,8 @@ async fn an_identity_is_handed_over_and_what_the_client_says_of_it_is_removed() 
     removed.sort();
     let expected = ["x-forwarded-host", "x.auth.user", "x_forwarded_user"];
     assert_eq!(removed, expected);
-    let line = desk.sidegate.program.wait_for(|line| line.contains("7c1b").then(|| line.to_owned()));
+    let line =
+        desk.sidegate.program.wait_for(|line| line.contains("7c1b").then(|| line.to_owned()));
     let line: serde_json::Value = serde_json::from_str(&line.await).unwrap();
     let told = ["door", "outcome", "route", "subject", "client", "request_id", "host", "path"]
         .map(|name| line[name].as_str().unwrap());
@@ -107,7 +108,8 @@ async fn envoy_learns_who_the_caller_is() {
 async fn refusals_have_the_status_of_inline_and_the_code_of_grpc() {
     let desk = desk().await;
     let ada = desk.issuer.token("ada");
-    let navigation = get("/x?y=1").header("accept", "text/html").header("sec-fetch-mode", "navigate");
+    let navigation =
+        get("/x?y=1").header("accept", "text/html").header("sec-fetch-mode", "navigate");
     let cases = [
         (get("/x"), Code::Unauthenticated, 401),
         (get("/x").bearer("garbage"), Code::Unauthenticated, 401),
@@ -174,8 +176,10 @@ async fn what_is_told_in_part_or_in_two_ways_is_refused() {
         let (_, denied) = desk.asker.denied(question.clone()).await;
         assert!(status(&denied) >= 400 && denied.body.contains(reason), "{question:?}: {denied:?}");
     }
-    let agreeing = [(":path", "/public/x"), (":method", "GET"), (":scheme", "https"), ("host", "app.test")];
-    let question = agreeing.iter().fold(public(), |question, (name, value)| question.header(name, value));
+    let agreeing =
+        [(":path", "/public/x"), (":method", "GET"), (":scheme", "https"), ("host", "app.test")];
+    let question =
+        agreeing.iter().fold(public(), |question, (name, value)| question.header(name, value));
     assert_eq!(code(&desk.asker.ask(question).await), 0);
 }
 
@@ -264,9 +268,10 @@ async fn strangers_are_told_nothing() {
     let stranger = Asker::from(Ipv4Addr::new(127, 0, 0, 2), desk.address).await;
     let error = stranger.try_ask(get("/public/x")).await.unwrap_err();
     assert_eq!(error.code(), Code::PermissionDenied);
-    let line = desk.sidegate.program.wait_for(|line| {
-        line.contains("untrusted_peer").then(|| line.to_owned())
-    });
+    let line = desk
+        .sidegate
+        .program
+        .wait_for(|line| line.contains("untrusted_peer").then(|| line.to_owned()));
     assert!(line.await.contains("\"client\":\"127.0.0.2\""));
 }
 

@@ -1,6 +1,5 @@
 //! A real Envoy before an app: what is let through arrives as it should, and nothing else arrives.
 
-
 use crate::ext_authz::scene::{Scene, Way};
 use crate::support::raw::{get, request};
 use crate::support::upstream::Upstream;

@@ -73,7 +73,12 @@ impl Setting {
     /// Asserts that `page` is the wanted one, for `ada`.
     fn shows(&self, page: &Page) {
         let seen = (page.status, page.url.as_str(), page.body.split('|').next());
-        assert_eq!(seen, (200, self.url(WANTED).as_str(), Some("ada")), "{page:#?}\n{}", self.logs());
+        assert_eq!(
+            seen,
+            (200, self.url(WANTED).as_str(), Some("ada")),
+            "{page:#?}\n{}",
+            self.logs()
+        );
         assert_eq!(page.refused_cookies, Vec::<String>::new());
     }
 
