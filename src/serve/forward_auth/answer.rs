@@ -7,7 +7,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use crate::base::time::Timestamp;
-use crate::gate::{Decision, InboundCredential, Permit, Reason, RequestView};
+use crate::gate::{
+    CredentialKind, Decision, InboundCredential, Permit, Reason, RequestView, authgear_headers,
+};
 use crate::serve::forward_auth::{Dialect, Original};
 use crate::serve::handed;
 use crate::serve::reception::bring_session;
@@ -34,7 +36,9 @@ pub(super) async fn allow(
     let Ok(identity) = handed::identity(runtime, permit, now) else {
         return Reply::upstream_failed(UpstreamFailure::Internal, asker);
     };
-    let mut reply = Reply::empty(StatusCode::OK);
+    let status =
+        if dialect == Dialect::Oauth2Proxy { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let mut reply = Reply::empty(status);
     let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
     if !is_told(&header::AUTHORIZATION) {
         reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
@@ -45,10 +49,38 @@ pub(super) async fn allow(
         return reply;
     }
     let cookies = bring_session(runtime, permit, request, now).await;
-    if dialect == Dialect::Nginx {
+    if is_for_nginx(dialect) {
         reply = numbered(reply, &cookies);
     }
     reply.with_cookies(cookies)
+}
+
+/// What Authgear's resolver would say: who calls, if anybody who may, and always with 200. That nobody can tell is no answer of it.
+pub(super) async fn resolved(
+    runtime: &Runtime,
+    decision: &Decision,
+    request: &RequestView<'_>,
+    now: Timestamp,
+    asker: Asker<'_>,
+) -> Reply {
+    let permit = match decision {
+        Decision::Unavailable(_) => return turn_away(decision, Dialect::Authgear, None, asker),
+        Decision::Allow(permit) => Some(permit),
+        _ => None,
+    };
+    let caller = permit.and_then(Permit::caller);
+    let has_session = permit.and_then(Permit::kind) == Some(CredentialKind::Session);
+    let mut reply = Reply::empty(StatusCode::OK);
+    reply.headers.extend(authgear_headers(caller.map(|caller| caller.identity()), has_session));
+    match permit {
+        Some(permit) => reply.with_cookies(bring_session(runtime, permit, request, now).await),
+        None => reply,
+    }
+}
+
+/// Whether it is nginx that asks, or what speaks to it.
+const fn is_for_nginx(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Authgear | Dialect::Nginx | Dialect::Oauth2Proxy)
 }
 
 /// nginx has one variable for all fields of a name: each cookie under a name of its own, too.
@@ -83,7 +115,7 @@ pub(super) fn turn_away(
         (Decision::SignIn(_), Some(original)) => with_whole_location(reply, original),
         _ => reply,
     };
-    if dialect == Dialect::Nginx { for_nginx(reply, decision) } else { reply }
+    if is_for_nginx(dialect) { for_nginx(reply, decision) } else { reply }
 }
 
 /// The browser is at the front proxy, which may make another URL of a relative reference than a browser would.
