@@ -139,7 +139,7 @@ enum Place {
 }
 
 fn lookup(policy: &Policy, method: &Method, host: &str, path: &[u8]) -> Place {
-    if policy.own_path(path).is_some() {
+    if policy.is_own(path) {
         return Place::Own;
     }
     Place::Table(policy.table.find(host, path, method))

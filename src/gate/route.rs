@@ -4,6 +4,8 @@
 //! that names the method. The order in the file never matters. A look-up costs hash probes by the depth of the path and
 //! of the host, never by the number of routes.
 
+mod sole;
+
 use std::collections::HashMap;
 
 use ahash::RandomState;

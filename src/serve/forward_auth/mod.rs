@@ -4,6 +4,7 @@
 //! judged by the same gate as a request of our own; then the decision is put into words that the proxy knows.
 
 mod answer;
+mod compatible;
 mod dialect;
 mod listener;
 mod original;
@@ -94,7 +95,7 @@ fn told_in_line<'a>(request: &'a RequestHeader, ctx: &Context) -> Option<Origina
         return None;
     }
     let question = Question::of(&ctx.runtime.policy, request.raw_path())?;
-    sub_request(question, request).original().ok()
+    original(&ctx.runtime.policy, &sub_request(question, request)).ok()
 }
 
 /// Judges the request that is asked about, and counts the decision.
@@ -141,6 +142,9 @@ async fn answer_to(
     let memo = ctx.memo.get_or_insert_default();
     let verdict = answerable(decide(runtime, view, memo, ctx.now).await);
     let reply = match &verdict.decision {
+        decision if dialect == Dialect::Authgear => {
+            answer::resolved(runtime, decision, &view, ctx.now, asker()).await
+        }
         Decision::Allow(permit) => {
             let reply = answer::allow(runtime, permit, (&view, dialect), ctx.now).await;
             reply.unwrap_or_else(|_| Reply::upstream_failed(UpstreamFailure::Internal, asker()))
@@ -161,13 +165,37 @@ fn read<'a>(
     let own_target =
         if question.dialect == Dialect::Envoy { question.rest } else { request.raw_path() };
     screen(&request.method, own_target, &request.headers, limits)?;
-    let words = sub_request(question, request).words()?;
+    let (words, route) = asked(policy, &sub_request(question, request))?;
     request_line(&words.method, words.target.as_bytes(), limits)?;
     let original = words.read()?;
     if has_reserved(runtime, &request.headers) {
         return Err(Reason::ReservedField);
     }
-    Ok((original, terms::read(question.query())?))
+    let terms = terms::read(question.query())?;
+    Ok((original, on_route(terms, route)))
+}
+
+/// What is told of the request, and the name of its route where that is told instead of the target.
+fn asked<'a>(
+    policy: &Policy,
+    sub_request: &SubRequest<'a>,
+) -> Result<compatible::Asked<'a>, Reason> {
+    match sub_request.dialect {
+        Dialect::Authgear => compatible::authgear(sub_request, policy),
+        Dialect::Oauth2Proxy => compatible::oauth2_proxy(sub_request, policy),
+        _ => sub_request.words().map(|words| (words, None)),
+    }
+}
+
+fn original<'a>(policy: &Policy, sub_request: &SubRequest<'a>) -> Result<Original<'a>, Reason> {
+    asked(policy, sub_request)?.0.read()
+}
+
+/// The terms for the route, unless they name one.
+fn on_route(terms: Option<Terms>, route: Option<String>) -> Option<Terms> {
+    let Some(route) = route else { return terms };
+    let terms = terms.unwrap_or_default();
+    Some(Terms { route: terms.route.or(Some(route)), ..terms })
 }
 
 fn sub_request<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a> {
