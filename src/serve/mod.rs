@@ -18,7 +18,7 @@ mod assertions;
 mod callers;
 mod context;
 mod failure;
-mod forwarded;
+pub(crate) mod forwarded;
 mod gatekeeper;
 mod handed;
 mod observer;

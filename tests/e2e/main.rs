@@ -18,6 +18,7 @@ mod demo;
 mod explaining;
 mod forwarded;
 mod framing;
+mod fronts;
 mod http2;
 mod identity_headers;
 mod keys;

@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 
-/// Where services are installed, which is not on everybody's `PATH`.
-const SERVICE_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+/// Where services are installed, which is not on everybody's `PATH`, and where `tests/peers/go.sh` puts what it builds.
+const SERVICE_DIRECTORIES: [&str; 3] =
+    ["/usr/sbin", "/usr/local/sbin", concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/peers/bin")];
 
 /// The first of `names` that is installed; reports the first name as missing if none is.
 pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {

@@ -1,0 +1,77 @@
+//! Sidegate behind each proxy, by the configuration that `deploy/` ships for it, and inline: the same scenarios by every door.
+//!
+//! A test runs all scenarios by one door, names all that differ, and compares the door's line of `docs/doors.md` with what
+//! it saw; `UPDATE=1` rewrites the line instead. Another door is one more [`Front`] and one more test below.
+
+mod answers;
+mod front;
+mod questions;
+mod report;
+mod scenarios;
+mod spoofing;
+mod stand;
+
+use std::rc::Rc;
+
+use tokio::task::{JoinError, LocalSet, spawn_local};
+
+use self::front::Front;
+use self::report::Outcome;
+use self::scenarios::SCENARIOS;
+use self::stand::Stand;
+
+#[tokio::test]
+async fn caddy() {
+    run(Front::Caddy).await;
+}
+
+#[tokio::test]
+async fn haproxy() {
+    run(Front::Haproxy).await;
+}
+
+#[tokio::test]
+async fn inline() {
+    run(Front::Inline).await;
+}
+
+#[tokio::test]
+async fn nginx() {
+    run(Front::Nginx).await;
+}
+
+#[tokio::test]
+async fn traefik() {
+    run(Front::Traefik).await;
+}
+
+/// Runs every scenario by one door, the last of which ends sidegate.
+async fn run(front: Front) {
+    let Some(stand) = Stand::start(front).await else { return };
+    let outcomes = LocalSet::new().run_until(all(Rc::new(stand))).await;
+    if let Some(outcomes) = outcomes {
+        report::settle(front, &outcomes);
+    }
+}
+
+/// What becomes of each scenario; nothing if one needs a program that is missing.
+async fn all(stand: Rc<Stand>) -> Option<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for scenario in SCENARIOS {
+        let stand = Rc::clone(&stand);
+        // A task of its own: a panic is a result, too.
+        let done = spawn_local(async move { (scenario.check)(&stand).await }).await;
+        outcomes.push(match done {
+            Ok(Some(())) => Outcome::Holds,
+            Ok(None) => return None,
+            Err(error) => Outcome::Differs(message(error)),
+        });
+    }
+    Some(outcomes)
+}
+
+fn message(error: JoinError) -> String {
+    let panic = error.into_panic();
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}
