@@ -42,6 +42,8 @@ reasons! {
     CredentialNotAccepted => "credential_not_accepted", "the credential is not valid here";
     /// An upgrade with a cookie from a foreign origin.
     CrossOriginUpgrade => "cross_origin_upgrade", "connections from other sites are not allowed here";
+    /// A field whose name many servers take for one that carries an identity.
+    DisguisedIdentity => "disguised_identity", "a header field looks like one that only the proxy may set";
     /// A front proxy does not tell all of the request that it asks about.
     ForwardedIncomplete => "forwarded_incomplete", "the proxy in front does not tell what was asked for";
     /// The request that a front proxy asks about is told in two ways.
@@ -82,6 +84,8 @@ reasons! {
     NoRoute => "no_route", "there is nothing at this address";
     /// The provider knows no session of this browser, and the route asks nobody to sign in.
     NotSignedIn => "not_signed_in", "you are not signed in";
+    /// A front proxy asks about a request that only sidegate can answer.
+    OwnAnswerNeeded => "own_answer_needed", "the proxy in front does not pass this request on to where it is answered";
     /// Passed: a guest on a route where identity is optional.
     Anonymous => "anonymous", "";
     /// Passed: with an identity.

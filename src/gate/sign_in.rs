@@ -129,6 +129,12 @@ impl Inquiry<'_> {
         here.then(|| self.here(Asking::AsNeeded))
     }
 
+    /// Where a browser is sent to sign in once more, whatever session it has.
+    pub(super) fn renewed_location(&self) -> Option<String> {
+        let here = matches!(self.place()?, Place::Here) && !self.is_silent_only();
+        here.then(|| self.here(Asking::Always))
+    }
+
     /// Where a browser is sent to try signing in without being asked, if it has not been lately.
     pub(super) fn silent_location(&self) -> Option<String> {
         let wanted = match self.route.sign_in.silent {

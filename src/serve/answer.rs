@@ -4,7 +4,7 @@
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::serve::pages::Pages;
 use crate::serve::reply::{Asker, Audience, Reply};
@@ -31,7 +31,7 @@ fn prefers_pages(headers: &HeaderMap) -> bool {
 /// Sends `reply`. The body stays home for HEAD, its length does not
 /// ([RFC 9110 §9.3.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2)).
 pub(crate) async fn send(
-    session: &mut Session,
+    session: &mut ServerSession,
     reply: Reply,
     id: &RequestId,
 ) -> pingora::Result<()> {
@@ -44,9 +44,9 @@ pub(crate) async fn send(
     }
     head.insert_header(X_REQUEST_ID, id.header())?;
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), bodiless).await?;
+    session.write_response_header(Box::new(head)).await?;
     if bodiless {
         return Ok(());
     }
-    session.write_response_body(Some(reply.body), true).await
+    session.write_response_body(reply.body, true).await
 }

@@ -85,31 +85,36 @@ impl TrustedProxies {
             return direct;
         }
         match peer {
-            Some(address) if self.contains(address) => Origin {
-                client: self.client(address, headers),
-                scheme: forwarded_scheme(headers).unwrap_or(scheme),
-                trusted: true,
-            },
+            Some(address) if self.contains(address) => self.told(peer, scheme, headers),
             _ => direct,
         }
     }
 
+    /// Who is behind `peer`, which is believed: a trusted proxy, or one on a socket that is there for it alone.
+    pub(crate) fn told(&self, peer: Option<IpAddr>, scheme: Scheme, headers: &HeaderMap) -> Origin {
+        Origin {
+            client: self.client(peer, headers),
+            scheme: forwarded_scheme(headers).unwrap_or(scheme),
+            trusted: true,
+        }
+    }
+
     /// The last address of `X-Forwarded-For` that is no trusted proxy; the peer where the list is absent or broken.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer;
         let lines: Vec<&HeaderValue> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
         for line in lines.iter().rev() {
             for item in line.as_bytes().rsplit(|b| *b == b',') {
                 let Some(address) = address(item) else {
-                    return Some(client);
+                    return client;
                 };
-                client = address;
+                client = Some(address);
                 if !self.contains(address) {
-                    return Some(client);
+                    return client;
                 }
             }
         }
-        Some(client)
+        client
     }
 }
 

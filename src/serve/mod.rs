@@ -18,6 +18,7 @@ mod assertions;
 mod callers;
 mod context;
 mod failure;
+mod forward_auth;
 pub(crate) mod forwarded;
 mod gatekeeper;
 mod handed;
@@ -37,5 +38,6 @@ mod upstream;
 mod view;
 mod watch;
 
+pub use forward_auth::{Dialect, Original, SubRequest};
 pub use runtime::StartError;
 pub use server::{Bound, ListenError, Server};

@@ -37,6 +37,8 @@ pub(crate) struct Runtime {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) trusted: TrustedProxies,
     pub(crate) forwarded_names: ManagedNames,
+    /// The names of headers that carry an identity, in all spellings.
+    pub(crate) identity_names: ManagedNames,
     pub(crate) limits: RequestLimits,
     pub(crate) requests: RequestLog,
     pub(crate) callers: Callers,
@@ -152,6 +154,7 @@ impl Runtime {
             desk,
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unrouted: metrics.route("-"),
+            identity_names: identity_names(&policy),
             policy,
             upstreams,
             trusted: TrustedProxies::new(settings.trusted_proxies),
@@ -191,6 +194,11 @@ impl Runtime {
         let index = route.and_then(|route| usize::try_from(route.id.0).ok());
         index.and_then(|index| self.routes.get(index)).unwrap_or(&self.unrouted)
     }
+}
+
+fn identity_names(policy: &Policy) -> ManagedNames {
+    let names: Vec<&str> = policy.identity_headers.iter().map(HeaderName::as_str).collect();
+    ManagedNames::of(&names)
 }
 
 /// By whom the sessions of each provider are renewed.

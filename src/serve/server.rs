@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use pingora::apps::HttpServerOptions;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
 use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
+use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::guard::{self, Admission, Guard, Process};
 use crate::serve::listener::{BindError, BoundListener, ListenAddress};
 use crate::serve::proxy::Proxy;
@@ -201,8 +202,26 @@ impl Builder<'_> {
         tls: Option<Arc<ListenerTls>>,
     ) {
         match settings.door {
-            Door::Proxy | Door::ForwardAuth | Door::ExtAuthz => self.proxy(settings, bound, tls),
+            Door::Proxy | Door::ExtAuthz => self.proxy(settings, bound, tls),
+            Door::ForwardAuth => self.forward_auth(settings, bound, tls),
         }
+    }
+
+    fn forward_auth(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        let app = ForwardAuth {
+            live: Arc::clone(self.live),
+            clock: self.lasting.clock.clone(),
+            ids: Arc::new(RequestIds::new(random())),
+            guard: self.guard.clone(),
+            listener: settings.name.clone(),
+            lines: self.lines.clone(),
+        };
+        self.serve(app, settings, bound, tls);
     }
 
     fn proxy(
@@ -222,6 +241,17 @@ impl Builder<'_> {
         let mut app = HttpProxy::new(door, Arc::new(ServerConf::default()));
         app.handle_init_modules();
         app.server_options = Some(HttpServerOptions::default());
+        self.serve(app, settings, bound, tls);
+    }
+
+    /// Puts `app` behind the guard of its listener.
+    fn serve<A: HttpServerApp + Send + Sync + 'static>(
+        &self,
+        app: A,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
         let limits = self.limits(settings.max_connections);
         let metrics = self.lasting.metrics.listener(&settings.name);
         let guard = Guard::new(Arc::new(app), limits, tls, self.shared, metrics);

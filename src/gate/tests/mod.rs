@@ -21,4 +21,5 @@ mod renewal;
 mod session;
 mod silent;
 mod step_up;
+mod terms;
 mod upgrades;

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod command;
+pub(crate) mod doors;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
 pub(crate) mod held;

@@ -1,0 +1,82 @@
+//! Which proxy asks, by the address of its question: what a dialect says and expects is for its neighbours to know.
+
+use crate::gate::Policy;
+
+/// A way of asking: where the original request is told, and which answers are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `forward_auth` of Caddy.
+    Caddy,
+    /// `ext_authz` of Envoy over HTTP: the original path follows the address of the question.
+    Envoy,
+    /// Auth requests of `HAProxy`, by Lua.
+    Haproxy,
+    /// `auth_request` of nginx, which knows 2xx, 401 and 403 only.
+    Nginx,
+    /// Nobody in particular.
+    Plain,
+    /// `ForwardAuth` of Traefik.
+    Traefik,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 6] =
+        [Self::Caddy, Self::Envoy, Self::Haproxy, Self::Nginx, Self::Plain, Self::Traefik];
+
+    /// The last part of the address; empty for questions of nobody in particular.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Caddy => "caddy",
+            Self::Envoy => "envoy",
+            Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
+            Self::Plain => "",
+            Self::Traefik => "traefik",
+        }
+    }
+}
+
+/// What the target of a request says of the question in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Question<'a> {
+    /// Who asks.
+    pub(crate) dialect: Dialect,
+    /// What follows the address: the query without its question mark, and with Envoy the original target.
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> Question<'a> {
+    /// The question at `target`, if that is the address of one.
+    pub(crate) fn of(policy: &Policy, target: &'a [u8]) -> Option<Self> {
+        Self::behind(policy.own_path(target)?)
+    }
+
+    /// The question at what follows the prefix of our endpoints.
+    pub(super) fn behind(path: &'a [u8]) -> Option<Self> {
+        let rest = path.strip_prefix(b"/verify")?;
+        let Some(named) = rest.strip_prefix(b"/") else {
+            return query(rest).map(|rest| Self { dialect: Dialect::Plain, rest });
+        };
+        let end = named.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(named.len());
+        let (name, rest) = named.split_at(end);
+        let found = |dialect: &Dialect| !name.is_empty() && dialect.name().as_bytes() == name;
+        match Dialect::ALL.into_iter().find(found)? {
+            Dialect::Envoy => Some(Self { dialect: Dialect::Envoy, rest }),
+            dialect => query(rest).map(|rest| Self { dialect, rest }),
+        }
+    }
+
+    /// The query that whoever configured the proxy wrote. Envoy leaves no place for one: all that follows is the client's.
+    pub(crate) const fn query(&self) -> &'a [u8] {
+        match self.dialect {
+            Dialect::Envoy => &[],
+            _ => self.rest,
+        }
+    }
+}
+
+/// What is left behind a path that ends here.
+fn query(rest: &[u8]) -> Option<&[u8]> {
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"?") }
+}

@@ -1,0 +1,193 @@
+//! The `forward_auth` door: a proxy in front asks about a request, and passes it on itself if the answer is 2xx.
+//!
+//! The question tells another request in fields that anybody could send, so only trusted proxies are heard. What they tell is
+//! judged by the same gate as a request of our own; then the decision is put into words that the proxy knows.
+
+mod answer;
+mod dialect;
+mod listener;
+mod original;
+mod terms;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+
+use crate::gate::{Decision, Policy, Reason, Terms};
+use crate::serve::answer::{asker, send};
+use crate::serve::context::{Context, Told};
+use crate::serve::forwarded::Origin;
+use crate::serve::gatekeeper::{Verdict, decide};
+use crate::serve::reply::Reply;
+use crate::serve::runtime::Runtime;
+use crate::serve::screen::{request_line, screen};
+use crate::serve::story::{self, Place, Subject};
+use crate::serve::view;
+use crate::telemetry::Door;
+
+pub use dialect::Dialect;
+pub(crate) use listener::ForwardAuth;
+pub use original::{Original, SubRequest};
+
+use dialect::Question;
+
+/// Who may ask at a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Askers {
+    /// Trusted proxies.
+    Listed,
+    /// These, and whoever may open its unix socket, which is there for nothing else.
+    ListedAndLocal,
+}
+
+impl Askers {
+    /// Who is behind the peer of `session`.
+    fn origin(self, runtime: &Runtime, session: &ServerSession) -> Origin {
+        let (peer, scheme) = (view::peer(session), view::connection_scheme(session));
+        let headers = &session.req_header().headers;
+        match self {
+            Self::ListedAndLocal if peer.is_none() => runtime.trusted.told(peer, scheme, headers),
+            _ => runtime.trusted.origin(peer, scheme, headers),
+        }
+    }
+}
+
+/// Whether `request` is a question of a front proxy.
+pub(crate) fn is_question(policy: &Policy, request: &RequestHeader) -> bool {
+    Question::of(policy, request.raw_path()).is_some()
+}
+
+/// Answers a question, and tells of it. Where it came in is `place`; `askers` may ask there.
+pub(crate) async fn answer(
+    session: &mut ServerSession,
+    ctx: &mut Context,
+    askers: Askers,
+    place: Place<'_>,
+) -> pingora::Result<()> {
+    let reply = judge(session, ctx, askers).await;
+    let sent = send(session, reply, &ctx.id).await;
+    let sub_request = sub_request(&ctx.runtime.policy, session.req_header());
+    match sub_request.and_then(|question| question.original().ok()) {
+        Some(original) => {
+            let subject = Subject {
+                door: Door::ForwardAuth,
+                method: original.method(),
+                host: Some(original.authority().written()),
+                target: original.target().written().as_bytes(),
+            };
+            story::tell(place, subject, session, ctx);
+        }
+        None => {
+            let subject = Subject::of(Door::ForwardAuth, session.req_header());
+            story::tell(place, subject, session, ctx);
+        }
+    }
+    sent
+}
+
+/// Judges the request that is asked about, and counts the decision.
+async fn judge(session: &ServerSession, ctx: &mut Context, askers: Askers) -> Reply {
+    #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
+    let started = Instant::now();
+    let runtime = Arc::clone(&ctx.runtime);
+    let mut origin = askers.origin(&runtime, session);
+    let (verdict, reply) = answer_to(session, ctx, &runtime, &mut origin).await;
+    ctx.origin = Some(origin);
+    let told = Told::of(&verdict);
+    let route = runtime.route_metrics(told.route.as_deref());
+    let took = started.elapsed();
+    runtime.metrics.decided(Door::ForwardAuth, route, told.outcome, told.reason.label(), took);
+    ctx.told = Some(told);
+    reply
+}
+
+async fn answer_to(
+    session: &ServerSession,
+    ctx: &mut Context,
+    runtime: &Runtime,
+    origin: &mut Origin,
+) -> (Verdict, Reply) {
+    let request = session.req_header();
+    let asker = asker(&runtime.pages, request, &ctx.id);
+    if !origin.trusted {
+        let reply = answer::untrusted(&request.headers, asker);
+        return (Verdict::refused(Reason::UntrustedPeer), reply);
+    }
+    let dialect = Question::of(&runtime.policy, request.raw_path()).map(|asked| asked.dialect);
+    let dialect = dialect.unwrap_or(Dialect::Plain);
+    let (original, terms) = match read(runtime, request) {
+        Ok(read) => read,
+        Err(reason) => {
+            let verdict = Verdict::refused(reason);
+            let reply = answer::turn_away(&verdict.decision, dialect, None, asker);
+            return (verdict, reply);
+        }
+    };
+    origin.scheme = original.scheme();
+    let view = original.view(&request.headers, origin.client, terms.as_ref());
+    let memo = ctx.memo.get_or_insert_default();
+    let verdict = answerable(decide(runtime, view, memo, ctx.now).await);
+    let reply = match &verdict.decision {
+        Decision::Allow(permit) => {
+            answer::allow(runtime, permit, (&view, dialect), ctx.now, asker).await
+        }
+        decision => answer::turn_away(decision, dialect, Some(&original), asker),
+    };
+    (verdict, reply)
+}
+
+/// The request that is asked about, and the terms, once nothing speaks against either.
+fn read<'a>(
+    runtime: &Runtime,
+    request: &'a RequestHeader,
+) -> Result<(Original<'a>, Option<Terms>), Reason> {
+    let (policy, limits) = (&runtime.policy, &runtime.limits);
+    let question = Question::of(policy, request.raw_path()).ok_or(Reason::NoRoute)?;
+    // With Envoy, the target of the question is that of the request, and the address of the question before it.
+    let own_target =
+        if question.dialect == Dialect::Envoy { question.rest } else { request.raw_path() };
+    screen(&request.method, own_target, &request.headers, limits)?;
+    let original = told(question, request).original()?;
+    request_line(original.method(), original.target().written().as_bytes(), limits)?;
+    if is_disguised(runtime, &request.headers) {
+        return Err(Reason::DisguisedIdentity);
+    }
+    Ok((original, terms::read(question.query())?))
+}
+
+fn sub_request<'a>(policy: &Policy, request: &'a RequestHeader) -> Option<SubRequest<'a>> {
+    Question::of(policy, request.raw_path()).map(|question| told(question, request))
+}
+
+fn told<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a> {
+    SubRequest {
+        dialect: question.dialect,
+        method: &request.method,
+        host: view::host(request).ok(),
+        headers: &request.headers,
+        rest: question.rest,
+    }
+}
+
+/// Whether a field has the name of one that carries an identity in another spelling that servers take for the same
+/// (CVE-2025-64484, CVE-2026-54763). Inline it would be removed; a front proxy is told which fields to set, not which to drop.
+fn is_disguised(runtime: &Runtime, headers: &HeaderMap) -> bool {
+    let plain = &runtime.policy.identity_headers;
+    headers.keys().any(|name| runtime.identity_names.contains(name) && !plain.contains(name))
+}
+
+/// What only sidegate itself can answer is a refusal here: the front proxy would pass a 2xx on to the app.
+fn answerable(verdict: Verdict) -> Verdict {
+    match verdict.decision {
+        Decision::OwnEndpoint | Decision::Preflight(_) => {
+            Verdict { decision: Decision::Refuse(Reason::OwnAnswerNeeded), ..verdict }
+        }
+        _ => verdict,
+    }
+}
