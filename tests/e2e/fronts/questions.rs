@@ -23,7 +23,6 @@ const ADDRESSES: &[&str] = &[
     "/.auth/x/../verify/haproxy",
     "/.auth/x/..%2fverify/traefik",
     "/.auth/x%2f..%2fverify",
-    "/.AUTH/verify/nginx",
     "/public/../.auth/verify/nginx",
     "//.auth/verify/nginx",
 ];
