@@ -45,7 +45,7 @@ pub use policy::{
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
     SignInRule, Silent, Upgrades, UpstreamId,
 };
-pub use propagate::{ManagedNames, MethodRules};
+pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
     KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, SessionAnswer,

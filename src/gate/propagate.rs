@@ -113,7 +113,8 @@ const BUILT_IN: &[&str] = &[
 ];
 
 /// Names by which some frameworks let a header replace the method; they would undo rules on methods.
-const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+pub const METHOD_OVERRIDES: &[&str] =
+    &["x-http-method", "x-http-method-override", "x-method-override"];
 
 /// The longest name that is managed.
 const MAX_NAME: usize = 64;

@@ -42,8 +42,6 @@ reasons! {
     CredentialNotAccepted => "credential_not_accepted", "the credential is not valid here";
     /// An upgrade with a cookie from a foreign origin.
     CrossOriginUpgrade => "cross_origin_upgrade", "connections from other sites are not allowed here";
-    /// A field whose name many servers take for one that carries an identity.
-    DisguisedIdentity => "disguised_identity", "a header field looks like one that only the proxy may set";
     /// A front proxy does not tell all of the request that it asks about.
     ForwardedIncomplete => "forwarded_incomplete", "the proxy in front does not tell what was asked for";
     /// The request that a front proxy asks about is told in two ways.
@@ -108,6 +106,8 @@ reasons! {
     ProofReplayed => "proof_replayed", "the credential is not valid here";
     /// Whether a proof was used before could not be told.
     ProofsUnavailable => "proofs_unavailable", "sign-in cannot be checked at the moment";
+    /// A field that only sidegate may set, and that a front proxy would pass on.
+    ReservedField => "reserved_field", "a header field is one that only the proxy may set";
     /// The session reached the longest time it may live.
     SessionExpired => "session_expired", "your session is over: sign in again";
     /// The session is of a provider or a client that does not count here.

@@ -7,7 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
+use crate::gate::{METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
 use crate::oidc::introspection::Checks;
 use crate::remote::http::{Client, ClientError};
 use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
@@ -37,8 +37,9 @@ pub(crate) struct Runtime {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) trusted: TrustedProxies,
     pub(crate) forwarded_names: ManagedNames,
-    /// The names of headers that carry an identity, in all spellings.
-    pub(crate) identity_names: ManagedNames,
+    /// The names that an app obeys if a front proxy passes them on: of identities, and those that replace the method where routes
+    /// name methods. In all spellings.
+    pub(crate) reserved_names: ManagedNames,
     pub(crate) limits: RequestLimits,
     pub(crate) requests: RequestLog,
     pub(crate) callers: Callers,
@@ -154,7 +155,7 @@ impl Runtime {
             desk,
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unrouted: metrics.route("-"),
-            identity_names: identity_names(&policy),
+            reserved_names: reserved_names(&policy),
             policy,
             upstreams,
             trusted: TrustedProxies::new(settings.trusted_proxies),
@@ -196,8 +197,13 @@ impl Runtime {
     }
 }
 
-fn identity_names(policy: &Policy) -> ManagedNames {
-    let names: Vec<&str> = policy.identity_headers.iter().map(HeaderName::as_str).collect();
+fn reserved_names(policy: &Policy) -> ManagedNames {
+    let mut names: Vec<&str> = policy.identity_headers.iter().map(HeaderName::as_str).collect();
+    for name in METHOD_OVERRIDES {
+        if policy.managed.contains(&HeaderName::from_static(name)) {
+            names.push(name);
+        }
+    }
     ManagedNames::of(&names)
 }
 

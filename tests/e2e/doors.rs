@@ -1,5 +1,8 @@
 //! The same request gets the same decision by every door, and the app is told the same of its caller.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tokio::runtime::Runtime;
@@ -30,8 +33,8 @@ const NAMES: [&str; 5] = [
     "x-department",
 ];
 
-/// Requests by ways, of each a different one: some 400 decisions.
-const CASES: u32 = 40;
+/// Each is asked by every way: some 660 decisions.
+const CASES: u32 = 60;
 
 /// What a request offers.
 #[derive(Clone, Debug)]
@@ -55,15 +58,7 @@ struct Case {
 fn cases() -> impl Strategy<Value = Case> {
     let method =
         prop::sample::select(vec!["GET", "GET", "POST", "PUT", "OPTIONS", "TRACE", "M-SEARCH"]);
-    let hosts = vec![
-        "app.test",
-        "app.test",
-        "APP.test:8443",
-        "other.test",
-        "no.test",
-        "a, b",
-        "u@app.test",
-    ];
+    let hosts = vec!["app.test", "app.test", "APP.test:8443", "other.test", "no.test", "a, b"];
     let token = || prop::sample::select(vec!["ada", "eve", "root", "expired", "garbage"]);
     let offer = prop_oneof![
         2 => token().prop_map(Offer::Bearer),
@@ -171,7 +166,8 @@ fn without_authorization(mut judged: Judged) -> Judged {
     judged
 }
 
-async fn compare(doors: &Doors, case: &Case) -> Result<(), TestCaseError> {
+/// Asks by every way; the outcome that all agree upon.
+async fn compare(doors: &Doors, case: &Case) -> Result<String, TestCaseError> {
     let asked = build(case, doors);
     let inline = without_authorization(doors.judge(Way::Inline, &asked, &NAMES).await);
     for way in Way::all() {
@@ -179,7 +175,7 @@ async fn compare(doors: &Doors, case: &Case) -> Result<(), TestCaseError> {
         let expected = if way == Way::Inline { inline.clone() } else { as_asked(&inline) };
         prop_assert_eq!(found, expected, "{:?}", way);
     }
-    Ok(())
+    Ok(inline.outcome)
 }
 
 #[test]
@@ -188,6 +184,12 @@ fn every_door_decides_alike() {
     let doors = runtime.block_on(Doors::open(ROUTES));
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let result = runner.run(&cases(), |case| runtime.block_on(compare(&doors, &case)));
+    let seen = RefCell::new(BTreeSet::new());
+    let result = runner.run(&cases(), |case| {
+        seen.borrow_mut().insert(runtime.block_on(compare(&doors, &case))?);
+        Ok(())
+    });
     result.unwrap_or_else(|error| panic!("{error}"));
+    let seen = seen.into_inner();
+    assert!(seen.contains("allow") && seen.contains("refuse"), "{seen:?}");
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::net::UnixStream;
 
 use crate::support::doors::{Doors, Front, id};
+use crate::support::jar::From;
 use crate::support::person::Person;
 use crate::support::process::Sidegate;
 use crate::support::raw::{Connection, get, request};
@@ -286,11 +287,7 @@ async fn a_person_signs_in_and_the_session_goes_on() {
     let back = person.fill_in(&login, &[("login", "ada"), ("password", PASSWORD)]).await;
     // The page is the app's; at this listener there is nothing.
     assert_eq!((back.status, back.url.as_str()), (404, setting.url(WANTED).as_str()));
-    let cookies = || {
-        let jar = person.jar();
-        let kept = jar.all().iter().map(|kept| format!("{}={}", kept.name, kept.value));
-        kept.collect::<Vec<_>>().join("; ")
-    };
+    let cookies = || person.jar().sent(&back.url, From::Own).unwrap();
     soon(async || {
         let asked = asked.clone().header("Cookie", &cookies());
         let answer = Front::Nginx.question(&asked).send(address).await;

@@ -56,6 +56,7 @@ pub(super) fn compile(
     check_loops(&upstreams, &listeners, report);
     let providers = providers::compile(&mut file, inputs, report);
     check_need_of_providers(&file, &providers, report);
+    preflight::check_answers(file.routes.as_deref().unwrap_or_default(), &listeners, report);
     let process = process(&file, listeners, inputs, report);
     let listeners = process.as_ref().map(|process| process.listeners.as_slice());
     let parts = Parts { upstreams, providers, listeners: listeners.unwrap_or_default() };

@@ -153,10 +153,11 @@ fn read<'a>(
     let own_target =
         if question.dialect == Dialect::Envoy { question.rest } else { request.raw_path() };
     screen(&request.method, own_target, &request.headers, limits)?;
-    let original = told(question, request).original()?;
-    request_line(original.method(), original.target().written().as_bytes(), limits)?;
-    if is_disguised(runtime, &request.headers) {
-        return Err(Reason::DisguisedIdentity);
+    let words = told(question, request).words()?;
+    request_line(&words.method, words.target.as_bytes(), limits)?;
+    let original = words.read()?;
+    if has_reserved(runtime, &request.headers) {
+        return Err(Reason::ReservedField);
     }
     Ok((original, terms::read(question.query())?))
 }
@@ -175,11 +176,12 @@ fn told<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a
     }
 }
 
-/// Whether a field has the name of one that carries an identity in another spelling that servers take for the same
-/// (CVE-2025-64484, CVE-2026-54763). Inline it would be removed; a front proxy is told which fields to set, not which to drop.
-fn is_disguised(runtime: &Runtime, headers: &HeaderMap) -> bool {
+/// Whether a field is there that the app must not get. Inline it would be removed; a front proxy is told which fields to set, not
+/// which to drop. It replaces those that carry an identity in their plain spelling, and no other that servers take for the same
+/// (CVE-2025-64484, CVE-2026-54763).
+fn has_reserved(runtime: &Runtime, headers: &HeaderMap) -> bool {
     let plain = &runtime.policy.identity_headers;
-    headers.keys().any(|name| runtime.identity_names.contains(name) && !plain.contains(name))
+    headers.keys().any(|name| runtime.reserved_names.contains(name) && !plain.contains(name))
 }
 
 /// What only sidegate itself can answer is a refusal here: the front proxy would pass a 2xx on to the app.

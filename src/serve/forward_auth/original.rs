@@ -41,6 +41,15 @@ pub struct SubRequest<'a> {
     pub rest: &'a [u8],
 }
 
+/// The request that is asked about, in the words of the proxy.
+#[derive(Clone, Debug)]
+pub(super) struct Words<'a> {
+    pub(super) method: Method,
+    scheme: &'a str,
+    authority: &'a str,
+    pub(super) target: &'a str,
+}
+
 /// The request that is asked about.
 #[derive(Clone, Debug)]
 pub struct Original<'a> {
@@ -56,6 +65,11 @@ impl<'a> SubRequest<'a> {
     /// # Errors
     /// What is missing, told twice, or cannot be read.
     pub fn original(&self) -> Result<Original<'a>, Reason> {
+        self.words()?.read()
+    }
+
+    /// The one complete set of fields.
+    pub(super) fn words(&self) -> Result<Words<'a>, Reason> {
         match self.dialect {
             Dialect::Envoy => self.behind_the_address(),
             Dialect::Nginx => self.x_original(),
@@ -66,29 +80,29 @@ impl<'a> SubRequest<'a> {
     }
 
     /// `X-Original-Method`, and the whole URL in `X-Original-URL`.
-    fn x_original(&self) -> Result<Original<'a>, Reason> {
+    fn x_original(&self) -> Result<Words<'a>, Reason> {
         self.has_none_of(&STRANGE)?;
         self.has_none_of(&[X_FORWARDED_METHOD, X_FORWARDED_URI])?;
         let method = method(self.field(&X_ORIGINAL_METHOD)?)?;
         let url = text(self.field(&X_ORIGINAL_URL)?, Reason::MalformedTarget)?;
         let (scheme, rest) = url.split_once("://").ok_or(Reason::ForwardedIncomplete)?;
         let (authority, target) = authority_and_target(rest);
-        Original::new(method, scheme, authority, target)
+        Ok(Words { method, scheme, authority, target })
     }
 
     /// `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`.
-    fn x_forwarded(&self) -> Result<Original<'a>, Reason> {
+    fn x_forwarded(&self) -> Result<Words<'a>, Reason> {
         self.has_none_of(&STRANGE)?;
         self.has_none_of(&[X_ORIGINAL_METHOD, X_ORIGINAL_URL])?;
         let method = method(self.field(&X_FORWARDED_METHOD)?)?;
         let scheme = text(self.field(&X_FORWARDED_PROTO)?, Reason::ForwardedMixed)?;
-        let host = text(self.field(&X_FORWARDED_HOST)?, Reason::MalformedHost)?;
+        let authority = text(self.field(&X_FORWARDED_HOST)?, Reason::MalformedHost)?;
         let target = text(self.field(&X_FORWARDED_URI)?, Reason::MalformedTarget)?;
-        Original::new(method, scheme, host, target)
+        Ok(Words { method, scheme, authority, target })
     }
 
     /// The method and host of the question itself, and what follows its address.
-    fn behind_the_address(&self) -> Result<Original<'a>, Reason> {
+    fn behind_the_address(&self) -> Result<Words<'a>, Reason> {
         self.has_none_of(&STRANGE)?;
         let others = [X_FORWARDED_METHOD, X_FORWARDED_URI, X_ORIGINAL_METHOD, X_ORIGINAL_URL];
         self.has_none_of(&others)?;
@@ -96,9 +110,9 @@ impl<'a> SubRequest<'a> {
             return Err(Reason::ForwardedIncomplete);
         }
         let scheme = text(self.field(&X_FORWARDED_PROTO)?, Reason::ForwardedMixed)?;
-        let host = self.host.ok_or(Reason::MalformedHost)?;
+        let authority = self.host.ok_or(Reason::MalformedHost)?;
         let target = std::str::from_utf8(self.rest).map_err(|_| Reason::MalformedTarget)?;
-        Original::new(self.method.clone(), scheme, host, target)
+        Ok(Words { method: self.method.clone(), scheme, authority, target })
     }
 
     fn has_none_of(&self, names: &[HeaderName]) -> Result<(), Reason> {
@@ -135,18 +149,17 @@ fn scheme(text: &str) -> Result<Scheme, Reason> {
     }
 }
 
-impl<'a> Original<'a> {
-    fn new(
-        method: Method,
-        told_scheme: &str,
-        authority: &'a str,
-        target: &'a str,
-    ) -> Result<Self, Reason> {
-        let scheme = scheme(told_scheme)?;
-        let authority = Authority::parse(authority).ok_or(Reason::MalformedHost)?;
-        Ok(Self { method, scheme, authority, target: Target::parse(target)? })
+impl<'a> Words<'a> {
+    /// The request that they tell of.
+    pub(super) fn read(self) -> Result<Original<'a>, Reason> {
+        let scheme = scheme(self.scheme)?;
+        let authority = Authority::parse(self.authority).ok_or(Reason::MalformedHost)?;
+        let target = Target::parse(self.target)?;
+        Ok(Original { method: self.method, scheme, authority, target })
     }
+}
 
+impl<'a> Original<'a> {
     /// The method.
     pub const fn method(&self) -> &Method {
         &self.method
