@@ -147,6 +147,7 @@ fn policy() -> Policy {
         routes: Vec::new(),
         providers: vec![provider()],
         managed: ManagedNames::new(&names, MethodRules::None),
+        identity_headers: names,
         prefix: "/.auth".to_owned(),
         max_token_bytes: 16 * 1024,
         max_remembered: Duration::from_secs(600),

@@ -11,11 +11,12 @@ use crate::gate::{Decision, InboundCredential, Permit, Reason, RequestView};
 use crate::serve::forward_auth::{Dialect, Original};
 use crate::serve::handed;
 use crate::serve::reception::bring_session;
-use crate::serve::reply::{Asker, Reply, UpstreamFailure};
+use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
+use crate::token::SigningError;
 
-/// What is answered to somebody who may not ask: 401 where nothing was offered that could have been accepted, so that a proxy
-/// that was forgotten in the configuration still has people sign in nowhere else.
+/// The answer to somebody who may not ask: 401 to whoever offers nothing that a request could pass by, 403 to others, so that no
+/// proxy takes the answer for a reason to sign in once more.
 pub(super) fn untrusted(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
     let reply = Reply::refusal(Reason::UntrustedPeer, asker);
     let offers =
@@ -23,32 +24,26 @@ pub(super) fn untrusted(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
     if offers { reply } else { unauthorized(reply) }
 }
 
-/// The answer to a permitted request.
+/// The answer to a permitted request; an error where its assertion cannot be signed.
 pub(super) async fn allow(
     runtime: &Runtime,
     permit: &Permit,
     (request, dialect): (&RequestView<'_>, Dialect),
     now: Timestamp,
-    asker: Asker<'_>,
-) -> Reply {
-    let Ok(identity) = handed::identity(runtime, permit, now) else {
-        return Reply::upstream_failed(UpstreamFailure::Internal, asker);
-    };
-    let mut reply = Reply::empty(StatusCode::OK);
-    let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
-    if !is_told(&header::AUTHORIZATION) {
-        reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
-    }
-    reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
+) -> Result<Reply, SigningError> {
+    let identity = handed::identity(runtime, permit, now)?;
+    let mut reply = Reply::empty(StatusCode::OK)
+        .with(header::AUTHORIZATION, authorization(permit, request.headers))
+        .with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     reply.headers.extend(identity);
     if permit.session().is_none() {
-        return reply;
+        return Ok(reply);
     }
     let cookies = bring_session(runtime, permit, request, now).await;
     if dialect == Dialect::Nginx {
         reply = numbered(reply, &cookies);
     }
-    reply.with_cookies(cookies)
+    Ok(reply.with_cookies(cookies))
 }
 
 /// nginx has one variable for all fields of a name: each cookie under a name of its own, too.

@@ -24,7 +24,7 @@ use crate::serve::answer::{asker, send};
 use crate::serve::context::{Context, Told};
 use crate::serve::forwarded::Origin;
 use crate::serve::gatekeeper::{Verdict, decide};
-use crate::serve::reply::Reply;
+use crate::serve::reply::{Reply, UpstreamFailure};
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::{request_line, screen};
 use crate::serve::story::{self, Place, Subject};
@@ -72,23 +72,29 @@ pub(crate) async fn answer(
 ) -> pingora::Result<()> {
     let reply = judge(session, ctx, askers).await;
     let sent = send(session, reply, &ctx.id).await;
-    let sub_request = sub_request(&ctx.runtime.policy, session.req_header());
-    match sub_request.and_then(|question| question.original().ok()) {
-        Some(original) => {
-            let subject = Subject {
-                door: Door::ForwardAuth,
-                method: original.method(),
-                host: Some(original.authority().written()),
-                target: original.target().written().as_bytes(),
-            };
-            story::tell(place, subject, session, ctx);
-        }
-        None => {
-            let subject = Subject::of(Door::ForwardAuth, session.req_header());
-            story::tell(place, subject, session, ctx);
-        }
-    }
+    let request = session.req_header();
+    let original = told_in_line(request, ctx);
+    let subject = match &original {
+        Some(original) => Subject {
+            door: Door::ForwardAuth,
+            method: original.method(),
+            host: Some(original.authority().written()),
+            target: original.target().written().as_bytes(),
+        },
+        None => Subject::of(Door::ForwardAuth, request),
+    };
+    story::tell(place, subject, session, ctx);
     sent
+}
+
+/// The request that was asked about, if there will be a line about it and it could be read.
+fn told_in_line<'a>(request: &'a RequestHeader, ctx: &Context) -> Option<Original<'a>> {
+    let told = ctx.told.as_ref()?;
+    if !ctx.runtime.requests.wants(told.outcome) {
+        return None;
+    }
+    let question = Question::of(&ctx.runtime.policy, request.raw_path())?;
+    sub_request(question, request).original().ok()
 }
 
 /// Judges the request that is asked about, and counts the decision.
@@ -114,9 +120,10 @@ async fn answer_to(
     origin: &mut Origin,
 ) -> (Verdict, Reply) {
     let request = session.req_header();
-    let asker = asker(&runtime.pages, request, &ctx.id);
+    let id = ctx.id;
+    let asker = || asker(&runtime.pages, request, &id);
     if !origin.trusted {
-        let reply = answer::untrusted(&request.headers, asker);
+        let reply = answer::untrusted(&request.headers, asker());
         return (Verdict::refused(Reason::UntrustedPeer), reply);
     }
     let dialect = Question::of(&runtime.policy, request.raw_path()).map(|asked| asked.dialect);
@@ -125,7 +132,7 @@ async fn answer_to(
         Ok(read) => read,
         Err(reason) => {
             let verdict = Verdict::refused(reason);
-            let reply = answer::turn_away(&verdict.decision, dialect, None, asker);
+            let reply = answer::turn_away(&verdict.decision, dialect, None, asker());
             return (verdict, reply);
         }
     };
@@ -135,9 +142,10 @@ async fn answer_to(
     let verdict = answerable(decide(runtime, view, memo, ctx.now).await);
     let reply = match &verdict.decision {
         Decision::Allow(permit) => {
-            answer::allow(runtime, permit, (&view, dialect), ctx.now, asker).await
+            let reply = answer::allow(runtime, permit, (&view, dialect), ctx.now).await;
+            reply.unwrap_or_else(|_| Reply::upstream_failed(UpstreamFailure::Internal, asker()))
         }
-        decision => answer::turn_away(decision, dialect, Some(&original), asker),
+        decision => answer::turn_away(decision, dialect, Some(&original), asker()),
     };
     (verdict, reply)
 }
@@ -153,7 +161,7 @@ fn read<'a>(
     let own_target =
         if question.dialect == Dialect::Envoy { question.rest } else { request.raw_path() };
     screen(&request.method, own_target, &request.headers, limits)?;
-    let words = told(question, request).words()?;
+    let words = sub_request(question, request).words()?;
     request_line(&words.method, words.target.as_bytes(), limits)?;
     let original = words.read()?;
     if has_reserved(runtime, &request.headers) {
@@ -162,11 +170,7 @@ fn read<'a>(
     Ok((original, terms::read(question.query())?))
 }
 
-fn sub_request<'a>(policy: &Policy, request: &'a RequestHeader) -> Option<SubRequest<'a>> {
-    Question::of(policy, request.raw_path()).map(|question| told(question, request))
-}
-
-fn told<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a> {
+fn sub_request<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a> {
     SubRequest {
         dialect: question.dialect,
         method: &request.method,
