@@ -50,6 +50,11 @@ impl Front {
         }
     }
 
+    /// Whether it writes paths its own way before it asks and passes on.
+    pub(super) const fn tidies_paths(self) -> bool {
+        matches!(self, Self::Traefik)
+    }
+
     /// Whether its program is here, or none is needed; says so if not.
     pub(super) fn is_installed(self) -> bool {
         self.program().is_none_or(|name| find(&[name]).is_some())

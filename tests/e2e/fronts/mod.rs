@@ -15,10 +15,12 @@ use std::rc::Rc;
 
 use tokio::task::{JoinError, LocalSet, spawn_local};
 
-use self::front::Front;
+use self::front::{Front, free_address};
 use self::report::Outcome;
 use self::scenarios::SCENARIOS;
 use self::stand::Stand;
+use crate::support::raw::get;
+use crate::support::upstream::Upstream;
 
 #[tokio::test]
 async fn caddy() {
@@ -43,6 +45,27 @@ async fn nginx() {
 #[tokio::test]
 async fn traefik() {
     run(Front::Traefik).await;
+}
+
+/// `deploy/haproxy/sidegate.lua`: HAProxy goes on with a request whose script has failed, so the configuration must not.
+#[tokio::test]
+async fn haproxy_refuses_where_its_script_fails() {
+    let front = Front::Haproxy;
+    if !front.is_installed() {
+        return;
+    }
+    let (app, address) = (Upstream::start().await, free_address());
+    let replaced = [
+        ("127.0.0.1:3000", app.address.to_string()),
+        ("app.example.com", "localhost".to_owned()),
+        ("core.httpclient()", "no_such_function()".to_owned()),
+    ];
+    let Some(_running) = front.start(address, &replaced).await else { return };
+    for path in ["/wanted", "/public/x"] {
+        let answer = get(path).host("localhost").send(address).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
+    assert!(app.requests().is_empty(), "the app hears of a request that nobody judged");
 }
 
 /// Runs every scenario by one door, the last of which ends sidegate.
