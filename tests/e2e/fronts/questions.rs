@@ -1,5 +1,9 @@
 //! Questions about requests: clients neither ask nor change them, and where nobody answers, nobody passes.
 
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+
 use super::stand::Stand;
 use crate::support::jar::From;
 use crate::support::raw::{Request, get};
@@ -85,20 +89,23 @@ pub(super) async fn down(stand: &Stand) -> Option<()> {
             from_page,
         ]);
     }
-    for asked in ways {
-        assert!(!passes(stand, &asked).await, "{asked:?}");
+    // All at once: some proxies wait for a while before they give up.
+    let ask = |asked| (format!("{asked:?}"), tokio::spawn(passes(stand.address, asked)));
+    let under_way: Vec<_> = ways.into_iter().map(ask).collect();
+    for (asked, passed) in under_way {
+        assert!(!passed.await.unwrap(), "{asked}");
     }
     assert_eq!(stand.app.requests().len(), before, "the app hears of a request that nobody judged");
     Some(())
 }
 
 /// Whether `request` is answered as if it were allowed. Inline nobody listens any more.
-async fn passes(stand: &Stand, request: &Request) -> bool {
-    if tokio::net::TcpStream::connect(stand.address).await.is_err() {
+async fn passes(address: SocketAddr, request: Request) -> bool {
+    if TcpStream::connect(address).await.is_err() {
         return false;
     }
-    let request = request.clone().host(&format!("localhost:{}", stand.address.port()));
-    let mut wire = Wire::connect(stand.address).await;
+    let request = request.host(&format!("localhost:{}", address.port()));
+    let mut wire = Wire::connect(address).await;
     if wire.try_send(request.bytes()).await.is_err() {
         return false;
     }
