@@ -154,6 +154,7 @@ fn policy() -> Policy {
         sessions: None,
         nonces: None,
         plans: 1,
+        identity_headers: Vec::new(),
     }
 }
 
@@ -162,6 +163,7 @@ fn provider() -> Provider {
         issuer: ISSUER.to_owned(),
         audiences: vec!["web".to_owned()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms: [Algorithm::Rs256, Algorithm::Es256].into_iter().collect(),
         types: TypeRule::Any,
         leeway: Duration::from_secs(60),

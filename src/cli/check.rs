@@ -4,6 +4,7 @@ use anyhow::anyhow;
 
 use crate::cli::output::print;
 use crate::cli::{ConfigFile, Failure, run};
+use crate::config::types::Filled;
 use crate::serve::keys::fetch;
 
 #[derive(Debug, clap::Args)]
@@ -24,10 +25,19 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
         "{path}: fine; {routes} routes, {providers} providers, {} upstreams\n",
         service.upstreams.len()
     ))?;
+    print(&loaded.filled.iter().map(told).collect::<String>())?;
     if arguments.online {
         online(service.keys, &service.outbound)?;
     }
     Ok(())
+}
+
+/// What a type set for a provider, a line for each key.
+fn told(filled: &Filled) -> String {
+    let Filled { provider, r#type, keys } = filled;
+    let lines: Vec<String> =
+        keys.iter().map(|(key, value)| format!("  {key}: {value}\n")).collect();
+    format!("provider {provider}: type {type} sets\n{}", lines.concat())
 }
 
 fn online(

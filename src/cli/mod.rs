@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod explain;
 mod keys;
+mod notify;
 mod output;
 mod run;
 mod schema;

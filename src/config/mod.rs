@@ -12,6 +12,7 @@ mod problem;
 mod schema;
 mod secret;
 mod structure;
+pub mod types;
 mod units;
 mod yaml;
 
@@ -37,6 +38,8 @@ pub struct Loaded {
     /// The files beside the configuration that it was made from: a change of one of them changes it. Certificates and key sets,
     /// which are watched by those who use them, are not among them.
     pub files: Vec<PathBuf>,
+    /// What the types of providers set where the file says nothing.
+    pub filled: Vec<types::Filled>,
 }
 
 /// Loads the configuration file at `path`. Relative paths in it begin at its directory; secrets may come from the environment of
@@ -83,9 +86,10 @@ pub fn load_text(
 }
 
 fn compile_text(name: &str, text: &str, mut inputs: Inputs) -> Result<Loaded, Problems> {
-    let document = yaml::parse(text).map_err(|problems| Problems::new(name, problems))?;
+    let mut document = yaml::parse(text).map_err(|problems| Problems::new(name, problems))?;
     let mut report = Report::new(document.lines);
     structure::check(&schema::SCHEMA, &document.value, &mut report);
+    let filled = if report.is_clean() { types::fill(&mut document.value) } else { Vec::new() };
     let settings = if report.is_clean() { typed(document.value, &mut report) } else { None };
     let settings = settings.and_then(|file| compile::compile(file, &mut inputs, &mut report));
     let (problems, warnings) = report.into_parts();
@@ -94,6 +98,7 @@ fn compile_text(name: &str, text: &str, mut inputs: Inputs) -> Result<Loaded, Pr
             settings,
             warnings: Warnings::new(name, warnings),
             files: inputs.into_files(),
+            filled,
         }),
         None => Err(Problems::new(name, problems).with_inputs(inputs.into_files())),
     }

@@ -54,6 +54,11 @@ impl Inquiry<'_> {
         {
             return self.forbid(Reason::CrossOriginUpgrade, caller);
         }
+        let kept_alive =
+            caller.session().and_then(|session| self.keep_alive_location(session, now));
+        if let Some(location) = kept_alive {
+            return Decision::SignIn(SignIn { reason: Reason::SessionKeptAlive, location });
+        }
         match caller.headers(&self.route.headers).map(Arc::clone) {
             Ok(fields) => {
                 Decision::Allow(Permit::identified(Arc::clone(self.route), caller, kind, fields))

@@ -41,7 +41,7 @@ pub use facts::{Facts, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
 pub use policy::{
-    Access, AssertionSpec, Dpop, InboundCredential, Introspection, LoginUrl, LoginUrlError,
+    Access, AssertionSpec, Dpop, Home, InboundCredential, Introspection, LoginUrl, LoginUrlError,
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
     SignInRule, Silent, Upgrades, UpstreamId,
 };

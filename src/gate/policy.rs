@@ -66,7 +66,7 @@ impl Policy {
     pub fn is_own_cookie(&self, name: &[u8]) -> bool {
         self.sessions.as_ref().is_some_and(|sessions| {
             let probe = sessions.probe_cookie.as_bytes();
-            name == probe || sessions.http.covers(name) || sessions.https.covers(name)
+            name == probe || sessions.cookies().any(|cookie| cookie.covers(name))
         })
     }
 
@@ -117,15 +117,50 @@ pub struct SessionPolicy {
     pub kept: SessionsKept,
     /// The cookie that says that the provider knew no session a while ago; its presence alone counts.
     pub probe_cookie: String,
+    /// Where people sign in for all hosts; none: at each of them.
+    pub home: Option<Home>,
+}
+
+/// The one host where people sign in for all.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Scheme and authority, as browsers write them, such as `https://auth.example.com`.
+    pub origin: String,
+    /// The host alone, in lower case.
+    pub host: String,
+    /// The session's cookies on http and https for hosts that its domain does not reach; none where it has no domain.
+    pub apart: Option<(CookieSpec, CookieSpec)>,
 }
 
 impl SessionPolicy {
-    /// The cookie for requests over `scheme`.
-    pub const fn cookie(&self, scheme: Scheme) -> &CookieSpec {
+    /// The cookie for requests over `scheme` to `host`, which is without port and in lower case.
+    pub fn cookie(&self, scheme: Scheme, host: &str) -> &CookieSpec {
+        let apart = self.home.as_ref().and_then(|home| home.apart.as_ref());
+        let (http, https) = match apart {
+            Some((http, https)) if !self.http.reaches(host) => (http, https),
+            _ => (&self.http, &self.https),
+        };
         match scheme {
-            Scheme::Http => &self.http,
-            Scheme::Https => &self.https,
+            Scheme::Http => http,
+            Scheme::Https => https,
         }
+    }
+
+    /// Where people sign in for `host`, if that is another one.
+    pub fn home_of(&self, host: &str) -> Option<&Home> {
+        self.home.as_ref().filter(|home| home.host != host)
+    }
+
+    /// Whether `host` has the cookies of the host where people sign in, so that no session must be handed over.
+    pub fn shares(&self, host: &str) -> bool {
+        self.home.is_some() && self.http.domain().is_some() && self.http.reaches(host)
+    }
+
+    /// All the cookies that hold sessions.
+    fn cookies(&self) -> impl Iterator<Item = &CookieSpec> {
+        let apart = self.home.as_ref().and_then(|home| home.apart.as_ref());
+        let apart = apart.into_iter().flat_map(|(http, https)| [http, https]);
+        [&self.http, &self.https].into_iter().chain(apart)
     }
 }
 
@@ -143,6 +178,9 @@ pub enum SessionsKept {
 pub struct RelyingParty {
     /// Our `client_id`: sessions begun by another client do not count.
     pub client: String,
+    /// How long after a sign-in a navigation leads to the provider once more, without asking anybody, so that its session does not end
+    /// for want of use; `None` for never.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).

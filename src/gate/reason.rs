@@ -114,6 +114,8 @@ reasons! {
     SessionForeign => "session_foreign", "your session is over: sign in again";
     /// The session was not used for too long.
     SessionIdle => "session_idle", "your session is over: sign in again";
+    /// The session is good, and its provider is asked once more so that its own session does not end for want of use.
+    SessionKeptAlive => "session_kept_alive", "";
     /// The session's cookie was sealed with a key that is not among ours.
     SessionKeyUnknown => "session_key_unknown", "your session is over: sign in again";
     /// The session's cookie cannot be read, or was not sealed by us for this host.

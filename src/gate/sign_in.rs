@@ -15,11 +15,11 @@ use crate::gate::credential::CredentialKind;
 use crate::gate::examine::{Found, Inquiry, find};
 use crate::gate::facts::ProviderId;
 use crate::gate::navigation::is_navigation;
-use crate::gate::policy::{Access, LoginUrl, Policy, Route, Silent};
+use crate::gate::policy::{Access, Home, LoginUrl, Policy, Route, Silent};
 use crate::gate::reason::Reason;
 use crate::gate::target::Target;
 use crate::identity::Identity;
-use crate::session::Prompt;
+use crate::session::{Prompt, Session};
 
 /// What a sign-in for an address has to ask the provider for.
 #[derive(Clone, Debug)]
@@ -148,6 +148,19 @@ impl Inquiry<'_> {
         Some(self.here(Asking::Never))
     }
 
+    /// Where a browser is sent so that the session of its provider is used, if that is due: a sign-in that nobody notices. Should the
+    /// provider say no, the session goes on as it was, and nobody is sent there again for a while.
+    pub(super) fn keep_alive_location(&self, session: &Session, now: Timestamp) -> Option<String> {
+        let provider = self.policy.providers.iter().find(|one| *one.name == *session.provider)?;
+        let interval = provider.relying_party.as_ref()?.keep_alive?;
+        let due = now >= session.started + interval;
+        if !due || !is_navigation(&self.request) || self.was_probed() {
+            return None;
+        }
+        let provider = utf8_percent_encode(&session.provider, NON_ALPHANUMERIC);
+        Some(format!("{}&provider={provider}", self.here(Asking::Never)))
+    }
+
     /// Whether nobody is ever asked to sign in here.
     pub(super) fn is_silent_only(&self) -> bool {
         matches!(self.route.sign_in.silent, Silent::Only { .. })
@@ -167,8 +180,18 @@ impl Inquiry<'_> {
     fn absolute(&self, asking: Asking) -> Option<String> {
         Some(match self.place()? {
             Place::Elsewhere(url) => self.elsewhere(url),
-            Place::Here => self.origin() + &self.here(asking),
+            Place::Here => match self.home() {
+                Some(_) => self.here(asking),
+                None => self.origin() + &self.here(asking),
+            },
         })
+    }
+
+    /// The host whose sessions count here too, if people sign in there. Where they do not count, our own endpoint knows the way: the
+    /// browser has to be given something first that shows there that it began here.
+    fn home(&self) -> Option<&Home> {
+        let (sessions, host) = (self.policy.sessions.as_ref()?, self.request.authority.host());
+        sessions.home_of(host).filter(|_| sessions.shares(host))
     }
 
     /// The route's own login URL; or else that of the first provider that has a way to sign in.
@@ -190,10 +213,16 @@ impl Inquiry<'_> {
         url.with_return_to(&(self.origin() + self.return_target()))
     }
 
-    /// A relative reference: it cannot lead to another host, whatever the request says its own is.
+    /// A relative reference: it cannot lead to another host, whatever the request says its own is. Or an address of the host where
+    /// people sign in, which judges where they may return to.
     fn here(&self, asking: Asking) -> String {
-        let target = utf8_percent_encode(self.return_target(), NON_ALPHANUMERIC);
-        format!("{}/login?return_to={target}{}", self.policy.prefix, asking.suffix())
+        let (prefix, suffix) = (&self.policy.prefix, asking.suffix());
+        let (base, target) = match self.home() {
+            Some(home) => (home.origin.as_str(), self.origin() + self.return_target()),
+            None => ("", self.return_target().to_owned()),
+        };
+        let target = utf8_percent_encode(&target, NON_ALPHANUMERIC);
+        format!("{base}{prefix}/login?return_to={target}{suffix}")
     }
 
     fn origin(&self) -> String {

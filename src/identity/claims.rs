@@ -70,6 +70,47 @@ impl ClaimPath {
     }
 }
 
+/// Where a fact may stand: in the first of these claims that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimPaths(Vec<ClaimPath>);
+
+impl ClaimPaths {
+    /// The first of `paths` that is there.
+    pub const fn new(paths: Vec<ClaimPath>) -> Self {
+        Self(paths)
+    }
+
+    /// The paths, in the order in which they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = &ClaimPath> {
+        self.0.iter()
+    }
+
+    /// See [`ClaimPath::text`].
+    pub fn text(&self, claims: &Claims) -> Option<String> {
+        self.first(claims)?.text(claims)
+    }
+
+    /// See [`ClaimPath::list`].
+    pub fn list(&self, claims: &Claims) -> Vec<String> {
+        self.first(claims).map(|path| path.list(claims)).unwrap_or_default()
+    }
+
+    /// See [`ClaimPath::words`].
+    pub fn words(&self, claims: &Claims) -> Vec<String> {
+        self.first(claims).map(|path| path.words(claims)).unwrap_or_default()
+    }
+
+    fn first(&self, claims: &Claims) -> Option<&ClaimPath> {
+        self.iter().find(|path| path.find(claims).is_some())
+    }
+}
+
+impl From<ClaimPath> for ClaimPaths {
+    fn from(path: ClaimPath) -> Self {
+        Self(vec![path])
+    }
+}
+
 fn first_token(pointer: &str) -> (String, &str) {
     let body = &pointer[1..];
     let end = body.find('/').unwrap_or(body.len());
@@ -89,25 +130,25 @@ fn scalar(value: &Value) -> Option<String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimMap {
     /// What apps know the caller by.
-    pub user: ClaimPath,
+    pub user: ClaimPaths,
     /// The mail address.
-    pub email: ClaimPath,
+    pub email: ClaimPaths,
     /// The full name.
-    pub name: ClaimPath,
+    pub name: ClaimPaths,
     /// The short name.
-    pub preferred_username: ClaimPath,
+    pub preferred_username: ClaimPaths,
     /// Groups.
-    pub groups: ClaimPath,
+    pub groups: ClaimPaths,
     /// Roles.
-    pub roles: ClaimPath,
+    pub roles: ClaimPaths,
     /// Scopes.
-    pub scopes: ClaimPath,
+    pub scopes: ClaimPaths,
 }
 
 impl Default for ClaimMap {
     /// The standard names.
     fn default() -> Self {
-        let name = |name: &str| ClaimPath::Name(name.to_owned());
+        let name = |name: &str| ClaimPath::Name(name.to_owned()).into();
         Self {
             user: name("sub"),
             email: name("email"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::base::time::Timestamp;
 use crate::token::Claims;
 
-pub use claims::{ClaimMap, ClaimPath, ClaimPathError};
+pub use claims::{ClaimMap, ClaimPath, ClaimPathError, ClaimPaths};
 
 /// A caller whose token was verified.
 #[derive(Clone, Debug)]

@@ -14,8 +14,8 @@ fn identity(claims: Value, map: &ClaimMap) -> Result<Identity, IdentityError> {
     )
 }
 
-fn path(text: &str) -> ClaimPath {
-    ClaimPath::parse(text).unwrap()
+fn path(text: &str) -> ClaimPaths {
+    ClaimPath::parse(text).unwrap().into()
 }
 
 #[test]
@@ -49,6 +49,17 @@ fn a_pointer_reaches_into_objects() {
     let found = identity(json!({"sub": "u", "realm_access": {"roles": ["r"]}, "a/b": ["x"]}), &map)
         .unwrap();
     assert_eq!((found.roles(), found.user()), (&["r".to_owned()][..], "x"));
+}
+
+/// Okta names people in `uid` of access tokens and in `sub` of ID tokens: two names, one person.
+#[test]
+fn of_several_claims_the_first_that_is_there_counts() {
+    let paths = ["uid", "sub"].map(|name| ClaimPath::parse(name).unwrap());
+    let map = ClaimMap { user: ClaimPaths::new(paths.to_vec()), ..ClaimMap::default() };
+    let access = identity(json!({"sub": "ada@x.test", "uid": "00u1"}), &map).unwrap();
+    let id = identity(json!({"sub": "00u1"}), &map).unwrap();
+    assert_eq!((access.user(), id.user()), ("00u1", "00u1"));
+    assert!(identity(json!({"sub": "ada@x.test", "uid": ""}), &map).is_err());
 }
 
 #[test]

@@ -119,6 +119,7 @@ pub fn rules(issuer: &str, client_id: &str, algorithms: AlgorithmSet, leeway: Du
         issuer: issuer.to_owned(),
         audiences: vec![client_id.to_owned()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms,
         types: TypeRule::Plain,
         leeway,

@@ -44,8 +44,57 @@ pub struct LogoutRequest<'a> {
     pub extra: &'a [(String, String)],
 }
 
+/// How a provider wants to be told that somebody signs out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogoutStyle {
+    /// Auth0: as the standard has it where discovery names an `end_session_endpoint`, else at `/v2/logout`.
+    Auth0,
+    /// As the standard has it.
+    #[default]
+    Standard,
+}
+
+/// Where Auth0 ends its session if it has no endpoint of the standard, below the issuer.
+const AUTH0_LOGOUT: &str = "v2/logout";
+
+/// Where to send the browser to sign out at the provider of `issuer`, which names `endpoint` for it; nowhere if it has no such place.
+/// Holds the ID token, so it is for `Location` alone.
+pub fn sign_out_url(
+    style: LogoutStyle,
+    issuer: &str,
+    endpoint: Option<&Url>,
+    request: &LogoutRequest<'_>,
+) -> Option<String> {
+    let of_auth0 = |url: &Url| url.path().ends_with("/v2/logout");
+    match (style, endpoint) {
+        (LogoutStyle::Auth0, Some(endpoint)) if of_auth0(endpoint) => {
+            Some(auth0_url(endpoint, request))
+        }
+        (_, Some(endpoint)) => Some(end_session_url(endpoint, request)),
+        (LogoutStyle::Auth0, None) => {
+            let base = format!("{}/", issuer.trim_end_matches('/'));
+            let endpoint = Url::parse(&base).ok()?.join(AUTH0_LOGOUT).ok()?;
+            Some(auth0_url(&endpoint, request))
+        }
+        (LogoutStyle::Standard, None) => None,
+    }
+}
+
+/// `/v2/logout` of Auth0: `client_id` says whose list of addresses counts, a bare `federated` ends the session of the identity
+/// provider behind it too.
+fn auth0_url(endpoint: &Url, request: &LogoutRequest<'_>) -> String {
+    let mut pairs = vec![("client_id", request.client_id.to_owned())];
+    pairs.extend(request.post_logout_redirect_uri.map(|uri| ("returnTo", uri.to_owned())));
+    let ours = |name: &str| matches!(name, "client_id" | "returnTo");
+    let extra = request.extra.iter().filter(|(name, _)| !ours(name));
+    let (bare, valued): (Vec<_>, Vec<_>) = extra.partition(|(_, value)| value.is_empty());
+    pairs.extend(valued.into_iter().map(|(name, value)| (name.as_str(), value.clone())));
+    let url = with_query(endpoint, &pairs);
+    bare.into_iter().fold(url, |url, (name, _)| format!("{url}&{name}"))
+}
+
 /// Where to send the browser to sign out: holds the ID token, so it is for `Location` alone.
-pub fn end_session_url(endpoint: &Url, request: &LogoutRequest<'_>) -> String {
+fn end_session_url(endpoint: &Url, request: &LogoutRequest<'_>) -> String {
     let ours = [
         ("id_token_hint", request.id_token_hint.map(|token| token.expose().as_str())),
         ("client_id", Some(request.client_id)),

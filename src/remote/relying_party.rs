@@ -7,7 +7,9 @@ mod error;
 mod settings;
 
 pub use error::ExchangeError;
-pub use settings::{AssertionAudience, LogoutSettings, PushedRequests, RelyingPartySettings};
+pub use settings::{
+    AssertionAudience, HintRule, LogoutSettings, PushedRequests, RelyingPartySettings,
+};
 
 use std::sync::Arc;
 use std::time::Duration;

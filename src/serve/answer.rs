@@ -16,10 +16,19 @@ pub(crate) fn asker<'a>(
     request: &RequestHeader,
     request_id: &'a RequestId,
 ) -> Asker<'a> {
-    let person = prefers_pages(&request.headers);
+    asker_of(pages, &request.headers, request_id.as_str())
+}
+
+/// Who sent a request with `headers`, as [`asker`] says it.
+pub(crate) fn asker_of<'a>(
+    pages: &'a Pages,
+    headers: &HeaderMap,
+    request_id: &'a str,
+) -> Asker<'a> {
+    let person = prefers_pages(headers);
     let audience = if person { Audience::Person } else { Audience::Program };
-    let language = pages.texts().language(&request.headers);
-    Asker { audience, language, pages, request_id: request_id.as_str() }
+    let language = pages.texts().language(headers);
+    Asker { audience, language, pages, request_id }
 }
 
 fn prefers_pages(headers: &HeaderMap) -> bool {

@@ -68,7 +68,9 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether a peer at `address` is believed.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -124,7 +126,7 @@ fn address(item: &[u8]) -> Option<IpAddr> {
 }
 
 /// What the nearest proxy says; nothing where it contradicts itself.
-fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
+pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
     let mut lines = headers.get_all(&X_FORWARDED_PROTO).iter();
     let line = lines.next()?;
     if lines.next().is_some() {

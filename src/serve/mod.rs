@@ -3,6 +3,7 @@
 //! [`Bound`] listens, so that bind errors come before anything else; [`Server`] serves, reloads and stops.
 
 pub mod drain;
+pub mod ext_authz;
 pub mod guard;
 mod hook;
 pub mod keys;
@@ -34,6 +35,7 @@ mod request_id;
 mod runtime;
 mod server;
 mod story;
+mod terms;
 mod upstream;
 mod view;
 mod watch;

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
@@ -410,7 +410,7 @@ impl Proxy {
         let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
         ctx.origin = Some(origin);
         match &verdict.decision {
-            Decision::Allow(permit) if is_too_long(request, permit.route().max_body_bytes) => {
+            Decision::Allow(permit) if is_too_long(&request.headers, permit.route().max_body_bytes) => {
                 Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), route: verdict.route }
             }
             _ => verdict,
@@ -512,9 +512,8 @@ fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
 }
 
 /// Whether the request announces a longer body than the route takes.
-fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
-    let length = request
-        .headers
+pub(crate) fn is_too_long(headers: &HeaderMap, limit: Option<u64>) -> bool {
+    let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))

@@ -114,8 +114,9 @@ pub(crate) async fn bring_session(
     else {
         return Vec::new();
     };
-    let spec = policy.cookie(request.scheme);
-    let place = Place { spec, host: request.authority.host() };
+    let host = request.authority.host();
+    let spec = policy.cookie(request.scheme, host);
+    let place = Place { spec, host };
     match desk.sessions.save(current, ticket.as_deref(), place, now).await {
         Ok(value) => {
             let lifetime = current.persistent.then(|| now.until(current.ends));

@@ -17,9 +17,10 @@ use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
 use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
+use crate::serve::ext_authz;
 use crate::serve::forward_auth::ForwardAuth;
-use crate::serve::guard::{self, Admission, Guard, Process};
-use crate::serve::listener::{BindError, BoundListener, ListenAddress};
+use crate::serve::guard::{self, Admission, Entry, Guard, Process};
+use crate::serve::listener::{BindError, BoundListener, ListenAddress, PassedSockets};
 use crate::serve::proxy::Proxy;
 use crate::serve::readiness::Readiness;
 use crate::serve::request_id::RequestIds;
@@ -69,17 +70,20 @@ pub enum ListenError {
 }
 
 impl Bound {
-    /// Listens wherever `settings` say.
-    pub fn listen(settings: &ProcessSettings) -> Result<Self, ListenError> {
-        let listen = |listener: &ListenerSettings| {
+    /// Listens wherever `settings` say, and takes what they name out of `passed`.
+    pub fn listen(
+        settings: &ProcessSettings,
+        passed: &mut PassedSockets,
+    ) -> Result<Self, ListenError> {
+        let mut listen = |listener: &ListenerSettings| {
             let tls = listener.tls.as_ref().map(ListenerTls::load).transpose();
             let tls =
                 tls.map_err(|source| ListenError::Tls { listener: listener.name.clone(), source })?;
-            Ok((listener.clone(), listener.address.bind()?, tls.map(Arc::new)))
+            Ok((listener.clone(), listener.address.bind_or_take(passed)?, tls.map(Arc::new)))
         };
         let listeners =
-            settings.listeners.iter().map(listen).collect::<Result<_, ListenError>>()?;
-        let admin = settings.admin.as_ref().map(ListenAddress::bind).transpose()?;
+            settings.listeners.iter().map(&mut listen).collect::<Result<_, ListenError>>()?;
+        let admin = settings.admin.as_ref().map(|admin| admin.bind_or_take(passed)).transpose()?;
         Ok(Self { listeners, admin })
     }
 
@@ -202,8 +206,9 @@ impl Builder<'_> {
         tls: Option<Arc<ListenerTls>>,
     ) {
         match settings.door {
-            Door::Proxy | Door::ExtAuthz => self.proxy(settings, bound, tls),
+            Door::Proxy => self.proxy(settings, bound, tls),
             Door::ForwardAuth => self.forward_auth(settings, bound, tls),
+            Door::ExtAuthz => self.ext_authz(settings, bound, tls),
         }
     }
 
@@ -222,6 +227,28 @@ impl Builder<'_> {
             lines: self.lines.clone(),
         };
         self.serve(app, settings, bound, tls);
+    }
+
+    fn ext_authz(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        let limits = self.limits(settings.max_connections);
+        let metrics = self.lasting.metrics.listener(&settings.name);
+        info!(listener = settings.name, address = %bound.address(), "listening");
+        let judge = ext_authz::Judge {
+            live: Arc::clone(self.live),
+            clock: self.lasting.clock.clone(),
+            ids: RequestIds::new(random()),
+            listener: settings.name,
+            lines: self.lines.clone(),
+        };
+        let entry = Entry::new(&limits, tls, self.shared, metrics);
+        let door = Arc::new(ext_authz::Door::new(judge, entry, limits));
+        let drain = self.shared.drain.clone();
+        tokio::spawn(async move { ext_authz::serve(door, bound, &drain).await });
     }
 
     fn proxy(

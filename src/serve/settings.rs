@@ -218,6 +218,8 @@ pub struct PartySettings {
     pub id_token_max_age: Duration,
     /// When sessions are renewed.
     pub schedule: Schedule,
+    /// How long after a sign-in its own session is used once more.
+    pub keep_alive: Option<Duration>,
 }
 
 /// How people sign out.

@@ -10,6 +10,9 @@ use crate::token::Claims;
 /// Kept always: who it is, and how and when they proved it.
 const ALWAYS: [&str; 5] = ["acr", "amr", "auth_time", "email_verified", "sub"];
 
+/// How strong a proof was.
+const STRENGTH: [&str; 2] = ["acr", "amr"];
+
 /// What the configuration asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -38,6 +41,22 @@ pub fn keep_claims(claims: &Claims, keep: &Keep) -> Claims {
         copy(source, &mut kept, &[name.to_owned()], &Value::clone);
     }
     Claims::from(kept)
+}
+
+/// `claims` with what `before` says of how and when the person proved who they are, where `claims` say nothing of it. Both must be
+/// of one authentication: some providers tell its strength at the sign-in alone, and not again when a token is renewed.
+pub fn carry_strength(claims: Claims, before: &Claims) -> Claims {
+    let told = STRENGTH.iter().any(|name| claims.get(name).is_some());
+    if told {
+        return claims;
+    }
+    let mut all = claims.as_map().clone();
+    for name in STRENGTH.into_iter().chain(["auth_time"]) {
+        if let (None, Some(value)) = (all.get(name), before.get(name)) {
+            all.insert(name.to_owned(), value.clone());
+        }
+    }
+    Claims::from(all)
 }
 
 /// The names on the way to a value, outermost first.

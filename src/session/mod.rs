@@ -4,6 +4,7 @@
 mod attempt;
 mod codec;
 mod cookie;
+mod handover;
 mod hint;
 mod id;
 mod keep;
@@ -29,9 +30,10 @@ pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,
     Scope,
 };
+pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referral};
 pub use hint::Hint;
 pub use id::SessionId;
-pub use keep::{Keep, keep_claims};
+pub use keep::{Keep, carry_strength, keep_claims};
 pub use return_to::{AllowedHosts, Origin, OriginError, ReturnTo, ReturnToError};
 pub use revocation::{RevocationSet, Revoked};
 pub use seal::{Nonce, OpenError, Purpose, SealContext, SealError, SealingKeys};

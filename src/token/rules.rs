@@ -20,9 +20,11 @@ pub struct Rules {
     pub issuer: String,
     /// The names we answer to: `aud` must have one of them. None accepted if this is empty.
     pub audiences: Vec<String>,
-    /// The clients whose tokens are accepted, by `azp` and `client_id`: one of the two must be there, and
-    /// each that is there must be listed. `None` accepts every client.
+    /// The clients whose tokens are accepted, by `client_claims`: one of these must be there, and each that is there must be listed.
+    /// `None` accepts every client.
     pub clients: Option<Vec<String>>,
+    /// The claims that name the client; usually `azp` and `client_id`.
+    pub client_claims: Vec<String>,
     /// The algorithms pinned for the provider ([RFC 8725 §3.1](https://www.rfc-editor.org/rfc/rfc8725#section-3.1)).
     pub algorithms: AlgorithmSet,
     /// The accepted `typ` headers.
@@ -187,19 +189,23 @@ impl Rules {
 
     fn check_clients(&self, claims: &Claims) -> Result<(), TokenError> {
         let Some(accepted) = &self.clients else { return Ok(()) };
-        let named = [claims.string("azp")?, claims.string("client_id")?];
-        let mut named = named.into_iter().flatten().peekable();
-        if named.peek().is_some() && named.all(|name| accepted.iter().any(|client| client == name))
-        {
-            Ok(())
-        } else {
-            Err(TokenError::WrongClient)
+        let mut found = false;
+        for name in &self.client_claims {
+            match claims.get(name) {
+                None => {}
+                Some(Value::String(client)) if accepted.contains(client) => found = true,
+                Some(Value::String(_)) => return Err(TokenError::WrongClient),
+                Some(_) => return Err(BAD_CLIENT),
+            }
         }
+        if found { Ok(()) } else { Err(TokenError::WrongClient) }
     }
 }
 
 const BAD_AUDIENCE: TokenError =
     TokenError::BadClaim { name: "aud", expected: "a string or an array of strings" };
+
+const BAD_CLIENT: TokenError = TokenError::BadClaim { name: "azp", expected: "a string" };
 
 fn check_subject(claims: &Claims) -> Result<(), TokenError> {
     let subject = claims.string("sub")?.ok_or(TokenError::MissingClaim { name: "sub" })?;

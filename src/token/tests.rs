@@ -11,6 +11,7 @@ fn rules() -> Rules {
         issuer: "https://login.example".into(),
         audiences: vec!["web".into()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms: [Algorithm::Es256].into_iter().collect(),
         types: TypeRule::Any,
         leeway: Duration::ZERO,

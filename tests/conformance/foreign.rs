@@ -23,6 +23,7 @@ fn rules(algorithms: &[Algorithm]) -> Rules {
         issuer: "https://login.example".into(),
         audiences: vec!["web".into()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms: algorithms.iter().copied().collect(),
         types: TypeRule::Any,
         leeway: Duration::ZERO,

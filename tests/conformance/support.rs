@@ -50,6 +50,7 @@ pub(crate) fn rules() -> Rules {
         issuer: "https://login.example".into(),
         audiences: vec!["web".into()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms: Algorithm::ALL.into_iter().collect(),
         types: TypeRule::Any,
         leeway: Duration::from_secs(30),

@@ -8,8 +8,8 @@ use crate::base::secret::Secret as Hidden;
 use crate::config::compile::{require, urls};
 use crate::config::file::{
     ClientAssertionAudience, ClientAuthentication as Word, Endpoints as WrittenEndpoints,
-    Frequency, LogoutTokenExpiry, LogoutTokenType, Provider as Written, ProviderType,
-    PushedRequestsWord, ResponseModeWord,
+    Frequency, HintWord, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType, Provider as Written,
+    ProviderType, PushedRequestsWord, ResponseModeWord,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -19,11 +19,11 @@ use crate::oidc::authorization::{ResponseMode, is_reserved};
 use crate::oidc::client::{ClientAuthentication, Registration};
 use crate::oidc::discovery::Endpoints;
 use crate::oidc::id_token;
-use crate::oidc::logout::{ExpiryRule, LogoutRules};
+use crate::oidc::logout::{ExpiryRule, LogoutRules, LogoutStyle};
 use crate::remote::jwks::{KeySourceSettings, ProviderKeys};
 use crate::remote::provider::{MetadataBounds, MetadataSettings, MetadataSource};
 use crate::remote::relying_party::{
-    AssertionAudience, LogoutSettings, PushedRequests, RelyingPartySettings,
+    AssertionAudience, HintRule, LogoutSettings, PushedRequests, RelyingPartySettings,
 };
 use crate::token::{AlgorithmSet, Rules, SigningKey, TypeRule};
 
@@ -69,6 +69,20 @@ pub(super) fn compile(
     let client_id = registration.client_id.as_str();
     let logout = LogoutSettings {
         rules: logout_rules(written, client_id, algorithms, rules.leeway),
+        style: match written.logout.style {
+            LogoutStyleWord::Auth0 => LogoutStyle::Auth0,
+            LogoutStyleWord::Oidc => LogoutStyle::Standard,
+        },
+        hint: match written.logout.id_token_hint {
+            HintWord::Any => HintRule::Any,
+            HintWord::Fresh => HintRule::Fresh,
+        },
+        front_channel_issuers: written
+            .logout
+            .frontchannel_issuers
+            .as_ref()
+            .map(|issuers| issuers.0.clone())
+            .unwrap_or_default(),
         extra: logout_extra,
     };
     let metadata = MetadataSettings {
@@ -130,6 +144,7 @@ fn refuse_without_id(written: &Written, path: &KeyPath, report: &mut Report) {
         ("logout_params", written.logout_params.is_some()),
         ("redirect_uri", written.redirect_uri.is_some()),
         ("revalidate", written.revalidate.is_some()),
+        ("keep_alive", written.keep_alive.is_some()),
         ("id_token_algorithms", written.id_token_algorithms.is_some()),
         ("introspection", written.introspection.is_some()),
     ] {
@@ -238,7 +253,11 @@ fn source(written: &Written, keys: &KeySourceSettings) -> MetadataSource {
         ProviderType::Jwt => {
             endpoints.introspection.is_some() && !matches!(keys, KeySourceSettings::Discovery)
         }
-        ProviderType::Oidc => {
+        ProviderType::Auth0
+        | ProviderType::Authgear
+        | ProviderType::Mosaic
+        | ProviderType::Oidc
+        | ProviderType::Okta => {
             endpoints.authorization.is_some()
                 && endpoints.token.is_some()
                 && !matches!(keys, KeySourceSettings::Discovery)

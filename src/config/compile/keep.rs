@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::gate::{Access, HeaderSource, Provider, Route, Rule};
-use crate::identity::{ClaimMap, ClaimPath};
+use crate::identity::{ClaimMap, ClaimPath, ClaimPaths};
 use crate::session::Keep;
 
 /// What the routes ask of sessions begun at `providers`.
@@ -16,7 +16,7 @@ pub(super) fn compile<'a>(
         let claims = &provider.claims;
         // For `/.auth/session`, whose reader wants to greet somebody, and for every header of the user.
         for path in [&claims.user, &claims.name, &claims.email, &claims.preferred_username] {
-            whole(&mut keep, path);
+            all(&mut keep, path);
         }
         for route in routes.clone().filter(|route| route.access != Access::Public) {
             headers(&mut keep, route, claims);
@@ -24,6 +24,10 @@ pub(super) fn compile<'a>(
         }
     }
     keep
+}
+
+fn all(keep: &mut Keep, paths: &ClaimPaths) {
+    paths.iter().for_each(|path| whole(keep, path));
 }
 
 fn whole(keep: &mut Keep, path: &ClaimPath) {
@@ -37,9 +41,9 @@ fn headers(keep: &mut Keep, route: &Route, claims: &ClaimMap) {
     for (_, source) in &route.headers.fields {
         match source {
             HeaderSource::Claim(path) => whole(keep, path),
-            HeaderSource::Groups => whole(keep, &claims.groups),
-            HeaderSource::Roles => whole(keep, &claims.roles),
-            HeaderSource::Scopes => whole(keep, &claims.scopes),
+            HeaderSource::Groups => all(keep, &claims.groups),
+            HeaderSource::Roles => all(keep, &claims.roles),
+            HeaderSource::Scopes => all(keep, &claims.scopes),
             // Kept always, or no claims.
             HeaderSource::AuthenticatedAt
             | HeaderSource::ContextClass
@@ -54,21 +58,21 @@ fn headers(keep: &mut Keep, route: &Route, claims: &ClaimMap) {
         }
     }
     if route.assertion.is_some() {
-        whole(keep, &claims.groups);
-        whole(keep, &claims.roles);
+        all(keep, &claims.groups);
+        all(keep, &claims.roles);
     }
 }
 
 /// Of lists, rules need only the values that they name.
 fn rule(keep: &mut Keep, rule: &Rule, claims: &ClaimMap) {
-    for (path, lists) in [
+    for (paths, lists) in [
         (&claims.groups, [&rule.groups_any, &rule.groups_all]),
         (&claims.roles, [&rule.roles_any, &rule.roles_all]),
         (&claims.scopes, [&rule.scopes_any, &rule.scopes_all]),
     ] {
         let values: BTreeSet<String> = lists.into_iter().flatten().cloned().collect();
-        if !values.is_empty() {
-            some(keep, path, values);
+        for path in paths.iter().filter(|_| !values.is_empty()) {
+            some(keep, path, values.clone());
         }
     }
     rule.claims.iter().for_each(|(path, _)| whole(keep, path));

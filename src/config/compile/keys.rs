@@ -64,6 +64,11 @@ fn issuer(written: &Provider, path: &KeyPath, report: &mut Report) {
         return report.refuse(path, message, "add `jwks_uri:`, `jwks_file:` or `jwks:`");
     }
     let Some(url) = urls::outbound(text, urls::Harm::Keys, path, report) else { return };
+    if written.r#type == ProviderType::Auth0 && !text.ends_with('/') {
+        let message =
+            format!("`{text}` is no issuer of Auth0, whose tokens have one that ends with a slash");
+        return report.refuse(path, message, format!("write {text}/"));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         let plain = text.split(['?', '#']).next().unwrap_or_default();
         report.refuse(

@@ -39,7 +39,7 @@ impl Place<'_> {
     pub(super) fn check(&self, report: &mut Report) {
         let written = self.written;
         let is_client = written.client_secret.is_some() || written.client_key.is_some();
-        if written.r#type != ProviderType::Oidc || !is_client {
+        if !written.r#type.speaks_oidc() || !is_client {
             return;
         }
         match (&written.login_url, self.around.session) {
@@ -60,7 +60,7 @@ impl Place<'_> {
     /// Whether people sign in there, through us.
     pub(super) fn is_party(&self) -> bool {
         let written = self.written;
-        let is_ours = written.r#type == ProviderType::Oidc && written.client_id.is_some();
+        let is_ours = written.r#type.speaks_oidc() && written.client_id.is_some();
         is_ours && written.login_url.is_none() && self.around.session.is_some()
     }
 
@@ -84,6 +84,7 @@ impl Place<'_> {
             let (least, most) = (Span::secs(30), Span::secs(30 * 86_400));
             times::span(span, least, most, &path.key("revalidate"), report)
         });
+        let keep_alive = self.keep_alive(report);
         let session = self.around.session.filter(|_| self.is_party())?;
         Some(PartySettings {
             provider: self.id,
@@ -99,7 +100,14 @@ impl Place<'_> {
                 ahead: session.renew_ahead.map(|span| span.0),
                 revalidate: revalidate.flatten(),
             },
+            keep_alive,
         })
+    }
+
+    /// How long after a sign-in the provider's session is used once more.
+    pub(super) fn keep_alive(&self, report: &mut Report) -> Option<Duration> {
+        let (least, most) = (Span::secs(300), Span::secs(30 * 86_400));
+        times::span(self.written.keep_alive?, least, most, &self.path.key("keep_alive"), report)
     }
 
     /// Its name, or, if it has none, its host.

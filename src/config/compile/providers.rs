@@ -8,14 +8,14 @@ use url::Url;
 
 use crate::config::compile::{client, keys, parties, require, times, words};
 use crate::config::file::{
-    ClaimNames, DpopWord, File, List, Provider as Written, ProviderType, TokenTypeWord, TokenTypes,
+    ClaimNames, DpopWord, File, List, Provider as Written, TokenTypeWord, TokenTypes,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Dpop, LoginUrl, LoginUrlError, NonceRule, Provider, ProviderId, RelyingParty};
-use crate::identity::ClaimMap;
+use crate::identity::{ClaimMap, ClaimPaths};
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::settings::{IntrospectingSettings, PartySettings};
@@ -150,11 +150,12 @@ impl One<'_> {
             headers,
             login_url: login_url.flatten(),
             claims: claims?,
-            relying_party: written
-                .client_id
-                .clone()
-                .filter(|_| place.is_party())
-                .map(|client| RelyingParty { client }),
+            relying_party: written.client_id.clone().filter(|_| place.is_party()).map(|client| {
+                RelyingParty {
+                    client,
+                    keep_alive: party.as_ref().and_then(|party| party.keep_alive),
+                }
+            }),
             dpop,
             introspection,
         };
@@ -189,6 +190,7 @@ fn rules(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Rules
         issuer: written.issuer.clone(),
         audiences: audiences?,
         clients: written.clients.as_ref().map(|clients| clients.0.clone()),
+        client_claims: written.claims.client.0.clone(),
         algorithms: written.algorithms.0.iter().map(|name| name.0).collect(),
         types: types?,
         leeway: leeway?,
@@ -208,9 +210,7 @@ fn audiences(written: &Written, path: &KeyPath, report: &mut Report) -> Option<V
             None
         }
         (Some(list), None, _) | (None, Some(list), _) => Some(list.0.clone()),
-        (None, None, Some(client)) if written.r#type == ProviderType::Oidc => {
-            Some(vec![client.clone()])
-        }
+        (None, None, Some(client)) if written.r#type.speaks_oidc() => Some(vec![client.clone()]),
         (None, None, _) => {
             let message = "nothing says for whom tokens must be: a token for any other app would open this one";
             report.refuse(
@@ -327,7 +327,15 @@ fn is_login_address(text: &str) -> bool {
 }
 
 fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
-    let mut read = |key: &str, text: &str| require::claim(text, &path.key(key), report);
+    let mut read = |key: &str, names: &List<String>| {
+        let path = path.key(key);
+        let several = names.0.len() > 1;
+        let paths = names.0.iter().enumerate().map(|(index, text)| {
+            let path = if several { path.index(index) } else { path.clone() };
+            require::claim(text, &path, report)
+        });
+        paths.collect::<Option<Vec<_>>>().map(ClaimPaths::new)
+    };
     let [user, email, name, preferred_username, groups, roles, scopes] = [
         read("user", &written.user),
         read("email", &written.email),

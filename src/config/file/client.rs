@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::file::list::List;
 use crate::config::units::{Size, Span};
 
 /// How a client proves to be itself at the provider's endpoints.
@@ -98,6 +99,42 @@ pub(crate) struct Endpoints {
     /// Where authorization requests are pushed (RFC 9126).
     #[schemars(extend("examples" = ["https://login.example.com/par"]))]
     pub(crate) pushed_authorization_request: Option<String>,
+}
+
+/// How people sign out at the provider.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogoutSection {
+    /// How the provider is told.
+    pub(crate) style: LogoutStyleWord,
+    /// Which ID token it takes as a hint of who signs out.
+    pub(crate) id_token_hint: HintWord,
+    /// Issuers that its front-channel requests may name beside its own.
+    #[schemars(extend("examples" = [["https://acme.okta.com"]]))]
+    pub(crate) frontchannel_issuers: Option<List<String>>,
+}
+
+/// How the provider is told that somebody signs out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogoutStyleWord {
+    /// As Auth0 has it: at `/v2/logout` where discovery names no `end_session_endpoint`. The parameter `federated`, without a value,
+    /// ends the session of the identity provider behind it too.
+    Auth0,
+    /// By RP-initiated logout, where discovery names an `end_session_endpoint`.
+    #[default]
+    Oidc,
+}
+
+/// Which ID token is a hint of who signs out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HintWord {
+    /// The last one, if it is kept.
+    #[default]
+    Any,
+    /// One that has not run out, got by the refresh token if need be. Without one the provider's session is left alone.
+    Fresh,
 }
 
 /// What the provider's logout tokens must be.

@@ -16,8 +16,8 @@ mod session;
 mod upstream;
 
 pub(crate) use client::{
-    ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency,
-    IntrospectedTokens, IntrospectionSection, LogoutTokenExpiry, LogoutTokenType,
+    ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
+    IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
     PushedRequestsWord, ResponseModeWord,
 };
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};

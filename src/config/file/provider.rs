@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::file::client::{
     BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
-    Frequency, IntrospectionSection, PushedRequestsWord, ResponseModeWord,
+    Frequency, IntrospectionSection, LogoutSection, PushedRequestsWord, ResponseModeWord,
 };
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
@@ -95,12 +95,19 @@ pub(crate) struct Provider {
     /// its access tokens live, and longer while it cannot be asked.
     #[schemars(extend("examples" = ["15m"]))]
     pub(crate) revalidate: Option<Span>,
+    /// How long after a sign-in a browser that opens a page goes to the provider and back once more, without anybody being asked: it
+    /// keeps the provider's session from ending for want of use. Left out: never.
+    #[schemars(extend("examples" = ["1d"]))]
+    pub(crate) keep_alive: Option<Span>,
     /// The signature algorithms of ID tokens and logout tokens; left out: those of `algorithms`.
     #[schemars(extend("examples" = [["RS256"]]))]
     pub(crate) id_token_algorithms: Option<List<AlgorithmName>>,
     /// How long ago an ID token may have been issued, 1d at most.
     #[serde(default = "default_id_token_max_age")]
     pub(crate) id_token_max_age: Span,
+    /// How people sign out there.
+    #[serde(default)]
+    pub(crate) logout: LogoutSection,
     /// What its logout tokens must be.
     #[serde(default)]
     pub(crate) backchannel_logout: BackchannelLogout,
@@ -152,19 +159,37 @@ pub(crate) struct Provider {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(extend("x-remarks" = {
-    "authgear": "authgear is not available in this version; write oidc for its JWT tokens",
-    "auth0": "auth0 is not available in this version; write oidc for its JWT tokens",
-    "okta": "okta is not available in this version; write oidc for its JWT tokens",
-    "mosaic": "mosaic is not available in this version; write oidc for its JWT tokens",
+    "entra": "write oidc, with https://login.microsoftonline.com/TENANT/v2.0 as issuer",
+    "google": "write oidc, with https://accounts.google.com as issuer",
+    "keycloak": "write oidc, with the address of the realm as issuer",
+    "oauth2": "write oidc, or introspection for tokens that only the provider can judge",
 }))]
 pub(crate) enum ProviderType {
+    /// Auth0: an OpenID provider with its ways, as `sidegate check` tells them.
+    Auth0,
+    /// Authgear: an OpenID provider with its ways.
+    Authgear,
     /// Somebody whose tokens only it can judge: it is asked about each (RFC 7662). Needs `audience` and `client_id`.
     Introspection,
     /// An issuer of JWTs: needs `audience`.
     Jwt,
+    /// Transmit Security Mosaic: an OpenID provider with its ways.
+    Mosaic,
     /// An OpenID provider.
     #[default]
     Oidc,
+    /// Okta: an OpenID provider with its ways.
+    Okta,
+}
+
+impl ProviderType {
+    /// Whether people can sign in there by OpenID Connect.
+    pub(crate) const fn speaks_oidc(self) -> bool {
+        match self {
+            Self::Auth0 | Self::Authgear | Self::Mosaic | Self::Oidc | Self::Okta => true,
+            Self::Introspection | Self::Jwt => false,
+        }
+    }
 }
 
 /// `any`, `access_token`, or a list of types.
@@ -192,36 +217,41 @@ impl Default for TokenTypes {
     }
 }
 
-/// Which claims say what: the exact name of a claim, or a JSON Pointer such as `/realm_access/roles`.
+/// Which claims say what: the exact name of a claim, or a JSON Pointer such as `/realm_access/roles`. Of several the first that is
+/// there counts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ClaimNames {
     /// What apps know the caller by. It should never be given to somebody else.
-    pub(crate) user: String,
+    pub(crate) user: List<String>,
     /// The mail address.
-    pub(crate) email: String,
+    pub(crate) email: List<String>,
     /// The full name.
-    pub(crate) name: String,
+    pub(crate) name: List<String>,
     /// The short name.
-    pub(crate) preferred_username: String,
+    pub(crate) preferred_username: List<String>,
     /// Groups: a list.
-    pub(crate) groups: String,
+    pub(crate) groups: List<String>,
     /// Roles: a list.
-    pub(crate) roles: String,
+    pub(crate) roles: List<String>,
     /// Scopes: words separated by spaces, or a list.
-    pub(crate) scopes: String,
+    pub(crate) scopes: List<String>,
+    /// The client that a token was made for, by exact name; `clients` lists whom to accept. Each that is there must be listed.
+    pub(crate) client: List<String>,
 }
 
 impl Default for ClaimNames {
     fn default() -> Self {
+        let one = |name: &str| List(vec![name.to_owned()]);
         Self {
-            user: String::from("sub"),
-            email: String::from("email"),
-            name: String::from("name"),
-            preferred_username: String::from("preferred_username"),
-            groups: String::from("groups"),
-            roles: String::from("roles"),
-            scopes: String::from("scope"),
+            user: one("sub"),
+            email: one("email"),
+            name: one("name"),
+            preferred_username: one("preferred_username"),
+            groups: one("groups"),
+            roles: one("roles"),
+            scopes: one("scope"),
+            client: List(["azp", "client_id"].map(str::to_owned).to_vec()),
         }
     }
 }

@@ -118,9 +118,12 @@ fn an_unknown_word_lists_the_known_ones() {
 }
 
 #[test]
-fn words_of_later_versions_and_dangerous_ones_say_why() {
-    let (_, _, remedy) = only(json!({"provider": {"issuer": "i", "type": "okta"}}));
-    assert!(remedy.starts_with("okta is not available in this version"), "{remedy}");
+fn words_that_are_not_taken_say_why() {
+    let (path, _, remedy) = only(json!({"provider": {"issuer": "i", "response_mode": "fragment"}}));
+    assert_eq!(
+        (path.as_str(), remedy.as_str()),
+        ("provider.response_mode", "a fragment never reaches a server: write query or form_post")
+    );
     let (path, _, remedy) =
         only(json!({"provider": {"issuer": "i", "algorithms": ["RS256", "HS256"]}}));
     assert_eq!(path, "provider.algorithms[1]");

@@ -134,6 +134,7 @@ impl Provider {
             issuer: self.issuer.clone(),
             audiences: vec![self.registration.id.to_owned()],
             clients: None,
+            client_claims: Vec::new(),
             algorithms: std::iter::once(Algorithm::Es256).collect(),
             types: TypeRule::Plain,
             leeway: HINT_LEEWAY,

@@ -7,6 +7,7 @@ mod cookies;
 mod credentials;
 mod dpop;
 mod fixture;
+mod hosts;
 mod identity_headers;
 mod introspection;
 mod keys;

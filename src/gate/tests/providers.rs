@@ -97,7 +97,7 @@ fn audiences_of_one_issuer_stay_apart_where_routes_keep_them_apart() {
 #[test]
 fn a_provider_names_its_callers_by_the_claim_it_is_told_to() {
     let mut provider = provider(ISSUER);
-    let user = ClaimPath::parse("uid").unwrap();
+    let user = ClaimPath::parse("uid").unwrap().into();
     provider.claims = ClaimMap { user, ..ClaimMap::default() };
     let gate = gate_of(vec![provider], vec![route("/*")]);
     gate.check(get("/").bearer(token().claim("uid", "u7").text()), allow("u7"));

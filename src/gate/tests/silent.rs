@@ -102,3 +102,18 @@ fn our_own_location_leads_to_no_other_host() {
         assert!(!location[1..].contains('/') || location.matches('/').count() == 2, "{location}");
     }
 }
+
+/// Some providers end their session after days in which nobody comes by, however busy the app was.
+#[test]
+fn a_session_is_kept_alive_at_its_provider() {
+    let mut party = party(ISSUER);
+    let rp = party.relying_party.as_mut().unwrap();
+    rp.keep_alive = Some(Duration::from_secs(300));
+    let gate = sign_in_gate_of(vec![party], [route("/*")]);
+    let busy = || orders().navigating().session(&session());
+    gate.check(busy(), allow("ada"));
+    let later = gate.at(NOW + 300);
+    later.check(busy(), sign_in(&format!("{SILENT}&provider=https%3A%2F%2Flogin%2Eexample")));
+    later.check(orders().session(&session()), allow("ada"));
+    later.check(probed().session(&session()), allow("ada"));
+}

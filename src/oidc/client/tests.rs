@@ -53,6 +53,7 @@ fn an_assertion_is_a_token_of_ours_for_the_provider() {
         issuer: "id".to_owned(),
         audiences: vec![CONTEXT.audience.to_owned()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms: es256(),
         types: TypeRule::Plain,
         leeway: Duration::ZERO,

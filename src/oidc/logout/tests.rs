@@ -183,7 +183,7 @@ fn the_browser_is_sent_to_sign_out_with_what_the_provider_needs() {
         extra: &extra,
     };
     assert_eq!(
-        end_session_url(&endpoint, &full),
+        sign_out_url(LogoutStyle::Standard, ISSUER, Some(&endpoint), &full).unwrap(),
         "https://login.example.com/end?p=1&id_token_hint=a.b.c&client_id=edge&post_logout_redirect_uri=https%3A%2F%2Fapp.example.com%2F.auth%2Fbye&state=s&federated="
     );
     assert!(!format!("{full:?}").contains("a.b.c"));
@@ -195,7 +195,33 @@ fn the_browser_is_sent_to_sign_out_with_what_the_provider_needs() {
         ..full
     };
     assert_eq!(
-        end_session_url(&endpoint, &bare),
+        sign_out_url(LogoutStyle::Standard, ISSUER, Some(&endpoint), &bare).unwrap(),
         "https://login.example.com/end?p=1&client_id=edge"
     );
+}
+
+/// Layers two and three of its sign-out: its own session, and that of the identity provider behind it.
+#[test]
+fn auth0_without_an_endpoint_of_the_standard_has_one_of_its_own() {
+    let issuer = "https://tenant.eu.auth0.com/";
+    let extra = [("federated".to_owned(), String::new())];
+    let request = LogoutRequest {
+        id_token_hint: None,
+        client_id: "APP1",
+        post_logout_redirect_uri: Some("https://app1.example.com/bye"),
+        state: Some("s"),
+        extra: &extra,
+    };
+    let own = "https://tenant.eu.auth0.com/v2/logout?client_id=APP1&returnTo=https%3A%2F%2Fapp1.example.com%2Fbye&federated";
+    assert_eq!(sign_out_url(LogoutStyle::Auth0, issuer, None, &request).as_deref(), Some(own));
+    let named = Url::parse("https://login.example.com/v2/logout").unwrap();
+    let url = sign_out_url(LogoutStyle::Auth0, issuer, Some(&named), &request).unwrap();
+    assert!(
+        url.starts_with("https://login.example.com/v2/logout?client_id=APP1&returnTo="),
+        "{url}"
+    );
+    let standard = Url::parse("https://tenant.eu.auth0.com/oidc/logout").unwrap();
+    let url = sign_out_url(LogoutStyle::Auth0, issuer, Some(&standard), &request).unwrap();
+    assert!(url.contains("/oidc/logout?client_id=APP1&post_logout_redirect_uri="), "{url}");
+    assert_eq!(sign_out_url(LogoutStyle::Standard, issuer, None, &request), None);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::oidc::authorization::ResponseMode;
 use crate::oidc::client::Registration;
-use crate::oidc::logout::LogoutRules;
+use crate::oidc::logout::{LogoutRules, LogoutStyle};
 use crate::remote::provider::MetadataSettings;
 use crate::token::Rules;
 
@@ -58,11 +58,28 @@ pub enum PushedRequests {
     Never,
 }
 
+/// Which ID token a provider takes as a hint of who signs out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HintRule {
+    /// The last one, or none.
+    #[default]
+    Any,
+    /// One that has not run out: to anything else it answers with an error page. A new one is got with the refresh token; without,
+    /// the provider's session is left alone.
+    Fresh,
+}
+
 /// How people sign out at the provider.
 #[derive(Clone, Debug)]
 pub struct LogoutSettings {
     /// What is demanded of logout tokens.
     pub rules: LogoutRules,
+    /// How the provider is told.
+    pub style: LogoutStyle,
+    /// What it wants to see of who signs out.
+    pub hint: HintRule,
+    /// Issuers of front-channel requests beside the provider's own.
+    pub front_channel_issuers: Vec<String>,
     /// Further parameters of the sign-out request.
     pub extra: Vec<(String, String)>,
 }

@@ -59,6 +59,9 @@ fn settings(origin: &Origin) -> RelyingPartySettings {
         timeout: LONG,
         logout: LogoutSettings {
             rules: LogoutRules::new(&origin.issuer(), "edge", algorithms, leeway),
+            style: Default::default(),
+            hint: Default::default(),
+            front_channel_issuers: Vec::new(),
             extra: Vec::new(),
         },
     }

@@ -6,7 +6,7 @@ use crate::base::time::Timestamp;
 use crate::oidc::grant::TokenResponse;
 use crate::oidc::id_token::{self, IdTokenError, Previous};
 use crate::remote::renewal::{Refreshed, Schedule};
-use crate::session::{Keep, Session, Tokens, keep_claims};
+use crate::session::{Keep, Session, Tokens, carry_strength, keep_claims};
 use crate::token::{KeySet, Rules};
 
 /// What is demanded of one provider's answers, and kept of them.
@@ -48,7 +48,8 @@ impl RefreshRules {
             };
             let verified =
                 id_token::refreshed(id_token.expose(), keys, &self.id_token, &previous, now)?;
-            refreshed.claims = Some(keep_claims(verified.claims(), &self.keep));
+            let kept = keep_claims(verified.claims(), &self.keep);
+            refreshed.claims = Some(carry_strength(kept, &session.claims));
             refreshed.tokens.id = Some(id_token.clone());
         }
         Ok(refreshed)

@@ -20,7 +20,10 @@ use crate::serve::own::failure::Failure;
 use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Present, Visit};
-use crate::session::{Attempt, Revoked, Session, SessionId, Tokens, keep_claims};
+use crate::session::{
+    Attempt, Parcel, Prompt, Revoked, Session, SessionId, Ticket, Tokens, carry_strength,
+    keep_claims,
+};
 use crate::token::{Claims, KeySet};
 
 /// A failure and what an operator may want to know of it.
@@ -32,6 +35,8 @@ pub(crate) struct Established {
     pub(crate) cookies: Vec<HeaderValue>,
     /// Whether it is not enough for the page that was wanted: going there would lead here again.
     pub(crate) weak: bool,
+    /// What another host is handed of it, if one wants it.
+    pub(crate) parcel: Parcel,
 }
 
 /// Redeems `code` and makes a session of what it brings.
@@ -48,16 +53,26 @@ pub(crate) async fn establish(
     let tokens = redeemed.map_err(|error| failed(&error))?;
     let (token, keys) = verified(visit, party, attempt, &tokens).await?;
     let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
+    let before = visit.present().await.ok();
+    let claims = match &before {
+        Some(Present { session, .. }) if is_same_sign_in(party, attempt, &token, session) => {
+            carry_strength(claims, &session.claims)
+        }
+        _ => claims,
+    };
     let session = made(visit, party, &tokens, &token, &claims)?;
     let weak = demand(visit, &attempt.return_to)
         .is_some_and(|demand| is_too_weak(visit, &demand, &session));
-    let cookies = kept(visit, &session).await?;
+    let ticket = visit.desk.sessions.new_ticket(session.id).map_err(|error| unkept(&error))?;
+    let cookies = kept(visit, &session, ticket.as_ref()).await?;
+    visit.runtime.metrics.sessions().started(&session.provider);
     tracing::info!(
         provider = party.name(),
         session = ?session.id,
         "signed in"
     );
-    Ok(Established { cookies, weak })
+    let parcel = Parcel::of(&session, ticket.as_ref());
+    Ok(Established { cookies, weak, parcel })
 }
 
 fn failed(error: &ExchangeError) -> Failed {
@@ -162,6 +177,23 @@ fn made(
     })
 }
 
+/// Whether the provider, unasked, went on with the very sign-in that `before` came of: then what it said of its strength still
+/// holds, though it does not say it again.
+fn is_same_sign_in(party: &Party, attempt: &Attempt, token: &IdToken, before: &Session) -> bool {
+    let same_time = || {
+        let of = |claims: &Claims| claims.get("auth_time").and_then(serde_json::Value::as_u64);
+        of(token.claims()).is_some() && of(token.claims()) == of(&before.claims)
+    };
+    let same_sid = token.sid().is_some() && token.sid() == before.sid.as_deref();
+    let newer = token.claims().get("auth_time").is_some() && !same_time();
+    attempt.asked.prompt == Some(Prompt::None)
+        && before.provider == party.name()
+        && before.issuer == party.issuer()
+        && before.subject == token.subject()
+        && (same_sid || same_time())
+        && !newer
+}
+
 /// When the provider wants the session to end, where it says so
 /// ([`session_expiry`](https://openid.net/specs/ipsie-openid-sl1-profile-1_0.html)).
 fn provider_end(claims: &Claims) -> Option<Timestamp> {
@@ -180,30 +212,38 @@ pub(crate) fn is_too_weak(visit: &Visit<'_>, demand: &SignInDemand<'_>, session:
     matches!(verdict, Some(Err(Reason::AuthenticationTooOld | Reason::AuthenticationTooWeak)))
 }
 
-/// Keeps the session, and ends the one that the browser had: its id must not live on under another's name.
-async fn kept(visit: &Visit<'_>, session: &Session) -> Result<Vec<HeaderValue>, Failed> {
-    let saved = visit.desk.sessions.save(session, None, visit.place(), visit.now).await;
-    let value = saved.map_err(|error| match error {
-        StoreError::Ended => (Failure::SignedOutMeanwhile, None),
-        StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
-        StoreError::Damaged | StoreError::Unavailable(_) => {
-            (Failure::StoreUnavailable, Some(error.to_string()))
-        }
-    })?;
+/// Keeps the session, under its ticket if it is stored, and ends the one that the browser had: its id must not live on under
+/// another's name.
+pub(crate) async fn kept(
+    visit: &Visit<'_>,
+    session: &Session,
+    ticket: Option<&Ticket>,
+) -> Result<Vec<HeaderValue>, Failed> {
+    let saved = visit.desk.sessions.save(session, ticket, visit.place(), visit.now).await;
+    let value = saved.map_err(|error| unkept(&error))?;
     let chunks = visit.cookie().chunks_present(visit.headers());
     let lifetime = lifetime(visit, session);
     let cookies = visit.cookie().write(&value, lifetime, chunks);
     let cookies = cookies.map_err(|error| (Failure::CookieTooLarge, Some(error.to_string())))?;
-    if let Ok(Present { session: before, .. }) = visit.present().await {
+    if let Some(before) = visit.former().await.filter(|before| *before != session.id) {
         let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
-        let what = Revoked::Session(before.id);
+        let what = Revoked::Session(before);
         let ended = visit.desk.sessions.end(&what, visit.now, until, visit.now);
         if let Err(error) = ended.await {
             tracing::warn!(%error, "the browser's former session could not be ended in the store");
         }
     }
-    visit.runtime.metrics.sessions().started(&session.provider);
     Ok(cookies)
+}
+
+fn unkept(error: &StoreError) -> Failed {
+    match error {
+        StoreError::Ended => (Failure::SignedOutMeanwhile, None),
+        StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
+        StoreError::Damaged | StoreError::Unavailable(_) => {
+            (Failure::StoreUnavailable, Some(error.to_string()))
+        }
+    }
 }
 
 fn lifetime(visit: &Visit<'_>, session: &Session) -> Option<Duration> {

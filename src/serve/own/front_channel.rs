@@ -19,8 +19,9 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
         return Reply::empty(StatusCode::NOT_FOUND);
     };
     let what = match parse_front_channel(visit.query()) {
-        Ok(FrontChannelLogout::Session { issuer, sid }) if issuer == party.issuer() => {
-            Some(Revoked::Sid { issuer, sid })
+        // Whoever else may speak for the provider names its sessions.
+        Ok(FrontChannelLogout::Session { issuer, sid }) if speaks_for(party, &issuer) => {
+            Some(Revoked::Sid { issuer: party.issuer().to_owned(), sid })
         }
         Ok(FrontChannelLogout::Session { .. }) | Err(_) => {
             return page(StatusCode::BAD_REQUEST, party);
@@ -34,6 +35,11 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
     }
     visit.runtime.metrics.sessions().ended("front_channel");
     page(StatusCode::OK, party).with_cookies(visit.clear_session())
+}
+
+fn speaks_for(party: &Party, issuer: &str) -> bool {
+    let others = &party.client.settings().logout.front_channel_issuers;
+    issuer == party.issuer() || others.iter().any(|other| other == issuer)
 }
 
 async fn of_browser(visit: &Visit<'_>, party: &Party) -> Option<Revoked> {

@@ -4,14 +4,18 @@
 
 mod back_channel;
 mod callback;
+mod depart;
 mod desk;
 mod establish;
 mod failure;
 mod front_channel;
+mod hand_over;
 mod keys;
+mod links;
 mod login;
 mod session;
 mod sign_out;
+mod start;
 mod visit;
 
 use http::Method;
@@ -34,6 +38,7 @@ pub(crate) enum Endpoint<'a> {
     BackChannelLogout(&'a str),
     Callback(&'a str),
     FrontChannelLogout(&'a str),
+    HandOver,
     Keys,
     Login,
     Logout,
@@ -49,6 +54,7 @@ impl<'a> Endpoint<'a> {
         let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
         Some(match path.split_once('/') {
             None => match path {
+                "handover" => Self::HandOver,
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
                 "logout" => Self::Logout,
@@ -70,7 +76,7 @@ impl<'a> Endpoint<'a> {
         match self {
             Self::BackChannelLogout(_) | Self::RenewSession => "POST",
             Self::Callback(_) => "GET, POST",
-            Self::FrontChannelLogout(_) => "GET",
+            Self::FrontChannelLogout(_) | Self::HandOver => "GET",
             Self::Keys | Self::Login | Self::Session | Self::SessionScript | Self::SignedOut => {
                 "GET, HEAD"
             }
@@ -119,11 +125,12 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::BackChannelLogout(name) => back_channel::logout(visit, name).await,
         Endpoint::Callback(name) => callback::arrive(visit, name).await,
         Endpoint::FrontChannelLogout(name) => front_channel::logout(visit, name).await,
+        Endpoint::HandOver => hand_over::arrive(visit).await,
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
-        Endpoint::SignedOut => sign_out::signed_out(visit),
+        Endpoint::SignedOut => sign_out::signed_out(visit).await,
         Endpoint::Keys | Endpoint::SessionScript => Reply::not_found(visit.asker),
     }
 }
@@ -154,5 +161,6 @@ mod tests {
         let callback = Endpoint::Callback("main");
         assert!(callback.takes(&Method::GET) && callback.takes(&Method::POST));
         assert!(!callback.takes(&Method::HEAD) && !callback.takes(&Method::OPTIONS));
+        assert_eq!(Endpoint::HandOver.methods(), "GET");
     }
 }

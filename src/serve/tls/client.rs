@@ -1,12 +1,16 @@
 //! The client's certificate: read once, after the handshake, and kept with the connection.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
+use percent_encoding::percent_decode_str;
 use pingora::listeners::TlsAccept;
 use pingora::protocols::tls::{SslDigest, TlsRef};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::base::client_certificate::{AlternativeNames, ClientCertificate};
@@ -29,6 +33,16 @@ impl TlsAccept for ReadCertificate {
         let certificate = facts(tls.peer_certificate_der()?)?;
         Some(Arc::new(certificate))
     }
+}
+
+/// The certificate in `text`, PEM that is percent-encoded, as Envoy tells that of its client; nothing where there is none, or none
+/// that can be read.
+pub(crate) fn certificate_in_url(text: &str) -> Option<ClientCertificate> {
+    if text.is_empty() {
+        return None;
+    }
+    let pem: Cow<'_, [u8]> = percent_decode_str(text).into();
+    facts(&CertificateDer::from_pem_slice(&pem).ok()?)
 }
 
 /// What the certificate says; nothing if it cannot be parsed or tries to look like another one.

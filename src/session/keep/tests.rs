@@ -68,3 +68,17 @@ fn a_text_is_never_cut() {
     let token = json!({ "groups": "my admins" });
     assert_eq!(kept(token.clone(), &[], &[("groups", &["admins"])]), token);
 }
+
+/// Auth0 tells `amr` at the sign-in, and not again when a token is renewed or somebody signs in unasked.
+#[test]
+fn strength_is_carried_on_where_nothing_new_is_said() {
+    let before =
+        claims(json!({"sub": "ada", "amr": ["pwd", "mfa"], "auth_time": 900, "groups": ["a"]}));
+    let carried = carry_strength(claims(json!({"sub": "ada"})), &before);
+    assert_eq!(
+        json!(carried.as_map()),
+        json!({"sub": "ada", "amr": ["pwd", "mfa"], "auth_time": 900})
+    );
+    let told = json!({"sub": "ada", "acr": "1"});
+    assert_eq!(json!(carry_strength(claims(told.clone()), &before).as_map()), told);
+}

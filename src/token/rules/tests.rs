@@ -10,6 +10,7 @@ fn rules() -> Rules {
         issuer: "https://login.example".into(),
         audiences: vec!["web".into(), "https://api.example".into()],
         clients: None,
+        client_claims: vec!["azp".into(), "client_id".into()],
         algorithms: [Algorithm::Rs256, Algorithm::Es256].into_iter().collect(),
         types: TypeRule::Any,
         leeway: Duration::from_secs(LEEWAY),

@@ -3,13 +3,16 @@
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod doors;
+pub(crate) mod envoy;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
 pub(crate) mod held;
+pub(crate) mod hosts;
 pub(crate) mod html;
 pub(crate) mod http;
 pub(crate) mod jar;
 pub(crate) mod key_server;
+pub(crate) mod manager;
 pub(crate) mod metrics;
 pub(crate) mod misbehaving;
 pub(crate) mod nginx;

@@ -26,6 +26,7 @@ fn rules() -> Rules {
         issuer: "joe".into(),
         audiences: vec!["web".into()],
         clients: None,
+        client_claims: Vec::new(),
         algorithms: Algorithm::ALL.into_iter().collect(),
         types: TypeRule::Any,
         leeway: Duration::from_secs(30),

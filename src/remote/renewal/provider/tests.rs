@@ -144,6 +144,9 @@ fn settings(origin: &Origin) -> RelyingPartySettings {
         timeout: Duration::from_secs(10),
         logout: LogoutSettings {
             rules: LogoutRules::new(&issuer, "app", algorithms, leeway),
+            style: Default::default(),
+            hint: Default::default(),
+            front_channel_issuers: Vec::new(),
             extra: Vec::new(),
         },
     }

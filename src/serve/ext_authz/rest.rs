@@ -1,0 +1,53 @@
+//! Fields of one name that Envoy has joined by commas, taken apart where they carry credentials: two tokens must not be judged as
+//! one that is malformed, nor a cookie of ours be overlooked behind another's.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use smallvec::{SmallVec, smallvec};
+
+use crate::gate::Policy;
+
+/// What `value` of the field `name` was before it was joined, as far as that matters.
+pub(super) fn parts_of(policy: &Policy, name: &HeaderName, value: Bytes) -> SmallVec<[Bytes; 2]> {
+    if !value.contains(&b',') {
+        return smallvec![value];
+    }
+    if name == header::AUTHORIZATION {
+        return split(&value, |rest| begins_with_scheme(rest));
+    }
+    if name == header::COOKIE {
+        return split(&value, |rest| begins_with_credential(policy, rest));
+    }
+    let carries_token = policy.providers.iter().any(|provider| provider.headers.contains(name));
+    if carries_token { split(&value, |_| true) } else { smallvec![value] }
+}
+
+/// `value`, cut at each comma behind which another field begins.
+fn split(value: &Bytes, begins: impl Fn(&[u8]) -> bool) -> SmallVec<[Bytes; 2]> {
+    let mut parts = SmallVec::<[Bytes; 2]>::new();
+    let mut start = 0;
+    for (index, _) in value.iter().enumerate().filter(|(_, b)| **b == b',') {
+        if begins(value[index + 1..].trim_ascii_start()) {
+            parts.push(value.slice(start..index));
+            start = index + 1;
+        }
+    }
+    parts.push(value.slice(start..));
+    parts.into_iter().map(|part| part.slice_ref(part.trim_ascii())).collect()
+}
+
+/// Whether another credential begins here, and not a parameter such as `realm="x"` of the last one
+/// ([RFC 9110 §11.4](https://www.rfc-editor.org/rfc/rfc9110#section-11.4)).
+fn begins_with_scheme(rest: &[u8]) -> bool {
+    let word = rest.split(|b| matches!(b, b' ' | b',' | b'=')).next().unwrap_or_default();
+    let behind = rest.get(word.len());
+    !word.is_empty() && behind != Some(&b'=')
+}
+
+/// Whether a pair begins here whose name is that of a credential.
+fn begins_with_credential(policy: &Policy, rest: &[u8]) -> bool {
+    let name = rest.split(|b| matches!(b, b'=' | b';' | b',')).next().unwrap_or_default();
+    let carries = |known: &String| known.as_bytes() == name;
+    let mut cookies = policy.providers.iter().flat_map(|provider| &provider.cookies);
+    policy.is_own_cookie(name) || cookies.any(carries)
+}
