@@ -305,6 +305,18 @@ impl RouteTable {
         if known { Match::NoPath } else { Match::NoHost }
     }
 
+    /// The hosts that routes name, any host among them where a route names none: exact ones first, each kind sorted.
+    pub fn patterns(&self) -> Vec<HostPattern> {
+        let sorted = |hosts: &HashMap<String, HostRoutes, RandomState>| {
+            let mut names: Vec<String> = hosts.keys().cloned().collect();
+            names.sort_unstable();
+            names
+        };
+        let exact = sorted(&self.exact).into_iter().map(HostPattern::Exact);
+        let wildcard = sorted(&self.wildcard).into_iter().map(HostPattern::Wildcard);
+        exact.chain(wildcard).chain(self.any.as_ref().map(|_| HostPattern::Any)).collect()
+    }
+
     /// The route sets that apply to `host`, the most exact first.
     fn hosts<'t>(&'t self, host: &'t str) -> impl Iterator<Item = &'t HostRoutes> {
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };

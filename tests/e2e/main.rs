@@ -23,6 +23,7 @@ mod forward_auth;
 mod forward_auth_spoofing;
 mod forwarded;
 mod framing;
+mod fronts;
 mod hosts;
 mod http2;
 mod identity_headers;

@@ -48,7 +48,7 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("anyhow", &["src/cli/"]),
     ("clap", &["src/cli/"]),
     ("jsonwebtoken", &["src/token/signature"]),
-    ("minijinja", &["src/demo/", "src/serve/pages/"]),
+    ("minijinja", &["src/cli/snippet/", "src/demo/", "src/serve/pages/"]),
     ("moka", &["src/remote/", "src/serve/callers"]),
     ("pingora", &["src/demo/", "src/serve", "src/telemetry/log.rs"]),
     ("prometheus", &["src/telemetry/"]),
