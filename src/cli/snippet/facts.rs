@@ -146,6 +146,14 @@ fn asked_at(settings: &Settings, door: Door, warnings: &mut Vec<String>) -> Plac
     match &listener.address {
         ListenAddress::Tcp(address) => Place::tcp(&reachable(*address).to_string()),
         ListenAddress::Unix(path) => Place::unix(&path.display().to_string()),
+        ListenAddress::Passed(name) => {
+            warnings.push(format!(
+                "the listener `{}` has the socket `{name}` of the service manager, whose address is not written here; what is printed \
+                 asks {USUAL_ADDRESS}",
+                listener.name
+            ));
+            Place::tcp(&USUAL_ADDRESS.to_string())
+        }
     }
 }
 

@@ -194,7 +194,7 @@ mod tests {
         };
         let mut report = Report::new(Lines::default());
         let written = Matcher { hosts: list(hosts), paths: list(paths), methods: None };
-        Matching::read(&written, "/.auth", &KeyPath::root(), &mut report);
+        Matching::read(&written, ("/.auth", Compatible::default()), &KeyPath::root(), &mut report);
         report
             .into_parts()
             .0
@@ -212,7 +212,12 @@ mod tests {
     #[test]
     fn what_is_left_out_matches_everything() {
         let mut report = Report::new(Lines::default());
-        let matching = Matching::read(&Matcher::default(), "/.auth", &KeyPath::root(), &mut report);
+        let matching = Matching::read(
+            &Matcher::default(),
+            ("/.auth", Compatible::default()),
+            &KeyPath::root(),
+            &mut report,
+        );
         assert!(report.is_clean());
         assert_eq!(matching.paths, [PathPattern::Prefix(String::new())]);
         assert!(matching.hosts.is_empty() && matching.methods.is_empty());
