@@ -47,6 +47,9 @@ const IMPURE: &[&str] = &[
 const NAMED_IN: &[(&str, &[&str])] = &[
     ("anyhow", &["src/cli/"]),
     ("clap", &["src/cli/"]),
+    ("envoy_types", &["src/serve/ext_authz/"]),
+    ("hyper", &["src/serve/ext_authz/"]),
+    ("hyper_util", &["src/serve/ext_authz/"]),
     ("jsonwebtoken", &["src/token/signature"]),
     ("minijinja", &["src/cli/snippet/", "src/demo/", "src/serve/pages/"]),
     ("moka", &["src/remote/", "src/serve/callers"]),
@@ -58,6 +61,7 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/config/"]),
     ("schemars", &["src/config/"]),
     ("serde_yaml", &["src/config/", "src/demo/addresses.rs"]),
+    ("tonic", &["src/serve/ext_authz/"]),
     ("x509_parser", &["src/serve/tls"]),
 ];
 

@@ -11,11 +11,11 @@ use envoy_types::pb::envoy::config::core::v3::{HeaderMap as RawHeaders, HeaderVa
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer};
 use http::HeaderMap;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 
 use crate::gate::{Policy, Reason, Scheme};
 use crate::serve::ext_authz::asked::{Asked, Body};
-use crate::serve::ext_authz::rest::parts_of;
+use crate::serve::ext_authz::rest;
 use crate::serve::forwarded::TrustedProxies;
 use crate::serve::settings::RequestLimits;
 use crate::serve::{terms, tls};
@@ -135,16 +135,10 @@ impl Fields<'_> {
             Elsewhere::Said(said) if said.as_bytes() == value => return Ok(()),
             Elsewhere::Said(_) | Elsewhere::Strange => return Err(Reason::ForwardedMixed),
         }
-        // A name or a value that is none: Envoy passes none on, so there is no telling what it stands for.
+        // A name that is none: Envoy passes none on, so there is no telling what it stands for.
         let name = HeaderName::from_bytes(name.as_bytes());
         let name = name.map_err(|_| Reason::ForwardedIncomplete)?;
-        for part in parts_of(self.policy, &name, value) {
-            let value = HeaderValue::from_maybe_shared(part);
-            let value = value.map_err(|_| Reason::ForwardedIncomplete)?;
-            let added = self.headers.try_append(name.clone(), value);
-            added.map_err(|_| Reason::HeadersTooLarge)?;
-        }
-        Ok(())
+        rest::add(self.policy, &mut self.headers, &name, value)
     }
 
     /// What the question says itself of the field `name`.

@@ -5,21 +5,12 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 
 use crate::gate::Reason;
-use crate::serve::ext_authz::judge::{Case, Flavour, speaks_grpc};
-use crate::serve::pages::Explanation;
+use crate::serve::ext_authz::judge::{Case, speaks_grpc};
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::request_id::X_REQUEST_ID;
 
-/// To operators who let Envoy ask by HTTP: an answer of our own endpoints must not be mistaken for a permission.
-const NOT_BY_HTTP: &str = "the proxy in front cannot give this answer: let it send the addresses of sign-in to sidegate itself, or ask by gRPC";
-
 /// `reply`, given for `reason`, as the caller of `case` may get it.
 pub(super) fn finished(mut reply: Reply, reason: Reason, case: &Case<'_>) -> Reply {
-    if case.flavour() == Flavour::Http && reply.status.is_success() {
-        let message =
-            Explanation { code: reason.label(), message: NOT_BY_HTTP, ..Explanation::default() };
-        reply = Reply::explain(StatusCode::FORBIDDEN, &message, case.asker());
-    }
     make_absolute(&mut reply, case);
     if speaks_grpc(&case.asked.headers) {
         // Envoy makes it the message of a gRPC status.

@@ -185,6 +185,13 @@ impl Case<'_> {
     }
 
     fn answer(&self, told: Told, reply: Reply) -> (Told, Ruling) {
+        if self.flavour == Flavour::Http && reply.status.is_success() {
+            // Envoy would take it for a permission.
+            return self.turn_away(Verdict {
+                decision: Decision::Refuse(Reason::OwnAnswerNeeded),
+                route: told.route,
+            });
+        }
         let (outcome, reason) = (told.outcome, told.reason);
         let reply = finished(reply, reason, self);
         (told, Ruling::Answer { reply, outcome, reason })
@@ -192,10 +199,6 @@ impl Case<'_> {
 
     pub(super) fn asker(&self) -> Asker<'_> {
         asker_of(&self.runtime.pages, &self.asked.headers, self.id.as_str())
-    }
-
-    pub(super) const fn flavour(&self) -> Flavour {
-        self.flavour
     }
 
     const fn now(&self) -> Timestamp {

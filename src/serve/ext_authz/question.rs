@@ -122,7 +122,7 @@ impl Door {
         let (head, body) = question.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
         let body = body.ok().map(|body| body.to_bytes());
-        let asked = request::read(head, body, &runtime.trusted, peer.address());
+        let asked = request::read(head, body, (&runtime.policy, &runtime.trusted), peer.address());
         let ruling = self.judge.rule(runtime, &asked, Flavour::Http).await;
         self.sent(reply::of(ruling))
     }
@@ -143,7 +143,7 @@ impl Door {
         peer: Peer,
     ) -> Response<Body> {
         let grpc = question.version() == Version::HTTP_2;
-        let asked = of_stranger(question.into_parts().0, peer);
+        let asked = of_stranger(question.into_parts().0, runtime, peer);
         let reply = self.judge.turn_stranger_away(runtime, &asked);
         if grpc {
             let text = Reason::UntrustedPeer.public_text();
@@ -154,8 +154,9 @@ impl Door {
 }
 
 /// What a stranger is told of in the log: the question itself, not the request that it is about.
-fn of_stranger(head: Parts, peer: Peer) -> Asked {
-    let mut asked = request::read(head, None, &TrustedProxies::default(), peer.address());
+fn of_stranger(head: Parts, runtime: &Runtime, peer: Peer) -> Asked {
+    let nobody = TrustedProxies::default();
+    let mut asked = request::read(head, None, (&runtime.policy, &nobody), peer.address());
     asked.origin.client = peer.address();
     asked
 }

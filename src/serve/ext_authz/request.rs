@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 
-use crate::gate::{Reason, Scheme};
+use crate::gate::{Policy, Reason, Scheme};
 use crate::serve::ext_authz::asked::{Asked, Body};
-use crate::serve::forwarded::{TrustedProxies, forwarded_scheme};
+use crate::serve::ext_authz::rest;
+use crate::serve::forwarded::{Origin, TrustedProxies, forwarded_scheme};
 
 /// Who asks, and has been found to be trusted: an address, or nobody in particular on a unix socket.
 pub(super) type Asker = Option<IpAddr>;
@@ -17,12 +18,15 @@ pub(super) type Asker = Option<IpAddr>;
 pub(super) fn read(
     head: Parts,
     body: Option<Bytes>,
-    trusted: &TrustedProxies,
+    (policy, trusted): (&Policy, &TrustedProxies),
     asker: Asker,
 ) -> Asked {
     let Parts { method, uri, mut headers, .. } = head;
     let scheme = forwarded_scheme(&headers);
-    let origin = trusted.told(asker, scheme.unwrap_or(Scheme::Http), &headers);
+    // Envoy is trusted; whether its client is, nobody tells here.
+    let told = trusted.told(asker, scheme.unwrap_or(Scheme::Http), &headers);
+    let origin = Origin { trusted: false, ..told };
+    let apart = rest::take_apart(policy, &mut headers);
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok().map(str::to_owned),
@@ -36,7 +40,7 @@ pub(super) fn read(
         origin,
         certificate: None,
         terms: None,
-        doubt: None,
+        doubt: apart.err(),
         host: host.unwrap_or_default(),
         headers,
     };

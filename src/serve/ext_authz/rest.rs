@@ -2,13 +2,17 @@
 //! one that is malformed, nor a cookie of ours be overlooked behind another's.
 
 use bytes::Bytes;
-use http::header::{self, HeaderName};
+use http::HeaderMap;
+use http::header::{self, HeaderName, HeaderValue};
 use smallvec::{SmallVec, smallvec};
 
-use crate::gate::Policy;
+use crate::gate::{Policy, Reason};
+
+static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
+static COOKIE: HeaderName = header::COOKIE;
 
 /// What `value` of the field `name` was before it was joined, as far as that matters.
-pub(super) fn parts_of(policy: &Policy, name: &HeaderName, value: Bytes) -> SmallVec<[Bytes; 2]> {
+fn parts_of(policy: &Policy, name: &HeaderName, value: Bytes) -> SmallVec<[Bytes; 2]> {
     if !value.contains(&b',') {
         return smallvec![value];
     }
@@ -20,6 +24,43 @@ pub(super) fn parts_of(policy: &Policy, name: &HeaderName, value: Bytes) -> Smal
     }
     let carries_token = policy.providers.iter().any(|provider| provider.headers.contains(name));
     if carries_token { split(&value, |_| true) } else { smallvec![value] }
+}
+
+/// Takes apart what was joined in `headers`.
+///
+/// # Errors
+/// Where that makes more fields than there can be.
+pub(super) fn take_apart(policy: &Policy, headers: &mut HeaderMap) -> Result<(), Reason> {
+    let carriers = policy.providers.iter().flat_map(|provider| &provider.headers);
+    for name in [&AUTHORIZATION, &COOKIE].into_iter().chain(carriers) {
+        if !headers.get_all(name).iter().any(|value| value.as_bytes().contains(&b',')) {
+            continue;
+        }
+        let values: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+        headers.remove(name);
+        for value in values {
+            add(policy, headers, name, Bytes::copy_from_slice(value.as_bytes()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds `value` to `headers` under `name`, taken apart.
+///
+/// # Errors
+/// Where it is no value, which Envoy does not pass on, or makes too many.
+pub(super) fn add(
+    policy: &Policy,
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    value: Bytes,
+) -> Result<(), Reason> {
+    for part in parts_of(policy, name, value) {
+        let part = HeaderValue::from_maybe_shared(part).map_err(|_| Reason::ForwardedIncomplete)?;
+        let added = headers.try_append(name.clone(), part);
+        added.map_err(|_| Reason::HeadersTooLarge)?;
+    }
+    Ok(())
 }
 
 /// `value`, cut at each comma behind which another field begins.

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use crate::ext_authz::question::{Asker, Question, code, status, values};
+use crate::support::check::{Asker, Question, code, status, values};
 use crate::support::process::Sidegate;
 use crate::support::site::configuration;
 use crate::support::tokens::Issuer;

@@ -25,7 +25,7 @@ async fn who_may_pass_reaches_the_app_with_an_identity_and_nobody_else_does() {
         let api = scene.refused(get("/x")).await;
         assert_eq!(api.status, 401, "{way:?}: {api:?}");
         assert_eq!(api.header("www-authenticate"), Some("Bearer realm=\"sidegate\""));
-        assert_eq!(api.json()["code"], "login_required", "{way:?}");
+        assert_eq!(api.json()["error"], "login_required", "{way:?}");
         let forbidden = scene.refused(get("/admin/x").bearer(&token)).await;
         assert_eq!(forbidden.status, 403, "{way:?}: {forbidden:?}");
         let person = scene.refused(get("/x?a=b").navigation()).await;
@@ -142,8 +142,11 @@ async fn the_log_tells_of_the_request_by_the_id_of_envoy() {
         let id = arrived.values("x-request-id");
         assert_eq!(id.len(), 1, "{way:?}: {arrived:?}");
         let line = scene.told(&id[0]).await;
-        let told = ["door", "listener", "path", "host", "subject", "client"]
+        let told = ["door", "listener", "path", "host", "subject"]
             .map(|name| line[name].as_str().unwrap_or_default().to_owned());
-        assert_eq!(told, ["ext_authz", "authz", "/x", "app.test", "ada", "127.0.0.1"], "{way:?}");
+        assert_eq!(told, ["ext_authz", "authz", "/x", "app.test", "ada"], "{way:?}");
+        // Elsewhere the client is on this machine as Envoy is, so that it is believed what it says of its own client.
+        let client = line["client"].as_str().unwrap_or_default();
+        assert!(way != Way::Socket || client == "127.0.0.1", "{line}");
     }
 }

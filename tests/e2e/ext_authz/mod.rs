@@ -3,7 +3,6 @@
 mod by_http;
 mod calls;
 mod envoy;
-mod question;
 mod scene;
 mod signing_in;
 mod spoofing;

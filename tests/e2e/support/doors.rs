@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use serde_json::Value;
 
+use super::check::{Asker, Question, code, values};
 use super::process::Sidegate;
 use super::raw::{Answer, Connection, Request, request};
 use super::site::configuration;
@@ -16,6 +18,7 @@ const LISTENERS: &str = "
 listeners:
   - { name: inline, address: 127.0.0.1:0 }
   - { name: asked, address: 127.0.0.1:0, door: forward_auth }
+  - { name: authz, address: 127.0.0.1:0, door: ext_authz }
 trusted_proxies: [127.0.0.1/32]
 ";
 
@@ -41,6 +44,10 @@ pub(crate) enum Way {
     Asked(Front),
     /// At a listener of the door `proxy`.
     AskedInline(Front),
+    /// At a listener of the door `ext_authz`, by gRPC.
+    Envoy,
+    /// The same, by HTTP.
+    EnvoyByHttp,
 }
 
 /// What came of a request.
@@ -62,12 +69,24 @@ pub(crate) struct Doors {
     pub(crate) upstream: Upstream,
     pub(crate) inline: SocketAddr,
     pub(crate) asked: SocketAddr,
+    authz: SocketAddr,
+    envoy: Asker,
 }
 
 /// Fields of one connection ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), and of a body that stays
 /// with the proxy.
 const NOT_PASSED_ON: [&str; 7] =
     ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+
+fn is_passed_on(name: &str) -> bool {
+    !NOT_PASSED_ON.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
+/// What the client sent as `name`.
+fn sent(original: &Request, name: &str) -> String {
+    let fields = original.fields().iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
+    fields.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("|")
+}
 
 impl Front {
     pub(crate) const ALL: [Self; 7] = [
@@ -119,8 +138,7 @@ impl Front {
                     .header("X-Forwarded-Uri", target)
             }
         };
-        let kept = |name: &str| !NOT_PASSED_ON.iter().any(|other| name.eq_ignore_ascii_case(other));
-        let fields = original.fields().iter().filter(|(name, _)| kept(name));
+        let fields = original.fields().iter().filter(|(name, _)| is_passed_on(name));
         fields.fold(question, |question, (name, value)| question.header(name, value))
     }
 
@@ -135,7 +153,8 @@ impl Way {
     pub(crate) fn all() -> Vec<Self> {
         let asked = Front::ALL.map(Self::Asked);
         let inline = [Front::Nginx, Front::Traefik, Front::Envoy].map(Self::AskedInline);
-        [Self::Inline].into_iter().chain(asked).chain(inline).collect()
+        let envoy = [Self::Envoy, Self::EnvoyByHttp];
+        [Self::Inline].into_iter().chain(asked).chain(inline).chain(envoy).collect()
     }
 }
 
@@ -147,7 +166,9 @@ impl Doors {
         let sidegate = Sidegate::run(&configuration(&upstream.url(), &issuer, &rest));
         let inline = sidegate.listener("inline").await;
         let asked = sidegate.listener("asked").await;
-        Self { issuer, sidegate, upstream, inline, asked }
+        let authz = sidegate.listener("authz").await;
+        let envoy = Asker::at(authz).await;
+        Self { issuer, sidegate, upstream, inline, asked, authz, envoy }
     }
 
     /// The answer to the question of `front` about `original`.
@@ -164,6 +185,9 @@ impl Doors {
 
     /// What comes of `original`, which the client sent over https; `names` are the headers that carry an identity.
     pub(crate) async fn judge(&self, way: Way, original: &Request, names: &[&str]) -> Judged {
+        if way == Way::Envoy {
+            return self.judge_by_grpc(original, names).await;
+        }
         let before = self.upstream.requests().len();
         let answer = match way {
             // The proxy in front of the door `proxy` says by which scheme the client came.
@@ -172,6 +196,7 @@ impl Doors {
             }
             Way::Asked(front) => self.ask(front, original).await,
             Way::AskedInline(front) => front.question(original).send(self.inline).await,
+            Way::Envoy | Way::EnvoyByHttp => self.ask_by_http(original).await,
         };
         let forwarded = self.upstream.requests().get(before).cloned();
         let all = names.iter().chain(&["authorization", "cookie"]);
@@ -182,6 +207,13 @@ impl Doors {
             }
             (Way::Inline, None) => (id(&answer), None),
             (_, Some(arrived)) => panic!("{way:?} passed on {arrived:?}"),
+            (Way::EnvoyByHttp, None) if answer.status == 200 => {
+                let field = |name: &&str| {
+                    let set = answer.header(name).map(str::to_owned);
+                    ((*name).to_owned(), set.unwrap_or_else(|| sent(original, name)))
+                };
+                (id(&answer), Some(all.map(field).collect()))
+            }
             (_, None) if answer.status == 200 => {
                 let field = |name: &&str| {
                     let values = answer.values(name);
@@ -192,12 +224,60 @@ impl Doors {
             }
             (_, None) => (id(&answer), None),
         };
-        let line = self.line(&id).await;
+        let judged = self.judged(&id, handed).await;
+        let allowed = judged.outcome == "allow";
+        assert_eq!(answer.status == 200, allowed, "{way:?}: {answer:?} but {judged:?}");
+        judged
+    }
+
+    /// What the log says of the request with that id.
+    async fn judged(&self, id: &str, handed: Option<Vec<(String, String)>>) -> Judged {
+        let line = self.line(id).await;
         let text = |name: &str| line[name].as_str().map(str::to_owned);
         let (outcome, reason) = (text("outcome").unwrap(), text("reason").unwrap());
-        let allowed = if outcome == "allow" { 200 } else { 0 };
-        assert_eq!(answer.status == 200, allowed == 200, "{way:?}: {answer:?} but {line}");
         Judged { outcome, reason, route: text("route"), handed }
+    }
+
+    async fn ask_by_http(&self, original: &Request) -> Answer {
+        let (method, target) = original.line();
+        let question = request(method, target).host(original.asked_host());
+        let question = question.header("X-Forwarded-Proto", "https");
+        let fields = original.fields().iter().filter(|(name, _)| is_passed_on(name));
+        let question = fields.fold(question, |question, (name, value)| question.header(name, value));
+        question.send(self.authz).await
+    }
+
+    async fn judge_by_grpc(&self, original: &Request, names: &[&str]) -> Judged {
+        let (method, target) = original.line();
+        let question = Question::about(method, target);
+        let question = question.with(|http| http.host = original.asked_host().to_owned());
+        let question = original.fields().iter().fold(question, |question, (name, value)| {
+            question.raw(&name.to_lowercase(), value.as_bytes())
+        });
+        let answer = self.envoy.ask(question).await;
+        let allowed = code(&answer) == 0;
+        let (id, handed) = match answer.http_response.unwrap() {
+            HttpResponse::OkResponse(ok) => {
+                let field = |name: &&str| {
+                    let removed = ok.headers_to_remove.iter().any(|removed| removed == name);
+                    let set = values(&ok.headers, name);
+                    let value = match set.as_slice() {
+                        [] if removed => String::new(),
+                        [] => sent(original, name),
+                        set => set.concat(),
+                    };
+                    ((*name).to_owned(), value)
+                };
+                let all = names.iter().chain(&["authorization", "cookie"]);
+                (values(&ok.headers, "x-request-id").concat(), Some(all.map(field).collect()))
+            }
+            HttpResponse::DeniedResponse(denied) | HttpResponse::ErrorResponse(denied) => {
+                (values(&denied.headers, "x-request-id").concat(), None)
+            }
+        };
+        let judged = self.judged(&id, handed).await;
+        assert_eq!(allowed, judged.outcome == "allow", "{judged:?}");
+        judged
     }
 
     /// The line about the request with that id.

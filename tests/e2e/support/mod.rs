@@ -1,6 +1,7 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
 pub(crate) mod certificates;
+pub(crate) mod check;
 pub(crate) mod command;
 pub(crate) mod doors;
 pub(crate) mod envoy;

@@ -17,12 +17,12 @@ use tonic::transport::{Channel, Endpoint};
 
 /// A question in the making: about a request to `app.test` over https, from 192.0.2.7.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) attributes: AttributeContext,
+pub(crate) struct Question {
+    pub(crate) attributes: AttributeContext,
 }
 
 impl Question {
-    pub(super) fn about(method: &str, target: &str) -> Self {
+    pub(crate) fn about(method: &str, target: &str) -> Self {
         let http = HttpRequest {
             method: method.to_owned(),
             path: target.to_owned(),
@@ -41,18 +41,18 @@ impl Question {
     }
 
     /// Changed as `change` does.
-    pub(super) fn with(mut self, change: impl FnOnce(&mut HttpRequest)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut HttpRequest)) -> Self {
         change(self.attributes.request.as_mut().unwrap().http.as_mut().unwrap());
         self
     }
 
     /// With a field in the map of joined ones.
-    pub(super) fn header(self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
         self.with(|http| drop(http.headers.insert(name.to_owned(), value.to_owned())))
     }
 
     /// With a field in the list of raw ones.
-    pub(super) fn raw(self, name: &str, value: &[u8]) -> Self {
+    pub(crate) fn raw(self, name: &str, value: &[u8]) -> Self {
         let (key, raw_value) = (name.to_owned(), value.to_vec());
         self.with(|http| {
             let list = http.header_map.get_or_insert(HeaderMap { headers: Vec::new() });
@@ -61,45 +61,45 @@ impl Question {
     }
 
     /// With a word of Envoy's configuration.
-    pub(super) fn context(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn context(mut self, name: &str, value: &str) -> Self {
         self.attributes.context_extensions.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    pub(super) fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }
 }
 
 /// Who asks.
-pub(super) struct Asker(AuthorizationClient<Channel>);
+pub(crate) struct Asker(AuthorizationClient<Channel>);
 
 impl Asker {
     /// One that sidegate at `address` trusts.
-    pub(super) async fn at(address: SocketAddr) -> Self {
+    pub(crate) async fn at(address: SocketAddr) -> Self {
         Self::from(Ipv4Addr::LOCALHOST, address).await
     }
 
     /// One that connects to `address` from `own`.
-    pub(super) async fn from(own: Ipv4Addr, address: SocketAddr) -> Self {
+    pub(crate) async fn from(own: Ipv4Addr, address: SocketAddr) -> Self {
         let endpoint = Endpoint::try_from(format!("http://{address}")).unwrap();
         let endpoint = endpoint.local_address(Some(IpAddr::V4(own)));
         Self(AuthorizationClient::new(endpoint.connect().await.unwrap()))
     }
 
     /// What comes of `question`.
-    pub(super) async fn try_ask(&self, question: Question) -> Result<CheckResponse, Status> {
+    pub(crate) async fn try_ask(&self, question: Question) -> Result<CheckResponse, Status> {
         let question = CheckRequest { attributes: Some(question.attributes) };
         self.0.clone().check(question).await.map(tonic::Response::into_inner)
     }
 
     /// The answer to `question`.
-    pub(super) async fn ask(&self, question: Question) -> CheckResponse {
+    pub(crate) async fn ask(&self, question: Question) -> CheckResponse {
         self.try_ask(question).await.unwrap()
     }
 
     /// What is to be changed of the request of `question`, which may pass.
-    pub(super) async fn allowed(&self, question: Question) -> OkHttpResponse {
+    pub(crate) async fn allowed(&self, question: Question) -> OkHttpResponse {
         let answer = self.ask(question.clone()).await;
         assert_eq!(code(&answer), 0, "{question:?}: {answer:?}");
         match answer.http_response {
@@ -109,7 +109,7 @@ impl Asker {
     }
 
     /// The code of gRPC and the answer to the caller of the request of `question`, which may not pass.
-    pub(super) async fn denied(&self, question: Question) -> (i32, DeniedHttpResponse) {
+    pub(crate) async fn denied(&self, question: Question) -> (i32, DeniedHttpResponse) {
         let answer = self.ask(question.clone()).await;
         assert_ne!(code(&answer), 0, "{question:?}: {answer:?}");
         let code = code(&answer);
@@ -120,16 +120,16 @@ impl Asker {
     }
 }
 
-pub(super) fn code(answer: &CheckResponse) -> i32 {
+pub(crate) fn code(answer: &CheckResponse) -> i32 {
     answer.status.as_ref().unwrap().code
 }
 
-pub(super) fn status(denied: &DeniedHttpResponse) -> i32 {
+pub(crate) fn status(denied: &DeniedHttpResponse) -> i32 {
     denied.status.as_ref().unwrap().code
 }
 
 /// The values of `name` among `fields`.
-pub(super) fn values<'a>(fields: &'a [HeaderValueOption], name: &str) -> Vec<&'a str> {
+pub(crate) fn values<'a>(fields: &'a [HeaderValueOption], name: &str) -> Vec<&'a str> {
     let fields = fields.iter().filter_map(|field| field.header.as_ref());
     fields.filter(|field| field.key == name).map(|field| field.value.as_str()).collect()
 }
