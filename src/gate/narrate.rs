@@ -88,7 +88,7 @@ fn paths(policy: &Policy, request: &RequestView<'_>) -> Vec<Told> {
     let place =
         |reading: &[u8]| match policy.table.find(request.authority.host(), reading, request.method)
         {
-            _ if policy.is_own(reading) => "own endpoints".to_owned(),
+            _ if policy.own_path(reading).is_some() => "own endpoints".to_owned(),
             Match::Route(id) => {
                 policy.route(id).map_or("no route", |route| &*route.name).to_owned()
             }

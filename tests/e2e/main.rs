@@ -10,6 +10,8 @@ mod assertions;
 mod browser_pages;
 mod browser_sign_in;
 mod command_line;
+mod compatible;
+mod compatible_nginx;
 mod conformance;
 mod connections;
 mod credentials;

@@ -37,11 +37,14 @@ pub(super) async fn allow(
     let status =
         if dialect == Dialect::Oauth2Proxy { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut reply = Reply::empty(status);
-    let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
-    if !is_told(&header::AUTHORIZATION) {
-        reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
+    // Configurations made for oauth2-proxy let browsers ask there too, whose scripts would read what is kept from them.
+    if dialect != Dialect::Oauth2Proxy {
+        let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
+        if !is_told(&header::AUTHORIZATION) {
+            reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
+        }
+        reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     }
-    reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     reply.headers.extend(identity);
     if permit.session().is_none() {
         return Ok(reply);
