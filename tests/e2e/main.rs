@@ -18,6 +18,7 @@ mod demo;
 mod doors;
 mod explaining;
 mod forward_auth;
+mod forward_auth_http2;
 mod forward_auth_spoofing;
 mod forwarded;
 mod framing;
