@@ -22,6 +22,7 @@ mod doors;
 mod explaining;
 mod ext_authz;
 mod forward_auth;
+mod forward_auth_http2;
 mod forward_auth_spoofing;
 mod forwarded;
 mod framing;
