@@ -243,7 +243,8 @@ impl Doors {
         let question = request(method, target).host(original.asked_host());
         let question = question.header("X-Forwarded-Proto", "https");
         let fields = original.fields().iter().filter(|(name, _)| is_passed_on(name));
-        let question = fields.fold(question, |question, (name, value)| question.header(name, value));
+        let question =
+            fields.fold(question, |question, (name, value)| question.header(name, value));
         question.send(self.authz).await
     }
 
