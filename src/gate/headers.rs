@@ -82,7 +82,8 @@ impl HeaderPlan {
 }
 
 impl HeaderSource {
-    fn text(&self, identity: &Identity) -> String {
+    /// The fact as it stands in a header; empty where it is absent.
+    pub(super) fn text(&self, identity: &Identity) -> String {
         let time = |seconds: Option<u64>| seconds.map(|s| s.to_string()).unwrap_or_default();
         let one = |text: Option<&str>| encode(text.unwrap_or_default(), "");
         match self {

@@ -7,6 +7,7 @@ mod admit;
 mod authenticate;
 mod authorize;
 mod caller;
+mod compatible;
 mod credential;
 mod decision;
 mod examine;
@@ -31,6 +32,7 @@ mod upgrade;
 
 pub use authorize::Rule;
 pub use caller::{Caller, SessionUpdate};
+pub use compatible::{AUTHELIA, AUTHGEAR, Compatible, PHONE_VERIFIED, authgear_headers};
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
 pub use decision::{
     BearerError, Challenge, Decision, DpopChallenge, DpopError, Forbidden, Permit, PreflightAnswer,

@@ -7,6 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use crate::gate::authorize::Rule;
+use crate::gate::compatible::Compatible;
 use crate::gate::credential::CredentialKinds;
 use crate::gate::facts::ProviderId;
 use crate::gate::headers::HeaderPlan;
@@ -34,6 +35,8 @@ pub struct Policy {
     pub identity_headers: Vec<HeaderName>,
     /// Where sidegate's own endpoints live, such as `/.auth`: absolute, without a trailing slash.
     pub prefix: String,
+    /// Whose addresses are served beside these.
+    pub compatible: Compatible,
     /// Tokens longer than this are refused unread.
     pub max_token_bytes: usize,
     /// How long a verified caller is remembered at most.
@@ -60,6 +63,16 @@ impl Policy {
     /// The route of that name.
     pub(super) fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
         self.routes.iter().find(|route| &*route.name == name)
+    }
+
+    /// The one route of every request to `host`, if there is one: for requests whose target and method nobody tells.
+    pub fn sole_route(&self, host: &str) -> Option<&Arc<Route>> {
+        self.route(self.table.sole(host)?)
+    }
+
+    /// Whether `path` is an address of ours, or of a system that we take the place of.
+    pub fn is_own(&self, path: &[u8]) -> bool {
+        self.own_path(path).is_some() || self.compatible.serves(path)
     }
 
     /// Whether a cookie called `name` is sidegate's own: nothing that an upstream should see.

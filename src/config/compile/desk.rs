@@ -124,7 +124,7 @@ impl Desk {
             parties,
             store: session.store,
             revocations_file: session.revocations_file,
-            keep: keep::compile(routes, &policy.providers),
+            keep: keep::compile(routes, &policy.providers, policy.compatible),
             persistent: session.persistent,
             return_hosts: self.sign_in.return_hosts,
             keeps_fragments: self.sign_in.keeps_fragments,

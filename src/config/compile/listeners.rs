@@ -106,8 +106,8 @@ impl Written {
 
     /// Whoever asks over TCP must be listed, or nothing is ever allowed.
     fn check_trust(&self, settings: &ListenerSettings, trusted: &[String], report: &mut Report) {
-        let tcp = matches!(settings.address, ListenAddress::Tcp(_));
-        if settings.door == Entrance::ForwardAuth && tcp && trusted.is_empty() {
+        let local = matches!(settings.address, ListenAddress::Unix(_));
+        if settings.door != Entrance::Proxy && !local && trusted.is_empty() {
             let message = "nobody is believed here: every question of a proxy will be refused";
             let remedy = "list the addresses of the proxies in front in `trusted_proxies`, or listen on a unix socket";
             report.warn(&self.path.key("door"), message, remedy);

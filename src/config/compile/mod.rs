@@ -31,12 +31,12 @@ mod words;
 use crate::config::compile::identity::{Signer, Wishes};
 use crate::config::compile::route::Surroundings;
 use crate::config::compile::upstreams::UpstreamTimes;
-use crate::config::file::{Access, File};
+use crate::config::file::{Access, File, System};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span};
-use crate::gate::{Policy, Provider};
+use crate::gate::{Compatible, Policy, Provider};
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::settings::{
     IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ServiceSettings,
@@ -194,6 +194,15 @@ struct Names {
     providers: Vec<String>,
 }
 
+/// Whose addresses are served.
+fn compatible(file: &File) -> Compatible {
+    Compatible {
+        authelia: file.takes_place_of(System::Authelia),
+        authgear: file.takes_place_of(System::Authgear),
+        oauth2_proxy: file.takes_place_of(System::Oauth2Proxy),
+    }
+}
+
 fn policy(
     file: &File,
     names: &Names,
@@ -201,13 +210,15 @@ fn policy(
     report: &mut Report,
 ) -> Option<Policy> {
     let root = KeyPath::root();
-    let prefix = words::prefix(&file.prefix, &root.key("prefix"), report);
+    let prefix = words::prefix(file.prefix(), &root.key("prefix"), report);
+    let systems = file.compatible_with.as_ref().map(|list| list.0.as_slice()).unwrap_or_default();
     let around = Surroundings {
         upstreams: &names.upstreams,
         provider_names: &names.providers,
         providers: providers.map(|providers| providers.providers.as_slice()),
-        prefix: prefix.as_deref().unwrap_or("/.auth"),
-        identity: &Wishes::read(&file.identity, &root.key("identity"), report),
+        prefix: prefix.as_deref().unwrap_or(file.prefix()),
+        compatible: compatible(file),
+        identity: &Wishes::read(&file.identity, &root.key("identity"), report).in_place_of(systems),
         signer: &Signer::read(&file.assertion, &root.key("assertion"), report),
         max_body: file.limits.body,
         timeout: process::request_timeout(&file.timeouts, report),
@@ -226,6 +237,7 @@ fn policy(
         routes: routes.routes,
         providers: providers?.providers.clone(),
         prefix: prefix?,
+        compatible: compatible(file),
         max_token_bytes: max_token_bytes?,
         max_remembered: max_remembered?,
         sessions: None,

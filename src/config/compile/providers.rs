@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::config::compile::{client, keys, parties, require, times, words};
 use crate::config::file::{
-    ClaimNames, DpopWord, File, List, Provider as Written, TokenTypeWord, TokenTypes,
+    ClaimNames, DpopWord, File, List, Provider as Written, System, TokenTypeWord, TokenTypes,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -48,7 +48,12 @@ pub(super) struct Parts {
 pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report) -> Vec<Compiled> {
     let written = written(file, report);
     let count = written.len();
-    let around = parties::Surroundings { prefix: &file.prefix, session: file.session.as_ref() };
+    let clients = written.iter().filter(|(_, written)| parties::is_client(written)).count();
+    let around = parties::Surroundings {
+        prefix: file.prefix(),
+        has_sole_callback: file.takes_place_of(System::Oauth2Proxy) && clients == 1,
+        session: file.session.as_ref(),
+    };
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut compiled: Vec<Compiled> = Vec::new();
     for (path, written) in &written {

@@ -53,7 +53,7 @@ pub(super) fn compile(written: &Written, file: &File, report: &mut Report) -> Si
         hosts.extend(hosts_of_routes(file));
         home(text, hosts.is_empty(), &path.key("host"), report)
     });
-    let return_hosts = AllowedHosts::new(hosts, &file.prefix);
+    let return_hosts = AllowedHosts::new(hosts, file.prefix());
     SignIn { home: home.flatten(), return_hosts, keeps_fragments: written.keep_fragment }
 }
 

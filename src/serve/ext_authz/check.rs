@@ -118,11 +118,22 @@ struct Fields<'a> {
     headers: HeaderMap,
 }
 
+/// What a question says of a field beside its fields.
+enum Elsewhere<'a> {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Said(&'a str),
+    /// It is an unknown pseudo-header field: one that nothing agrees with.
+    Strange,
+}
+
 impl Fields<'_> {
     fn add(&mut self, name: &str, value: Bytes) -> Result<(), Reason> {
-        if let Some(said) = self.said_elsewhere(name) {
-            let agrees = said.is_some_and(|said| said.as_bytes() == value);
-            return if agrees { Ok(()) } else { Err(Reason::ForwardedMixed) };
+        match self.said_elsewhere(name) {
+            Elsewhere::Nothing => {}
+            Elsewhere::Said(said) if said.as_bytes() == value => return Ok(()),
+            Elsewhere::Said(_) | Elsewhere::Strange => return Err(Reason::ForwardedMixed),
         }
         // A name that is none: Envoy passes none on, so there is no telling what it stands for.
         let name = HeaderName::from_bytes(name.as_bytes());
@@ -130,18 +141,17 @@ impl Fields<'_> {
         rest::add(self.policy, &mut self.headers, &name, value)
     }
 
-    /// What the question says itself of the field `name`, if that is told there too; an unknown pseudo-header field is one that
-    /// nothing agrees with.
-    fn said_elsewhere(&self, name: &str) -> Option<Option<&str>> {
+    /// What the question says itself of the field `name`.
+    fn said_elsewhere(&self, name: &str) -> Elsewhere<'_> {
         let http = self.http;
         match name {
-            ":authority" => Some(Some(&http.host)),
-            ":method" => Some(Some(&http.method)),
-            ":path" => Some(Some(&http.path)),
-            ":scheme" => Some(Some(&http.scheme)),
-            _ if name.starts_with(':') => Some(None),
-            _ if name.eq_ignore_ascii_case(header::HOST.as_str()) => Some(Some(&http.host)),
-            _ => None,
+            ":authority" => Elsewhere::Said(&http.host),
+            ":method" => Elsewhere::Said(&http.method),
+            ":path" => Elsewhere::Said(&http.path),
+            ":scheme" => Elsewhere::Said(&http.scheme),
+            _ if name.starts_with(':') => Elsewhere::Strange,
+            _ if name.eq_ignore_ascii_case(header::HOST.as_str()) => Elsewhere::Said(&http.host),
+            _ => Elsewhere::Nothing,
         }
     }
 }

@@ -17,7 +17,7 @@ fn parts_of(policy: &Policy, name: &HeaderName, value: Bytes) -> SmallVec<[Bytes
         return smallvec![value];
     }
     if name == header::AUTHORIZATION {
-        return split(&value, |rest| begins_with_scheme(rest));
+        return split(&value, begins_with_scheme);
     }
     if name == header::COOKIE {
         return split(&value, |rest| begins_with_credential(policy, rest));

@@ -7,15 +7,18 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use crate::base::time::Timestamp;
-use crate::gate::{Decision, InboundCredential, Permit, Reason, RequestView};
+use crate::gate::{
+    CredentialKind, Decision, InboundCredential, Permit, Reason, RequestView, authgear_headers,
+};
 use crate::serve::forward_auth::{Dialect, Original};
 use crate::serve::handed;
 use crate::serve::reception::bring_session;
-use crate::serve::reply::{Asker, Reply, UpstreamFailure};
+use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
+use crate::token::SigningError;
 
-/// What is answered to somebody who may not ask: 401 where nothing was offered that could have been accepted, so that a proxy
-/// that was forgotten in the configuration still has people sign in nowhere else.
+/// The answer to somebody who may not ask: 401 to whoever offers nothing that a request could pass by, 403 to others, so that no
+/// proxy takes the answer for a reason to sign in once more.
 pub(super) fn untrusted(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
     let reply = Reply::refusal(Reason::UntrustedPeer, asker);
     let offers =
@@ -23,32 +26,62 @@ pub(super) fn untrusted(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
     if offers { reply } else { unauthorized(reply) }
 }
 
-/// The answer to a permitted request.
+/// The answer to a permitted request; an error where its assertion cannot be signed.
 pub(super) async fn allow(
     runtime: &Runtime,
     permit: &Permit,
     (request, dialect): (&RequestView<'_>, Dialect),
     now: Timestamp,
-    asker: Asker<'_>,
-) -> Reply {
-    let Ok(identity) = handed::identity(runtime, permit, now) else {
-        return Reply::upstream_failed(UpstreamFailure::Internal, asker);
-    };
-    let mut reply = Reply::empty(StatusCode::OK);
-    let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
-    if !is_told(&header::AUTHORIZATION) {
-        reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
+) -> Result<Reply, SigningError> {
+    let identity = handed::identity(runtime, permit, now)?;
+    let status =
+        if dialect == Dialect::Oauth2Proxy { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let mut reply = Reply::empty(status);
+    // Configurations made for oauth2-proxy let browsers ask there too, whose scripts would read what is kept from them.
+    if dialect != Dialect::Oauth2Proxy {
+        let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
+        if !is_told(&header::AUTHORIZATION) {
+            reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
+        }
+        reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     }
-    reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     reply.headers.extend(identity);
     if permit.session().is_none() {
-        return reply;
+        return Ok(reply);
     }
     let cookies = bring_session(runtime, permit, request, now).await;
-    if dialect == Dialect::Nginx {
+    if is_for_nginx(dialect) {
         reply = numbered(reply, &cookies);
     }
-    reply.with_cookies(cookies)
+    Ok(reply.with_cookies(cookies))
+}
+
+/// What Authgear's resolver would say: who calls, if anybody who may, and always with 200. That nobody can tell is no answer of it.
+pub(super) async fn resolved(
+    runtime: &Runtime,
+    decision: &Decision,
+    request: &RequestView<'_>,
+    now: Timestamp,
+    asker: Asker<'_>,
+) -> Reply {
+    let permit = match decision {
+        Decision::Unavailable(_) => return turn_away(decision, Dialect::Authgear, None, asker),
+        Decision::Allow(permit) => Some(permit),
+        _ => None,
+    };
+    let caller = permit.and_then(Permit::caller);
+    let has_session = permit.and_then(Permit::kind) == Some(CredentialKind::Session);
+    let mut reply = Reply::empty(StatusCode::OK);
+    reply.headers.extend(authgear_headers(caller.map(|caller| caller.identity()), has_session));
+    match permit {
+        Some(permit) => reply.with_cookies(bring_session(runtime, permit, request, now).await),
+        None => reply,
+    }
+}
+
+/// Whether it is nginx that asks, or what speaks to it.
+const fn is_for_nginx(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Authgear | Dialect::Nginx | Dialect::Oauth2Proxy)
 }
 
 /// nginx has one variable for all fields of a name: each cookie under a name of its own, too.
@@ -83,7 +116,7 @@ pub(super) fn turn_away(
         (Decision::SignIn(_), Some(original)) => with_whole_location(reply, original),
         _ => reply,
     };
-    if dialect == Dialect::Nginx { for_nginx(reply, decision) } else { reply }
+    if is_for_nginx(dialect) { for_nginx(reply, decision) } else { reply }
 }
 
 /// The browser is at the front proxy, which may make another URL of a relative reference than a browser would.

@@ -132,9 +132,7 @@ fn place(session: &ServerSession, runtime: &Runtime) -> Decision {
     let request = session.req_header();
     match screen(&request.method, request.raw_path(), &request.headers, &runtime.limits) {
         Err(reason) => Decision::Refuse(reason),
-        Ok(()) if runtime.policy.own_path(path(request.raw_path())).is_some() => {
-            Decision::OwnEndpoint
-        }
+        Ok(()) if runtime.policy.is_own(path(request.raw_path())) => Decision::OwnEndpoint,
         Ok(()) => Decision::Refuse(Reason::NoRoute),
     }
 }

@@ -4,6 +4,7 @@
 //! judged by the same gate as a request of our own; then the decision is put into words that the proxy knows.
 
 mod answer;
+mod compatible;
 mod dialect;
 mod listener;
 mod original;
@@ -24,7 +25,7 @@ use crate::serve::answer::{asker, send};
 use crate::serve::context::{Context, Told};
 use crate::serve::forwarded::Origin;
 use crate::serve::gatekeeper::{Verdict, decide};
-use crate::serve::reply::Reply;
+use crate::serve::reply::{Reply, UpstreamFailure};
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::{request_line, screen};
 use crate::serve::story::{self, Place, Subject};
@@ -72,23 +73,29 @@ pub(crate) async fn answer(
 ) -> pingora::Result<()> {
     let reply = judge(session, ctx, askers).await;
     let sent = send(session, reply, &ctx.id).await;
-    let sub_request = sub_request(&ctx.runtime.policy, session.req_header());
-    match sub_request.and_then(|question| question.original().ok()) {
-        Some(original) => {
-            let subject = Subject {
-                door: Door::ForwardAuth,
-                method: original.method(),
-                host: Some(original.authority().written()),
-                target: original.target().written().as_bytes(),
-            };
-            story::tell(place, subject, session, ctx);
-        }
-        None => {
-            let subject = Subject::of(Door::ForwardAuth, session.req_header());
-            story::tell(place, subject, session, ctx);
-        }
-    }
+    let request = session.req_header();
+    let original = told_in_line(request, ctx);
+    let subject = match &original {
+        Some(original) => Subject {
+            door: Door::ForwardAuth,
+            method: original.method(),
+            host: Some(original.authority().written()),
+            target: original.target().written().as_bytes(),
+        },
+        None => Subject::of(Door::ForwardAuth, request),
+    };
+    story::tell(place, subject, session, ctx);
     sent
+}
+
+/// The request that was asked about, if there will be a line about it and it could be read.
+fn told_in_line<'a>(request: &'a RequestHeader, ctx: &Context) -> Option<Original<'a>> {
+    let told = ctx.told.as_ref()?;
+    if !ctx.runtime.requests.wants(told.outcome) {
+        return None;
+    }
+    let question = Question::of(&ctx.runtime.policy, request.raw_path())?;
+    original(&ctx.runtime.policy, &sub_request(question, request)).ok()
 }
 
 /// Judges the request that is asked about, and counts the decision.
@@ -114,9 +121,10 @@ async fn answer_to(
     origin: &mut Origin,
 ) -> (Verdict, Reply) {
     let request = session.req_header();
-    let asker = asker(&runtime.pages, request, &ctx.id);
+    let id = ctx.id;
+    let asker = || asker(&runtime.pages, request, &id);
     if !origin.trusted {
-        let reply = answer::untrusted(&request.headers, asker);
+        let reply = answer::untrusted(&request.headers, asker());
         return (Verdict::refused(Reason::UntrustedPeer), reply);
     }
     let dialect = Question::of(&runtime.policy, request.raw_path()).map(|asked| asked.dialect);
@@ -125,7 +133,7 @@ async fn answer_to(
         Ok(read) => read,
         Err(reason) => {
             let verdict = Verdict::refused(reason);
-            let reply = answer::turn_away(&verdict.decision, dialect, None, asker);
+            let reply = answer::turn_away(&verdict.decision, dialect, None, asker());
             return (verdict, reply);
         }
     };
@@ -134,10 +142,14 @@ async fn answer_to(
     let memo = ctx.memo.get_or_insert_default();
     let verdict = answerable(decide(runtime, view, memo, ctx.now).await);
     let reply = match &verdict.decision {
-        Decision::Allow(permit) => {
-            answer::allow(runtime, permit, (&view, dialect), ctx.now, asker).await
+        decision if dialect == Dialect::Authgear => {
+            answer::resolved(runtime, decision, &view, ctx.now, asker()).await
         }
-        decision => answer::turn_away(decision, dialect, Some(&original), asker),
+        Decision::Allow(permit) => {
+            let reply = answer::allow(runtime, permit, (&view, dialect), ctx.now).await;
+            reply.unwrap_or_else(|_| Reply::upstream_failed(UpstreamFailure::Internal, asker()))
+        }
+        decision => answer::turn_away(decision, dialect, Some(&original), asker()),
     };
     (verdict, reply)
 }
@@ -153,20 +165,40 @@ fn read<'a>(
     let own_target =
         if question.dialect == Dialect::Envoy { question.rest } else { request.raw_path() };
     screen(&request.method, own_target, &request.headers, limits)?;
-    let words = told(question, request).words()?;
+    let (words, route) = asked(policy, &sub_request(question, request))?;
     request_line(&words.method, words.target.as_bytes(), limits)?;
     let original = words.read()?;
     if has_reserved(runtime, &request.headers) {
         return Err(Reason::ReservedField);
     }
-    Ok((original, terms::read(question.query())?))
+    let terms = terms::read(question.query())?;
+    Ok((original, on_route(terms, route)))
 }
 
-fn sub_request<'a>(policy: &Policy, request: &'a RequestHeader) -> Option<SubRequest<'a>> {
-    Question::of(policy, request.raw_path()).map(|question| told(question, request))
+/// What is told of the request, and the name of its route where that is told instead of the target.
+fn asked<'a>(
+    policy: &Policy,
+    sub_request: &SubRequest<'a>,
+) -> Result<compatible::Asked<'a>, Reason> {
+    match sub_request.dialect {
+        Dialect::Authgear => compatible::authgear(sub_request, policy),
+        Dialect::Oauth2Proxy => compatible::oauth2_proxy(sub_request, policy),
+        _ => sub_request.words().map(|words| (words, None)),
+    }
 }
 
-fn told<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a> {
+fn original<'a>(policy: &Policy, sub_request: &SubRequest<'a>) -> Result<Original<'a>, Reason> {
+    asked(policy, sub_request)?.0.read()
+}
+
+/// The terms for the route, unless they name one.
+fn on_route(terms: Option<Terms>, route: Option<String>) -> Option<Terms> {
+    let Some(route) = route else { return terms };
+    let terms = terms.unwrap_or_default();
+    Some(Terms { route: terms.route.or(Some(route)), ..terms })
+}
+
+fn sub_request<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubRequest<'a> {
     SubRequest {
         dialect: question.dialect,
         method: &request.method,

@@ -15,13 +15,14 @@ use crate::serve::forward_auth::Dialect;
 use crate::serve::forwarded::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use crate::serve::view::authority_and_target;
 
-const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
+pub(super) const X_ENVOY_ORIGINAL_PATH: HeaderName =
+    HeaderName::from_static("x-envoy-original-path");
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
-const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+pub(super) const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
-const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
-const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
-const X_REWRITE_URL: HeaderName = HeaderName::from_static("x-rewrite-url");
+pub(super) const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+pub(super) const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+pub(super) const X_REWRITE_URL: HeaderName = HeaderName::from_static("x-rewrite-url");
 
 /// In no set of ours.
 const STRANGE: [HeaderName; 3] = [X_ORIGINAL_URI, X_ENVOY_ORIGINAL_PATH, X_REWRITE_URL];
@@ -45,8 +46,8 @@ pub struct SubRequest<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {
     pub(super) method: Method,
-    scheme: &'a str,
-    authority: &'a str,
+    pub(super) scheme: &'a str,
+    pub(super) authority: &'a str,
     pub(super) target: &'a str,
 }
 
@@ -76,6 +77,8 @@ impl<'a> SubRequest<'a> {
             Dialect::Caddy | Dialect::Haproxy | Dialect::Traefik => self.x_forwarded(),
             Dialect::Plain if self.headers.contains_key(&X_ORIGINAL_URL) => self.x_original(),
             Dialect::Plain => self.x_forwarded(),
+            // Whoever asks like this is read with the routes at hand.
+            Dialect::Authgear | Dialect::Oauth2Proxy => Err(Reason::ForwardedIncomplete),
         }
     }
 
@@ -115,13 +118,13 @@ impl<'a> SubRequest<'a> {
         Ok(Words { method: self.method.clone(), scheme, authority, target })
     }
 
-    fn has_none_of(&self, names: &[HeaderName]) -> Result<(), Reason> {
+    pub(super) fn has_none_of(&self, names: &[HeaderName]) -> Result<(), Reason> {
         let found = names.iter().any(|name| self.headers.contains_key(name));
         if found { Err(Reason::ForwardedMixed) } else { Ok(()) }
     }
 
     /// The one field of that name. nginx drops fields that are empty, others send them: both tell nothing.
-    fn field(&self, name: &HeaderName) -> Result<&'a HeaderValue, Reason> {
+    pub(super) fn field(&self, name: &HeaderName) -> Result<&'a HeaderValue, Reason> {
         let mut fields = self.headers.get_all(name).iter();
         let field = fields.next().filter(|field| !field.is_empty());
         match (field, fields.next()) {
@@ -136,7 +139,7 @@ fn method(field: &HeaderValue) -> Result<Method, Reason> {
     Method::from_bytes(field.as_bytes()).map_err(|_| Reason::MethodNotAllowed)
 }
 
-fn text(field: &HeaderValue, otherwise: Reason) -> Result<&str, Reason> {
+pub(super) fn text(field: &HeaderValue, otherwise: Reason) -> Result<&str, Reason> {
     field.to_str().map_err(|_| otherwise)
 }
 

@@ -3,13 +3,15 @@
 //!
 //! They outlive the program: what connects while it restarts waits in their queue.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 
 use super::{BoundListener, BoundSocket, ListenAddress, Owner};
 
@@ -107,7 +109,7 @@ impl PassedSockets {
             return Err(NotPassed::Missing { name: name.to_owned(), found: self.names() });
         };
         let (name, socket) = self.sockets.remove(at);
-        match listener(socket, &name) {
+        match listener(socket) {
             Ok(Some(listener)) => Ok(listener),
             Ok(None) => Err(NotPassed::NoListener { name }),
             Err(source) => Err(NotPassed::Unusable { name, source }),
@@ -116,26 +118,30 @@ impl PassedSockets {
 }
 
 /// `socket`, if it is one that accepts streams over a network or in the file system.
-fn listener(socket: Socket, name: &str) -> io::Result<Option<BoundListener>> {
+fn listener(socket: Socket) -> io::Result<Option<BoundListener>> {
     if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
         return Ok(None);
     }
     socket.set_nonblocking(true)?;
     socket.set_cloexec(true)?;
     let bound = socket.local_addr()?;
-    let address = match (bound.as_socket(), bound.as_pathname()) {
-        (Some(address), _) => ListenAddress::Tcp(address),
-        (None, Some(path)) => ListenAddress::Unix(PathBuf::from(path)),
-        // An abstract one: its name is the best that can be told.
-        (None, None) => ListenAddress::Passed(name.to_owned()),
-    };
-    let is_unix = socket.domain()? == Domain::UNIX;
-    let socket = OwnedFd::from(socket);
-    let socket = match is_unix {
-        true => BoundSocket::Unix(UnixListener::from(socket)),
-        false => BoundSocket::Tcp(TcpListener::from(socket)),
+    let (address, socket) = if let Some(address) = bound.as_socket() {
+        let listener = TcpListener::from(OwnedFd::from(socket));
+        (ListenAddress::Tcp(address), BoundSocket::Tcp(listener))
+    } else if let Some(path) = unix_path(&bound) {
+        let listener = UnixListener::from(OwnedFd::from(socket));
+        (ListenAddress::Unix(path), BoundSocket::Unix(listener))
+    } else {
+        return Ok(None);
     };
     Ok(Some(BoundListener { address, socket, owner: Owner::ServiceManager }))
+}
+
+/// Where a unix socket is: a path, or `@` and a name that is in no file system.
+fn unix_path(bound: &SockAddr) -> Option<PathBuf> {
+    let named = || bound.as_abstract_namespace().map(|name| [b"@", name].concat());
+    let path = bound.as_pathname().map(PathBuf::from);
+    path.or_else(|| named().map(|name| PathBuf::from(OsString::from_vec(name))))
 }
 
 #[cfg(test)]

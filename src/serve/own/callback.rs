@@ -55,6 +55,15 @@ pub(crate) async fn arrive(visit: &Visit<'_>, name: &str) -> Reply {
     reply.with_cookies(spec.clear(1))
 }
 
+/// Takes the answer where no provider's name is in the address: only one is told that address.
+pub(crate) async fn arrive_at_sole(visit: &Visit<'_>) -> Reply {
+    let sole = visit.desk.parties().iter().find(|party| party.settings.has_sole_callback);
+    match sole {
+        Some(party) => arrive(visit, party.name()).await,
+        None => Failure::UnknownProvider.reply(visit, None, None),
+    }
+}
+
 /// The attempt of this browser that `state` names.
 fn attempt(visit: &Visit<'_>, spec: &CookieSpec, state: &State) -> Option<Attempt> {
     let text = spec.read(visit.headers()).ok()??;

@@ -202,14 +202,17 @@ fn provider_end(claims: &Claims) -> Option<Timestamp> {
 
 /// Whether a route asks for a newer or stronger authentication than the session has.
 pub(crate) fn is_too_weak(visit: &Visit<'_>, demand: &SignInDemand<'_>, session: &Session) -> bool {
-    let party = visit.desk.party_named(&session.provider);
-    let provider = party.and_then(|party| visit.runtime.policy.provider(party.id()));
-    let identity = provider.and_then(|provider| {
-        let issuer = Arc::clone(&provider.issuer);
-        Identity::new(issuer, session.claims.clone(), &provider.claims, session.ends).ok()
-    });
+    let identity = identity(visit, session);
     let verdict = identity.map(|identity| would_admit(demand.route, &identity, visit.now));
     matches!(verdict, Some(Err(Reason::AuthenticationTooOld | Reason::AuthenticationTooWeak)))
+}
+
+/// Whom the session is of, by the claims that it keeps.
+pub(crate) fn identity(visit: &Visit<'_>, session: &Session) -> Option<Identity> {
+    let party = visit.desk.party_named(&session.provider)?;
+    let provider = visit.runtime.policy.provider(party.id())?;
+    let issuer = Arc::clone(&provider.issuer);
+    Identity::new(issuer, session.claims.clone(), &provider.claims, session.ends).ok()
 }
 
 /// Keeps the session, under its ticket if it is stored, and ends the one that the browser had: its id must not live on under

@@ -35,6 +35,7 @@ impl Wishes {
         // A provider may send people here too, in words of its own
         // ([OpenID Connect Core §4](https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin)).
         let return_to = only(query, "return_to")?.or(only(query, "target_link_uri")?);
+        let return_to = return_to.or(visit.foreign_return_to()?);
         let issuer = only(query, "iss")?;
         let provider = only(query, "provider")?.map(std::borrow::Cow::into_owned);
         let prompt = only(query, "prompt")?.and_then(|text| Prompt::parse(&text));

@@ -55,6 +55,21 @@ pub(crate) async fn logout(visit: &Visit<'_>) -> Reply {
     confirm(visit, return_to)
 }
 
+/// Signs out who follows a link of a page of ours, as oauth2-proxy does, and asks everybody else: only browsers that say where a link
+/// was are believed.
+pub(crate) async fn by_link(visit: &Visit<'_>) -> Reply {
+    let query = visit.query().as_bytes();
+    let Ok(return_to) = only(query, "rd") else {
+        return Failure::MalformedAnswer.reply(visit, Some("rd is given twice"), None);
+    };
+    let return_to = allowed(visit, return_to.as_deref());
+    let is_link = *visit.request.method == Method::GET && visit.is_navigation();
+    if is_link && visit.comes_from_ourselves() {
+        return sign_out(visit, return_to).await;
+    }
+    confirm(visit, return_to)
+}
+
 /// Where a person goes after signing out: an address of the list, or one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum After {
@@ -206,8 +221,8 @@ async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens
     };
     match party.client.refresh(&metadata, refresh).await {
         Ok(answer) => Tokens {
-            refresh: answer.refresh_token.clone().or(tokens.refresh),
-            id: answer.id_token.clone().filter(is_good),
+            refresh: answer.refresh_token.or(tokens.refresh),
+            id: answer.id_token.filter(is_good),
             access: None,
         },
         Err(error) => {

@@ -113,7 +113,11 @@ pub(crate) fn leave(visit: &Visit<'_>, id: AttemptId, silent: bool, location: &s
 /// ([RFC 9700 §4.4.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.4.2)).
 fn redirect_uri(visit: &Visit<'_>, party: &Party) -> String {
     party.settings.redirect_uri.clone().unwrap_or_else(|| {
-        format!("{}{}/callback/{}", visit.desk_base(), visit.prefix(), party.name())
+        let callback = format!("{}{}/callback", visit.desk_base(), visit.prefix());
+        match party.settings.has_sole_callback {
+            true => callback,
+            false => format!("{callback}/{}", party.name()),
+        }
     })
 }
 

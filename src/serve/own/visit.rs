@@ -21,6 +21,9 @@ use crate::session::{
     ReturnToError, SameSite, Session, SessionError, SessionId, Ticket,
 };
 
+/// Where oauth2-proxy is told which address was wanted.
+const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
+
 /// See the module's text.
 pub(crate) struct Visit<'a> {
     pub(crate) runtime: &'a Arc<Runtime>,
@@ -148,6 +151,17 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Where to return to in the words of oauth2-proxy: a parameter, or what a proxy in front says of the address that was wanted.
+    /// Anybody may say so; it is judged like any other.
+    pub(crate) fn foreign_return_to(&self) -> Result<Option<Cow<'a, str>>, Repeated> {
+        if !self.runtime.policy.compatible.oauth2_proxy {
+            return Ok(None);
+        }
+        let told = self.headers().get(X_AUTH_REQUEST_REDIRECT);
+        let told = told.and_then(|told| told.to_str().ok()).map(Cow::Borrowed);
+        Ok(only(self.query().as_bytes(), "rd")?.or(told))
+    }
+
     /// The cookie of sessions.
     pub(crate) fn cookie(&self) -> &'a CookieSpec {
         self.sessions.cookie(self.request.scheme, self.host())
@@ -239,6 +253,14 @@ impl<'a> Visit<'a> {
         });
         let ended = self.desk.revocations.is_revoked(session, self.now);
         if ours && !ended { Ok(found) } else { Err(Absent::Ended) }
+    }
+
+    /// Whether the browser says that this is to be the page it shows next.
+    pub(crate) fn is_navigation(&self) -> bool {
+        let is = |name: &'static str, value: &str| {
+            self.headers().get(name).is_some_and(|found| found.as_bytes() == value.as_bytes())
+        };
+        is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
     }
 
     /// Whether this is a browser that shows what it gets as a page, and so runs its scripts.

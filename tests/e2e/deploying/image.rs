@@ -95,7 +95,7 @@ async fn the_image_serves_without_rights_on_a_root_that_cannot_be_written() {
     command.args(["--mount", "sh", "-c", ENTER, "sh"]).arg(root);
     command.args(words(&config["Entrypoint"])).args(words(&config["Cmd"]));
     let mut service = Program::start(command);
-    let address = service.wait_for(|line| Sidegate::listening(line)).await;
+    let address = service.wait_for(Sidegate::listening).await;
     assert_eq!(get("/").send(address).await.status, 200);
     has_no_rights(service.id());
     service.signal("TERM").await;

@@ -1,5 +1,6 @@
 //! What `deploy/` ships: every file of it is read by the program that it is for, or by one that knows its form.
 
+mod booted;
 mod chart;
 mod compose;
 mod image;

@@ -8,6 +8,7 @@ pub(crate) mod envoy;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
 pub(crate) mod held;
+pub(crate) mod hosts;
 pub(crate) mod html;
 pub(crate) mod http;
 pub(crate) mod jar;

@@ -1,6 +1,7 @@
 use super::*;
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixStream};
 
 fn passed(sockets: impl IntoIterator<Item = (&'static str, OwnedFd)>) -> PassedSockets {
     let named = |(name, socket): (&str, OwnedFd)| (name.to_owned(), Socket::from(socket));
@@ -28,6 +29,15 @@ fn sockets_are_taken_by_name_and_keep_their_address() {
     assert_eq!(*local.address(), ListenAddress::Unix(path.clone()));
     assert!(UnixStream::connect(path).is_ok());
     assert_eq!(passed.names(), ["spare"]);
+}
+
+#[test]
+fn a_socket_outside_the_file_system_keeps_its_name() {
+    let name = format!("sidegate-passed-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = OwnedFd::from(UnixListener::bind_addr(&address).unwrap());
+    let taken = passed([("web", socket)]).take("web").unwrap();
+    assert_eq!(taken.address().to_string(), format!("unix:@{name}"));
 }
 
 #[test]
