@@ -135,7 +135,8 @@ impl Place<'_> {
         if !is_ours || url.query().is_some() || url.fragment().is_some() {
             let origin = url.origin().ascii_serialization();
             let message = format!("`{text}` does not lead back to sidegate");
-            report.refuse(&path, message, format!("write {origin}{own}"));
+            let usual = if self.around.has_sole_callback { sole } else { own };
+            report.refuse(&path, message, format!("write {origin}{usual}"));
             return None;
         }
         Some(text.to_owned())

@@ -304,3 +304,28 @@ fn methods_that_fall_to_an_open_route_are_a_warning() {
     let meant = routes("  - match: { paths: /admin/* }\n    access: public\n");
     assert_eq!(warnings(&meant), [""; 0]);
 }
+
+#[test]
+fn in_place_of_oauth2_proxy_its_callback_prefix_and_headers_are_the_usual_ones() {
+    let text = format!("{SHORT}compatible_with: oauth2-proxy\n");
+    let ServiceSettings { policy, sign_in, .. } = service(&text);
+    assert!(policy.compatible.oauth2_proxy && !policy.compatible.authelia);
+    assert_eq!(policy.prefix, "/oauth2");
+    assert!(policy.identity_headers.iter().any(|name| name == "x-auth-request-user"));
+    let settings = sign_in.unwrap();
+    assert!(settings.parties[0].has_sole_callback);
+    let own = text.replace(
+        "client_id: web",
+        "client_id: web\n  redirect_uri: https://app.example.com/oauth2/callback/default",
+    );
+    assert!(!self::sign_in(&own).parties[0].has_sole_callback);
+    let two = text.replace("provider:\n  issuer", "providers:\n- name: other\n  issuer: https://other.example.com\n  client_id: x\n- name: main\n  issuer");
+    assert!(self::sign_in(&two).parties.iter().all(|party| !party.has_sole_callback));
+    let kept = service(&format!("{text}prefix: /.auth\nidentity: {{ headers: remote }}\n")).policy;
+    assert_eq!(kept.prefix, "/.auth");
+    assert!(kept.identity_headers.iter().all(|name| name.as_str().starts_with("remote-")));
+    let first =
+        service(&format!("{SHORT}compatible_with: [authgear, authelia, oauth2-proxy]\n")).policy;
+    assert!(first.identity_headers.iter().any(|name| name == "remote-user"));
+    assert!(service(SHORT).policy.prefix == "/.auth" && !service(SHORT).policy.compatible.authgear);
+}
