@@ -8,8 +8,7 @@ use url::Url;
 
 use crate::config::compile::{client, keys, parties, require, times, words};
 use crate::config::file::{
-    ClaimNames, DpopWord, File, List, Provider as Written, System, TokenTypeWord,
-    TokenTypes,
+    ClaimNames, DpopWord, File, List, Provider as Written, System, TokenTypeWord, TokenTypes,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
