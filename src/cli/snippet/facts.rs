@@ -15,7 +15,13 @@ use crate::session::MAX_CHUNKS;
 use crate::telemetry::Door;
 
 /// Where Sidegate is asked, if the configuration does not say.
-const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+const fn usual_address(door: Door) -> SocketAddr {
+    let port = match door {
+        Door::ExtAuthz => 9001,
+        Door::ForwardAuth | Door::Proxy => 9000,
+    };
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
 
 /// Names beyond those of [`forwarded::NAMES`] by which a proxy says which request it asks about.
 const REQUEST_NAMES: &[&str] = &[
@@ -37,6 +43,8 @@ pub(super) struct Facts {
     apps: Vec<App>,
     /// Whether one of the apps is for any host.
     catches_all: bool,
+    /// All hosts, wildcards as `*.example.com`; none where any will do.
+    hosts: Vec<String>,
     /// All hosts, as a rule of Traefik's.
     rule: String,
     /// The fields that carry an identity.
@@ -63,7 +71,10 @@ struct Place {
     unix: String,
     /// As a URL.
     url: String,
+    /// Empty for a unix socket.
+    port: String,
     caddy: String,
+    envoy: String,
     haproxy: String,
 }
 
@@ -81,6 +92,10 @@ struct App {
     /// Its hosts as a rule of Traefik's and as a condition of HAProxy's.
     rule: String,
     haproxy: String,
+    /// Its hosts for Envoy, and how Envoy finds its servers.
+    domains: Vec<String>,
+    host_name: String,
+    envoy_type: &'static str,
 }
 
 impl Facts {
@@ -100,6 +115,11 @@ impl Facts {
                     .to_owned(),
             );
         }
+        if kind == Kind::Envoy
+            && settings.service.upstreams.iter().any(|upstream| upstream.tls.is_some())
+        {
+            warnings.push("an upstream speaks TLS, and its cluster, as printed, does not: add a `transport_socket` that verifies it".to_owned());
+        }
         let apps = apps(policy, &settings.service.upstreams, &mut warnings);
         let identity: Vec<String> =
             policy.identity_headers.iter().map(|name| title(name.as_str())).collect();
@@ -110,6 +130,7 @@ impl Facts {
             sidegate,
             prefix: policy.prefix.clone(),
             catches_all: apps.iter().any(|app| app.any),
+            hosts: hosts(&policy.table.patterns()),
             rule: traefik_rule(&policy.table.patterns()),
             apps,
             foreign: foreign.into_iter().filter(|name| !identity.contains(name)).collect(),
@@ -127,15 +148,12 @@ impl Facts {
 
 /// Where the listener with `door` listens.
 fn asked_at(settings: &Settings, door: Door, warnings: &mut Vec<String>) -> Place {
-    let listeners = &settings.process.listeners;
+    let (listeners, usual, word) = (&settings.process.listeners, usual_address(door), door.label());
     let Some(listener) = listeners.iter().find(|listener| listener.door == door) else {
         warnings.push(format!(
-            "no listener has `door: {}`; what is printed asks {USUAL_ADDRESS}: add `{{ address: {USUAL_ADDRESS}, door: {} }}` to \
-             `listeners`",
-            door.label(),
-            door.label()
+            "no listener has `door: {word}`; what is printed asks {usual}: add `{{ address: {usual}, door: {word} }}` to `listeners`"
         ));
-        return Place::tcp(&USUAL_ADDRESS.to_string());
+        return Place::tcp(&usual.to_string());
     };
     if listener.tls.is_some() {
         warnings.push(format!(
@@ -148,11 +166,9 @@ fn asked_at(settings: &Settings, door: Door, warnings: &mut Vec<String>) -> Plac
         ListenAddress::Unix(path) => Place::unix(&path.display().to_string()),
         ListenAddress::Passed(name) => {
             warnings.push(format!(
-                "the listener `{}` has the socket `{name}` of the service manager, whose address is not written here; what is printed \
-                 asks {USUAL_ADDRESS}",
-                listener.name
+                "where the socket `{name}` listens is in its unit; what is printed asks {usual}: write the address of the unit there"
             ));
-            Place::tcp(&USUAL_ADDRESS.to_string())
+            Place::tcp(&usual.to_string())
         }
     }
 }
@@ -212,8 +228,11 @@ impl App {
             || vec![Place::tcp("127.0.0.1:3000")],
             |upstream| upstream.servers.iter().map(Place::server).collect(),
         );
+        let name = upstream.map_or("app", |upstream| upstream.name.as_str());
+        let is_name = |server: &Server| matches!(server, Server::Tcp { host, .. } if host.parse::<IpAddr>().is_err());
+        let by_name = upstream.is_some_and(|upstream| upstream.servers.iter().any(is_name));
         Self {
-            name: upstream.map_or("app", |upstream| upstream.name.as_str()).to_owned(),
+            name: name.to_owned(),
             scheme: if tls { "https" } else { "http" },
             caddy_scheme: if tls { "https://" } else { "" },
             hosts: hosts.map(written).collect(),
@@ -221,17 +240,24 @@ impl App {
             servers,
             rule: traefik_rule(patterns),
             haproxy: haproxy_condition(patterns),
+            domains: domains(patterns),
+            host_name: if patterns == [HostPattern::Any] { "all" } else { name }.to_owned(),
+            envoy_type: if by_name { "STRICT_DNS" } else { "STATIC" },
         }
     }
 }
 
 impl Place {
     fn tcp(authority: &str) -> Self {
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+        let host = host.trim_matches(['[', ']']);
         Self {
             authority: authority.to_owned(),
             unix: String::new(),
             url: format!("http://{authority}"),
+            port: port.to_owned(),
             caddy: authority.to_owned(),
+            envoy: format!("socket_address: {{ address: {}, port_value: {port} }}", yaml(host)),
             haproxy: authority.to_owned(),
         }
     }
@@ -241,7 +267,9 @@ impl Place {
             authority: String::new(),
             unix: format!("unix:{path}"),
             url: format!("unix://{path}"),
+            port: String::new(),
             caddy: format!("unix/{path}"),
+            envoy: format!("pipe: {{ path: {} }}", yaml(path)),
             haproxy: format!("unix@{path}"),
         }
     }
@@ -255,6 +283,31 @@ impl Place {
             Server::Unix(path) => Self::unix(&path.display().to_string()),
         }
     }
+}
+
+/// The hosts, if only some will do.
+fn hosts(patterns: &[HostPattern]) -> Vec<String> {
+    if patterns.contains(&HostPattern::Any) {
+        Vec::new()
+    } else {
+        patterns.iter().map(|pattern| yaml(&written(pattern))).collect()
+    }
+}
+
+/// A word of YAML within braces, in quotes where it needs them.
+fn yaml(word: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
+    if word.bytes().all(is_plain) { word.to_owned() } else { format!("\"{word}\"") }
+}
+
+/// The domains of a virtual host of Envoy's, with and without a port.
+fn domains(patterns: &[HostPattern]) -> Vec<String> {
+    let one = |pattern: &HostPattern| match pattern {
+        HostPattern::Any => vec!["\"*\"".to_owned()],
+        HostPattern::Exact(name) => vec![format!("\"{name}\""), format!("\"{name}:*\"")],
+        HostPattern::Wildcard(name) => vec![format!("\"*.{name}\"")],
+    };
+    patterns.iter().flat_map(one).collect()
 }
 
 fn written(pattern: &HostPattern) -> String {

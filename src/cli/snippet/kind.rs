@@ -9,8 +9,14 @@ use crate::telemetry::Door;
 pub(super) enum Kind {
     /// Caddy, by requests before each request
     Caddy,
+    /// Envoy, by ext_authz over gRPC
+    Envoy,
+    /// Gateway API, by ext_authz over gRPC
+    GatewayApi,
     /// HAProxy, by a script in Lua
     Haproxy,
+    /// Istio, by ext_authz over gRPC
+    Istio,
     /// nginx, by auth_request
     Nginx,
     /// Traefik, by ForwardAuth
@@ -55,6 +61,14 @@ macro_rules! filled_in {
 
 const CADDY: &[File] = &[filled_in!("caddy", "Caddyfile")];
 
+const ENVOY: &[File] = &[filled_in!("envoy", "envoy.yaml")];
+
+const GATEWAY_API: &[File] = &[
+    filled_in!("gateway-api", "service.yaml"),
+    filled_in!("gateway-api", "envoy-gateway.yaml"),
+    filled_in!("gateway-api", "external-auth.yaml"),
+];
+
 const HAPROXY: &[File] = &[
     filled_in!("haproxy", "haproxy.cfg"),
     File {
@@ -63,6 +77,9 @@ const HAPROXY: &[File] = &[
         comment: "--",
     },
 ];
+
+const ISTIO: &[File] =
+    &[filled_in!("istio", "mesh-config.yaml"), filled_in!("istio", "authorization-policy.yaml")];
 
 const NGINX: &[File] = &[
     filled_in!("nginx", "nginx.conf"),
@@ -79,19 +96,23 @@ impl Kind {
     pub(super) const fn door(self) -> Door {
         match self {
             Self::Caddy | Self::Haproxy | Self::Nginx | Self::Traefik => Door::ForwardAuth,
+            Self::Envoy | Self::GatewayApi | Self::Istio => Door::ExtAuthz,
         }
     }
 
     /// Whether it can ask where a unix socket listens.
     pub(super) const fn asks_unix_sockets(self) -> bool {
-        matches!(self, Self::Caddy | Self::Nginx)
+        matches!(self, Self::Caddy | Self::Envoy | Self::Nginx)
     }
 
     /// Its files, the one that includes the others first.
     pub(super) const fn files(self) -> &'static [File] {
         match self {
             Self::Caddy => CADDY,
+            Self::Envoy => ENVOY,
+            Self::GatewayApi => GATEWAY_API,
             Self::Haproxy => HAPROXY,
+            Self::Istio => ISTIO,
             Self::Nginx => NGINX,
             Self::Traefik => TRAEFIK,
         }

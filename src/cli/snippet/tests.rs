@@ -45,6 +45,9 @@ routes:
   - { name: wikis, match: { hosts: ['*.wiki.example.com'] }, upstream: wiki }
 ";
 
+/// Those that ask by the door `forward_auth`.
+const ASKING: [Kind; 4] = [Kind::Caddy, Kind::Haproxy, Kind::Nginx, Kind::Traefik];
+
 /// What `deploy/` ships is what the command prints for the configuration beside it. `UPDATE=1` writes it.
 #[test]
 fn shipped_files_are_those_of_the_configuration_beside_them() {
@@ -66,8 +69,8 @@ fn shipped_files_are_those_of_the_configuration_beside_them() {
 
 #[test]
 fn hosts_apps_prefix_and_address_are_those_of_the_configuration() {
-    for kind in Kind::value_variants() {
-        let (text, warnings) = printed(*kind, TWO_APPS);
+    for kind in ASKING {
+        let (text, warnings) = printed(kind, TWO_APPS);
         assert_eq!(warnings, Vec::<String>::new(), "{kind:?}");
         let wanted = [
             "127.0.0.1:9100",
@@ -84,6 +87,30 @@ fn hosts_apps_prefix_and_address_are_those_of_the_configuration() {
             assert!(!text.contains(foreign), "{kind:?} has {foreign}:\n{text}");
         }
     }
+}
+
+#[test]
+fn envoy_and_gateways_get_hosts_prefix_and_the_port_of_ext_authz() {
+    let rest = TWO_APPS.replace("forward_auth", "ext_authz");
+    for kind in [Kind::Envoy, Kind::GatewayApi, Kind::Istio] {
+        let (text, warnings) = printed(kind, &rest);
+        assert_eq!(warnings, Vec::<String>::new(), "{kind:?}");
+        assert!(text.contains("9100") && !text.contains("9001"), "{kind:?}:\n{text}");
+        assert!(!text.contains("/.auth"), "{kind:?}:\n{text}");
+    }
+    let (text, _) = printed(Kind::Envoy, &rest);
+    for wanted in [
+        "domains: [\"shop.example.com\", \"shop.example.com:*\"]",
+        "domains: [\"*.wiki.example.com\"]",
+        "match: { prefix: /gate/ }",
+        "address: 10.0.0.8, port_value: 3000",
+        "address: wiki.internal, port_value: 8080",
+        "type: STRICT_DNS",
+    ] {
+        assert!(text.contains(wanted), "envoy lacks {wanted}:\n{text}");
+    }
+    let (text, _) = printed(Kind::GatewayApi, &rest);
+    assert!(text.contains("hostnames: [shop.example.com, \"*.wiki.example.com\"]"), "{text}");
 }
 
 /// The identity headers of all routes are handed on, and those of other contracts removed.
