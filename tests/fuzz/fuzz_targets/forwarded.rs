@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use sidegate::serve::{Dialect, SubRequest};
 
@@ -43,7 +43,10 @@ fuzz_target!(|input: &[u8]| {
         let by_url = (told("x-original-url"), told("x-original-method"));
         let by_parts = (told("x-forwarded-uri"), told("x-forwarded-method"));
         assert!(matches!((by_url, by_parts), ((1, 1), (0, 0)) | ((0, 0), (1, 1) | (0, 0))));
-        assert_eq!(told("x-original-uri") + told("x-envoy-original-path") + told("x-rewrite-url"), 0);
+        assert_eq!(
+            told("x-original-uri") + told("x-envoy-original-path") + told("x-rewrite-url"),
+            0
+        );
         assert!(by_url != (0, 0) || by_parts != (0, 0) || dialect == Dialect::Envoy);
     }
 });
