@@ -188,13 +188,16 @@ mod tests {
     use super::*;
     use crate::config::problem::Lines;
 
+    const OWN: (&str, Compatible) =
+        ("/.auth", Compatible { authelia: false, authgear: false, oauth2_proxy: false });
+
     fn read(hosts: &[&str], paths: &[&str]) -> Vec<(String, String)> {
         let list = |items: &[&str]| {
             (!items.is_empty()).then(|| List(items.iter().map(|s| (*s).to_owned()).collect()))
         };
         let mut report = Report::new(Lines::default());
         let written = Matcher { hosts: list(hosts), paths: list(paths), methods: None };
-        Matching::read(&written, ("/.auth", Compatible::default()), &KeyPath::root(), &mut report);
+        Matching::read(&written, OWN, &KeyPath::root(), &mut report);
         report
             .into_parts()
             .0
@@ -212,12 +215,7 @@ mod tests {
     #[test]
     fn what_is_left_out_matches_everything() {
         let mut report = Report::new(Lines::default());
-        let matching = Matching::read(
-            &Matcher::default(),
-            ("/.auth", Compatible::default()),
-            &KeyPath::root(),
-            &mut report,
-        );
+        let matching = Matching::read(&Matcher::default(), OWN, &KeyPath::root(), &mut report);
         assert!(report.is_clean());
         assert_eq!(matching.paths, [PathPattern::Prefix(String::new())]);
         assert!(matching.hosts.is_empty() && matching.methods.is_empty());
