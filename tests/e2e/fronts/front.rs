@@ -15,7 +15,6 @@ use crate::support::process::Program;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     Caddy,
-    Envoy,
     Haproxy,
     /// Nobody: clients come to sidegate.
     Inline,
@@ -34,7 +33,6 @@ impl Front {
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Caddy => "Caddy",
-            Self::Envoy => "Envoy",
             Self::Haproxy => "HAProxy",
             Self::Inline => "inline",
             Self::Nginx => "nginx",
@@ -46,7 +44,6 @@ impl Front {
     pub(super) const fn folder(self) -> &'static str {
         match self {
             Self::Caddy => "caddy",
-            Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
             Self::Inline | Self::Nginx => "nginx",
             Self::Traefik => "traefik",
@@ -55,7 +52,7 @@ impl Front {
 
     /// Whether it writes paths its own way before it asks and passes on.
     pub(super) const fn tidies_paths(self) -> bool {
-        matches!(self, Self::Envoy | Self::Traefik)
+        matches!(self, Self::Traefik)
     }
 
     /// Whether its program is here, or none is needed; says so if not.
@@ -66,7 +63,6 @@ impl Front {
     const fn program(self) -> Option<&'static str> {
         match self {
             Self::Caddy => Some("caddy"),
-            Self::Envoy => Some("envoy"),
             Self::Haproxy => Some("haproxy"),
             Self::Inline => None,
             Self::Nginx => Some("nginx"),
@@ -83,20 +79,6 @@ impl Front {
                 vec![
                     ("(sidegate) {", "{\n\tadmin off\n}\n(sidegate) {".to_owned()),
                     ("http://app.example.com", format!("http://app.example.com:{port}")),
-                ],
-            )],
-            // A port instead of the socket, so that sidegate can say which one it has.
-            Self::Envoy => vec![(
-                "envoy.yaml",
-                vec![
-                    (
-                        "pipe: { path: /run/sidegate/authz.sock }",
-                        "socket_address: { address: 127.0.0.1, port_value: 9000 }".to_owned(),
-                    ),
-                    (
-                        "address: 0.0.0.0, port_value: 8080",
-                        format!("address: 127.0.0.1, port_value: {port}"),
-                    ),
                 ],
             )],
             Self::Haproxy => vec![
@@ -134,9 +116,6 @@ impl Front {
         let mut command = Command::new(find(&[self.program()?])?);
         let arguments: &[&str] = match self {
             Self::Caddy => &["run", "--config", "Caddyfile", "--adapter", "caddyfile"],
-            Self::Envoy => {
-                &["-c", "envoy.yaml", "--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"]
-            }
             Self::Haproxy => &["-db", "-f", "haproxy.cfg"],
             Self::Inline => &[],
             Self::Nginx => &[

@@ -47,8 +47,6 @@ impl Stand {
         let replaced = [
             ("127.0.0.1:9000", questions.to_string()),
             ("127.0.0.1:3000", app.address.to_string()),
-            ("port_value: 9000", format!("port_value: {}", questions.port())),
-            ("port_value: 3000", format!("port_value: {}", app.address.port())),
             ("app.example.com", "localhost".to_owned()),
         ];
         let running = match front {
@@ -158,33 +156,22 @@ fn configuration(
     provider: &OidcProvider,
     app: &Upstream,
 ) -> String {
-    let mut changes = vec![
+    let listener = match front {
+        Front::Inline => format!("address: {address}, door: proxy }}\nupstream: {}\n#", app.url()),
+        _ => "address: 127.0.0.1:0, door: forward_auth }\n#".to_owned(),
+    };
+    let mut text = shipped(front, "config.yaml");
+    let changes = [
+        ("address: 127.0.0.1:9000, door: forward_auth }", listener),
         ("https://login.example.com", provider.issuer.clone()),
         ("client_id: web", format!("client_id: web\n  audiences: [web, \"{AUDIENCE}\"]")),
         ("{ file: /run/secrets/client_secret }", format!("{{ value: \"{SECRET}\" }}")),
         ("{ file: /run/secrets/session_key }", format!("{{ value: \"{KEY}\" }}")),
+        ("app.example.com", "localhost".to_owned()),
     ];
-    changes.extend(match front {
-        Front::Envoy => vec![(
-            "address: unix:/run/sidegate/authz.sock, door: ext_authz }",
-            "address: 127.0.0.1:0, door: ext_authz }\ntrusted_proxies: [127.0.0.1/32]".to_owned(),
-        )],
-        // Clients come themselves.
-        Front::Inline => vec![
-            (
-                "address: 127.0.0.1:9000, door: forward_auth }",
-                format!("address: {address}, door: proxy }}\nupstream: {}", app.url()),
-            ),
-            ("trusted_proxies: [127.0.0.1/32]", String::new()),
-            ("app.example.com", "localhost".to_owned()),
-        ],
-        Front::Caddy | Front::Haproxy | Front::Nginx | Front::Traefik => vec![
-            ("127.0.0.1:9000", "127.0.0.1:0".to_owned()),
-            ("app.example.com", "localhost".to_owned()),
-        ],
-    });
-    let mut text = shipped(front, "config.yaml");
-    for (from, to) in changes {
+    // Inline, clients come themselves.
+    let trusted = if front == Front::Inline { "[]" } else { "[127.0.0.1/32]" };
+    for (from, to) in changes.into_iter().chain([("[127.0.0.1/32]", trusted.to_owned())]) {
         assert!(text.contains(from), "deploy/{}/config.yaml has no {from:?}", front.folder());
         text = text.replace(from, &to);
     }
