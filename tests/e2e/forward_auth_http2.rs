@@ -9,7 +9,7 @@ use crate::support::wire::patiently;
 
 /// What a question answers: status, and whether the header of the user is there.
 async fn ask(
-    sender: &mut SendRequest<bytes::Bytes>,
+    sender: &SendRequest<bytes::Bytes>,
     path: &str,
     fields: &[(&str, &str)],
 ) -> (StatusCode, bool) {
@@ -42,7 +42,7 @@ async fn questions_are_streams_of_one_connection() {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let address = sidegate.address().await;
     let stream = connect(config, address, "asked.test").await.unwrap();
-    let (mut sender, connection) = patiently(h2::client::handshake(stream)).await.unwrap();
+    let (sender, connection) = patiently(h2::client::handshake(stream)).await.unwrap();
     tokio::spawn(connection);
     for _ in 0..20 {
         let told = [
@@ -51,14 +51,14 @@ async fn questions_are_streams_of_one_connection() {
             ("x-forwarded-host", "app.test"),
             ("x-forwarded-uri", "/public/x"),
         ];
-        let answer = ask(&mut sender, "/.auth/verify/traefik", &told).await;
+        let answer = ask(&sender, "/.auth/verify/traefik", &told).await;
         assert_eq!(answer, (StatusCode::OK, true));
         let told = [("x-forwarded-proto", "https")];
-        let answer = ask(&mut sender, "/.auth/verify/envoy/public/x", &told).await;
+        let answer = ask(&sender, "/.auth/verify/envoy/public/x", &told).await;
         assert_eq!(answer, (StatusCode::OK, true));
-        let answer = ask(&mut sender, "/.auth/verify/traefik", &told).await;
+        let answer = ask(&sender, "/.auth/verify/traefik", &told).await;
         assert_eq!(answer, (StatusCode::BAD_REQUEST, false));
-        assert_eq!(ask(&mut sender, "/.auth/jwks", &[]).await.0, StatusCode::OK);
-        assert_eq!(ask(&mut sender, "/x", &[]).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(&sender, "/.auth/jwks", &[]).await.0, StatusCode::OK);
+        assert_eq!(ask(&sender, "/x", &[]).await.0, StatusCode::NOT_FOUND);
     }
 }

@@ -216,7 +216,7 @@ fn policy(
         upstreams: &names.upstreams,
         provider_names: &names.providers,
         providers: providers.map(|providers| providers.providers.as_slice()),
-        prefix: prefix.as_deref().unwrap_or(file.prefix()),
+        prefix: prefix.as_deref().unwrap_or_else(|| file.prefix()),
         compatible: compatible(file),
         identity: &Wishes::read(&file.identity, &root.key("identity"), report).in_place_of(systems),
         signer: &Signer::read(&file.assertion, &root.key("assertion"), report),
