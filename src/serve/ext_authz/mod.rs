@@ -1,7 +1,7 @@
 //! The `ext_authz` door: Envoy asks about each request, by gRPC or by HTTP, and is told what becomes of it.
 //!
-//! Only translation lives here: [`check`] and [`request`] make an [`asked::Asked`] of a question, [`judge`] has it judged as any other
-//! door would, [`answer`] and [`reply`] tell Envoy. Nothing is forwarded.
+//! Only translation lives here: `check` and `request` make an `asked::Asked` of a question, `judge` has it judged as any other
+//! door would, `answer` and `reply` tell Envoy. Nothing is forwarded.
 
 mod answer;
 mod asked;
