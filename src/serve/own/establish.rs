@@ -51,13 +51,15 @@ pub(crate) async fn establish(
     let (token, keys) = verified(visit, party, attempt, &tokens).await?;
     let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
     let before = visit.present().await.ok();
-    let claims = match &before {
-        Some(Present { session, .. }) if is_same_sign_in(party, attempt, &token, session) => {
-            carry_strength(claims, &session.claims)
+    let same = before.as_ref().map(|present| &present.session);
+    let same = same.filter(|session| is_same_sign_in(party, attempt, &token, session));
+    let session = match same {
+        Some(before) => {
+            let claims = carry_strength(claims, &before.claims);
+            made(visit, party, &tokens, &token, &claims)?.ending_by(before.ends)
         }
-        _ => claims,
+        None => made(visit, party, &tokens, &token, &claims)?,
     };
-    let session = made(visit, party, &tokens, &token, &claims)?;
     let weak = demand(visit, &attempt.return_to)
         .is_some_and(|demand| is_too_weak(visit, &demand, &session));
     let cookies = kept(visit, &session, before).await?;
@@ -100,18 +102,31 @@ async fn verified(
     let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
     let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
     let keys = of_party.current().await.ok_or_else(unavailable)?;
-    match verify(&keys) {
-        Ok(token) => Ok((token, keys)),
+    let (token, keys) = match verify(&keys) {
+        Ok(token) => (token, keys),
         Err(error) if error.key_doubt() => {
             let newer = of_party.newer_for(text.expose()).await.ok_or_else(|| refused(&error))?;
             let token = verify(&newer).map_err(|error| refused(&error))?;
-            Ok((token, newer))
+            (token, newer)
         }
         Err(error @ (IdTokenError::AcrNotMet | IdTokenError::AuthTooOld)) => {
-            Err((Failure::TooWeak, Some(error.to_string())))
+            return Err((Failure::TooWeak, Some(error.to_string())));
         }
-        Err(error) => Err(refused(&error)),
+        Err(error) => return Err(refused(&error)),
+    };
+    match missing_claim(&party.settings.id_token_claims, token.claims()) {
+        Some(name) => {
+            let detail = format!("claim `{name}` of the ID token is not what `id_token_claims` says");
+            Err((Failure::IdentityRefused, Some(detail)))
+        }
+        None => Ok((token, keys)),
     }
+}
+
+/// The first of the claims that are demanded and that `claims` do not have with that very value.
+fn missing_claim<'d>(demanded: &'d [(String, String)], claims: &Claims) -> Option<&'d str> {
+    let differs = |(name, value): &&(String, String)| claims.text(name) != Some(value.as_str());
+    demanded.iter().find(differs).map(|(name, _)| name.as_str())
 }
 
 /// The claims of the ID token, and those of userinfo where it is asked.

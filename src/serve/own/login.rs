@@ -9,6 +9,7 @@ use crate::gate::{self, Reason, SignInDemand, Target};
 use crate::oidc::authorization::{AuthorizationRequest, ResponseMode};
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
+use crate::serve::own::unnoticed;
 use crate::serve::own::visit::{Absent, Repeated, Visit, only};
 use crate::serve::pages::{Choice, Leaving};
 use crate::serve::reply::Reply;
@@ -234,6 +235,10 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
                 Failure::ProviderError
             };
             let detail = crate::remote::error_text(&error);
+            if attempt.asked.prompt == Some(Prompt::None) {
+                let return_to = &attempt.return_to;
+                return unnoticed::fail(visit, return_to, failure, Some(&detail), None).await;
+            }
             return failure.reply(visit, Some(&detail), None);
         }
     };

@@ -12,6 +12,7 @@ mod keys;
 mod login;
 mod session;
 mod sign_out;
+mod unnoticed;
 mod visit;
 
 use http::Method;

@@ -1,6 +1,7 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
 pub(crate) mod certificates;
+pub(crate) mod clock;
 pub(crate) mod command;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
@@ -24,5 +25,6 @@ pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
+pub(crate) mod vendors;
 pub(crate) mod webdriver;
 pub(crate) mod wire;

@@ -12,6 +12,7 @@
 //   GET  logouts      what became of each logout token that the tenant sent by itself
 //   GET  sessions     the sessions, with `sid` and clients
 //   GET  frames?sid=  the addresses of the frames that end a session
+//   GET  access_tokens  those that were given out, oldest first
 //   GET  federated    whose sessions at identity providers behind the tenant were ended
 
 import { logoutToken, tell } from './auth0_logout.mjs';
@@ -52,6 +53,7 @@ const COMMANDS = {
   log: (tenant) => ({ json: tenant.requests }),
   logouts: (tenant) => ({ json: tenant.logouts }),
   sessions: (tenant) => ({ json: known(tenant.sessions) }),
+  access_tokens: (tenant) => ({ json: [...tenant.accessTokens.keys()] }),
   federated: (tenant) => ({ json: tenant.federated ?? [] }),
   frames(tenant, _told, query) {
     const session = [...tenant.sessions.values()].find(({ sid }) => sid === query.get('sid'));
