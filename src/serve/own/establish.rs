@@ -116,7 +116,8 @@ async fn verified(
     };
     match missing_claim(&party.settings.id_token_claims, token.claims()) {
         Some(name) => {
-            let detail = format!("claim `{name}` of the ID token is not what `id_token_claims` says");
+            let detail =
+                format!("claim `{name}` of the ID token is not what `id_token_claims` says");
             Err((Failure::IdentityRefused, Some(detail)))
         }
         None => Ok((token, keys)),

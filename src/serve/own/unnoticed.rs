@@ -28,7 +28,11 @@ pub(crate) async fn fail(
     again: Option<&str>,
 ) -> Reply {
     if visit.present().await.is_ok() {
-        tracing::warn!(code = failure.code(), detail, "a session was not kept alive at its provider");
+        tracing::warn!(
+            code = failure.code(),
+            detail,
+            "a session was not kept alive at its provider"
+        );
         return go_on(visit, return_to);
     }
     let reply = failure.reply(visit, detail, again);

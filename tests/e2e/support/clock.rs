@@ -27,8 +27,7 @@ impl Clock {
             report_missing("libfaketime");
             return None;
         };
-        let clock =
-            Self { library: library.to_owned(), directory: tempfile::tempdir().unwrap() };
+        let clock = Self { library: library.to_owned(), directory: tempfile::tempdir().unwrap() };
         clock.set(Duration::ZERO);
         Some(clock)
     }

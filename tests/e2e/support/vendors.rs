@@ -132,10 +132,8 @@ impl Tenant {
 
     /// Every request so far.
     pub(crate) async fn log(&self) -> Vec<Seen> {
-        let seen = |entry: Value| Seen {
-            endpoint: entry["endpoint"].as_str().unwrap().to_owned(),
-            entry,
-        };
+        let seen =
+            |entry: Value| Seen { endpoint: entry["endpoint"].as_str().unwrap().to_owned(), entry };
         self.list("log").await.into_iter().map(seen).collect()
     }
 

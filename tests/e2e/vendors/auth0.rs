@@ -75,7 +75,9 @@ async fn s_z1_a_no_to_keeping_it_alive_ends_nothing_and_is_not_asked_for_again()
     let Some([auth0]) = tenants(["auth0"]).await else { return };
     let plan = Plan { session: WEEK, clock: Some(&clock), ..Plan::default() };
     let one = app("app1", &auth0, plan).await;
-    for told in [json!({ "silent_error": "login_required" }), json!({ "silent_error": "server_error" })] {
+    for told in
+        [json!({ "silent_error": "login_required" }), json!({ "silent_error": "server_error" })]
+    {
         let ada = Person::new();
         clock.set(DAY * 0);
         auth0.set(json!({ "silent_error": null })).await;
@@ -119,15 +121,23 @@ routes:
 async fn s_z2_the_probe_never_loops_and_never_shows_more_than_the_answer() {
     let Some([auth0]) = tenants(["auth0"]).await else { return };
     let one = app("app1", &auth0, Plan { rest: ROUTES, ..Plan::default() }).await;
-    let needs_person =
-        ["login_required", "consent_required", "interaction_required", "account_selection_required"];
+    let needs_person = [
+        "login_required",
+        "consent_required",
+        "interaction_required",
+        "account_selection_required",
+    ];
     for error in needs_person {
         auth0.set(json!({ "silent_error": error })).await;
         let before = auth0.count("authorization").await;
         let guest = Person::new();
         let page = guest.open(&one.url("/open/page")).await;
         // Back at the page, and not a word of the answer in its address.
-        assert_eq!((page.status, page.url.as_str()), (200, one.url("/open/page").as_str()), "{error}");
+        assert_eq!(
+            (page.status, page.url.as_str()),
+            (200, one.url("/open/page").as_str()),
+            "{error}"
+        );
         assert_eq!(page.body, ";;;", "{error}");
         assert_eq!(guest.open(&one.url("/open/page")).await.trail.len(), 1, "{error}: asked twice");
         assert_eq!(auth0.count("authorization").await, before + 1, "{error}");
@@ -135,7 +145,8 @@ async fn s_z2_the_probe_never_loops_and_never_shows_more_than_the_answer() {
         // Where an identity is required, people are asked, probed or not.
         let asked = one.asks(&guest).await;
         assert_eq!(visits_to(&asked, &auth0), 1, "{error}: {asked:#?}");
-        let asked = Person::new().open(&one.url("/.auth/login?prompt=none&return_to=%2Fhome")).await;
+        let asked =
+            Person::new().open(&one.url("/.auth/login?prompt=none&return_to=%2Fhome")).await;
         assert!(is_asked(&asked), "{error}: {asked:#?}");
         assert_eq!(visits_to(&asked, &auth0), 2, "{error}: {asked:#?}");
     }
@@ -180,7 +191,11 @@ async fn s_z2_who_is_signed_in_at_auth0_is_known() {
     let ada = Person::new();
     one.sign_in(&ada, "ada").await;
     let page = ada.open(&two.url("/open/page")).await;
-    assert_eq!((page.status, page.body.as_str()), (200, "auth0|ada;ada@example.test;;"), "{page:#?}");
+    assert_eq!(
+        (page.status, page.body.as_str()),
+        (200, "auth0|ada;ada@example.test;;"),
+        "{page:#?}"
+    );
     assert_eq!(auth0.count("login").await, 1);
 }
 
@@ -188,11 +203,13 @@ async fn s_z2_who_is_signed_in_at_auth0_is_known() {
 #[tokio::test]
 async fn s_z3_claims_by_their_exact_names_and_tokens_of_both_profiles() {
     let Some([auth0]) = tenants(["auth0"]).await else { return };
-    auth0.person(json!({ "sub": "ada", "custom": { "https://app.example.com/roles": ["admin"] } })).await;
+    auth0
+        .person(json!({ "sub": "ada", "custom": { "https://app.example.com/roles": ["admin"] } }))
+        .await;
     let lines = "audience: https://api.edge.test\nauthorize_params: { audience: https://api.edge.test }\n\
                  claims: { roles: \"https://app.example.com/roles\" }\n";
     let rest = "
-identity: { claims: { X-Roles: "https://app.example.com/roles" } }
+identity: { claims: { X-Roles: \"https://app.example.com/roles\" } }
 routes:
   - { name: all, match: { paths: /* }, require: { roles_any: [admin] } }
 ";
@@ -200,7 +217,11 @@ routes:
     let ada = Person::new();
     let login = ada.open(&one.url(HOME)).await;
     let page = sign_in_on(&login, &ada, "ada").await;
-    assert_eq!((page.status, page.body.as_str()), (200, "auth0|ada;ada@example.test;;admin"), "{page:#?}");
+    assert_eq!(
+        (page.status, page.body.as_str()),
+        (200, "auth0|ada;ada@example.test;;admin"),
+        "{page:#?}"
+    );
     assert_eq!(auth0.last("authorization").await.param("audience"), Some("https://api.edge.test"));
 }
 

@@ -8,9 +8,17 @@ use crate::support::vendors::{Tenant, tenants};
 use crate::support::webdriver::Browser;
 
 /// The app called `name` at `http://NAME.localhost`.
-async fn app(name: &str, tenant: &Tenant, head: &str, registration: serde_json::Value, plan: Plan<'_>) -> App {
-    let lines: String = head.lines().chain(plan.provider.lines()).map(|line| format!("  {line}\n")).collect();
-    let client = format!("  client_id: {name}\n  client_secret: {{ value: a secret of the client }}\n");
+async fn app(
+    name: &str,
+    tenant: &Tenant,
+    head: &str,
+    registration: serde_json::Value,
+    plan: Plan<'_>,
+) -> App {
+    let lines: String =
+        head.lines().chain(plan.provider.lines()).map(|line| format!("  {line}\n")).collect();
+    let client =
+        format!("  client_id: {name}\n  client_secret: {{ value: a secret of the client }}\n");
     let mut app = App::run(name, &format!("provider:\n{lines}{client}"), &plan).await;
     app.site = format!("http://{name}.localhost:{}", app.address.port());
     let provider = if head.contains("auth0") { "auth0" } else { "okta" };
@@ -45,7 +53,12 @@ async fn sign_out(app: &App, browser: &Browser) {
 /// Whether somebody is signed in, told to a script of the app.
 async fn is_known(app: &App, browser: &Browser) -> bool {
     browser.open(&app.url("/.auth/session")).await;
-    browser.run("return document.body.innerText").await.as_str().unwrap().contains("\"authenticated\":true")
+    browser
+        .run("return document.body.innerText")
+        .await
+        .as_str()
+        .unwrap()
+        .contains("\"authenticated\":true")
 }
 
 #[tokio::test]

@@ -186,7 +186,11 @@ async fn s_k2_tokens_of_the_organization_are_judged_by_it_alone() {
         assert_eq!((status, who.split(';').next()), (200, Some("00uada")), "{who}");
     }
     assert!(okta.count("introspection").await <= 3, "asked for each request");
-    assert_eq!(okta.count("jwks").await, fetched, "the keys were fetched for a token that is not ours to read");
+    assert_eq!(
+        okta.count("jwks").await,
+        fetched,
+        "the keys were fetched for a token that is not ours to read"
+    );
     let asked = okta.last("introspection").await;
     assert_eq!(asked.param("token_type_hint"), Some("access_token"));
     // Withdrawn: over within the interval. Trouble there: nobody passes.

@@ -14,7 +14,8 @@ use crate::support::vendors::{Tenant, tenants};
 
 /// Signs out; where that leads at Okta first, if it leads there, and where it ends.
 async fn signed_out(app: &App, person: &Person) -> (Option<url::Url>, Page) {
-    let stop = |visit: &Visit| visit.url.path().ends_with("/logout") && visit.url.scheme() == "http";
+    let stop =
+        |visit: &Visit| visit.url.path().ends_with("/logout") && visit.url.scheme() == "http";
     match person.visit_until(app.sign_out(), stop).await {
         Stop::Before(visit) => {
             let url = visit.url.clone();
@@ -50,7 +51,10 @@ async fn s_k4_signing_out_clears_the_session_at_okta() {
     assert_eq!((okta.count("token").await, okta.sessions().await), (tokens, 0));
     soon(async || okta.count("revocation").await == 1).await;
     let withdrawn = okta.last("revocation").await;
-    assert_eq!((withdrawn.param("token_type_hint"), withdrawn.refused()), (Some("refresh_token"), None));
+    assert_eq!(
+        (withdrawn.param("token_type_hint"), withdrawn.refused()),
+        (Some("refresh_token"), None)
+    );
     one.asks(&ada).await;
 }
 
@@ -71,7 +75,10 @@ async fn s_k4_an_id_token_that_has_run_out_is_replaced_first() {
     assert!(url.is_some(), "{page:#?}");
     is_signed_out(&page);
     let refreshed = okta.last("token").await;
-    assert_eq!((okta.count("token").await, refreshed.param("grant_type")), (before + 1, Some("refresh_token")));
+    assert_eq!(
+        (okta.count("token").await, refreshed.param("grant_type")),
+        (before + 1, Some("refresh_token"))
+    );
     assert_eq!(okta.last("end_session").await.refused(), None);
     assert_eq!(okta.sessions().await, 0);
     one.asks(&ada).await;
@@ -82,11 +89,8 @@ async fn s_k4_an_id_token_that_has_run_out_is_replaced_first() {
 async fn s_k4_without_a_way_to_a_fresh_hint_only_the_session_here_ends() {
     let Some(clock) = Clock::start() else { return };
     let Some([okta]) = tenants(["okta"]).await else { return };
-    let plan = Plan {
-        provider: "scopes: [openid, email]\n",
-        clock: Some(&clock),
-        ..Plan::default()
-    };
+    let plan =
+        Plan { provider: "scopes: [openid, email]\n", clock: Some(&clock), ..Plan::default() };
     let one = app("app1", &okta, plan).await;
     let ada = Person::new();
     one.sign_in(&ada, "ada").await;
@@ -124,7 +128,12 @@ async fn framed(url: &str) -> reqwest::Response {
     let host = format!("{}:{}", wire.host_str().unwrap(), wire.port().unwrap());
     wire.set_host(Some("127.0.0.1")).unwrap();
     let request = client().get(wire).header("host", host).header("x-forwarded-proto", "https");
-    request.header("sec-fetch-dest", "iframe").header("sec-fetch-site", "cross-site").send().await.unwrap()
+    request
+        .header("sec-fetch-dest", "iframe")
+        .header("sec-fetch-site", "cross-site")
+        .send()
+        .await
+        .unwrap()
 }
 
 async fn front_channel(tenant: &Tenant, issuer: &str, extra: &str) -> (u16, bool) {

@@ -203,7 +203,8 @@ routes:
 ";
     let address = "com.first.sample:/callback?code=a%2Bb&state=%7B%7D";
     let upstream = crate::support::upstream::Upstream::answering(move |_| {
-        format!("HTTP/1.1 302 Found\r\nLocation: {address}\r\nContent-Length: 0\r\n\r\n").into_bytes()
+        format!("HTTP/1.1 302 Found\r\nLocation: {address}\r\nContent-Length: 0\r\n\r\n")
+            .into_bytes()
     })
     .await;
     let configuration = format!(

@@ -33,7 +33,8 @@ fn challenge(response: &reqwest::Response) -> &str {
 #[tokio::test]
 async fn g1_to_g4_what_apis_are_told() {
     let Some([auth0]) = tenants(["auth0"]).await else { return };
-    let lines = "audience: https://api.edge.test\nauthorize_params: { audience: https://api.edge.test }\n";
+    let lines =
+        "audience: https://api.edge.test\nauthorize_params: { audience: https://api.edge.test }\n";
     let plan = Plan { provider: lines, rest: ROUTES, registration: post(), ..Plan::default() };
     let one = App::start("app1", &auth0, &head(&auth0), plan).await;
     let at = |path: &str| {
@@ -57,7 +58,9 @@ async fn g1_to_g4_what_apis_are_told() {
     let token = auth0.access_token().await;
     let response = at("/reports/x").bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), 403);
-    assert!(challenge(&response).starts_with("Bearer realm=\"sidegate\", error=\"insufficient_scope\""));
+    assert!(
+        challenge(&response).starts_with("Bearer realm=\"sidegate\", error=\"insufficient_scope\"")
+    );
     let response = at("/strong/x").bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), 401);
     let wanted = "Bearer realm=\"sidegate\", error=\"insufficient_user_authentication\", \
@@ -137,7 +140,10 @@ async fn g11_a_probe_that_finds_nobody() {
     assert!(there.query_pairs().any(|pair| pair == ("prompt".into(), "none".into())), "{there}");
     let page = guest.step(&go(there.into())).await;
     let back = onward(&page);
-    assert!(back.query_pairs().any(|pair| pair == ("error".into(), "login_required".into())), "{back}");
+    assert!(
+        back.query_pairs().any(|pair| pair == ("error".into(), "login_required".into())),
+        "{back}"
+    );
     let page = guest.step(&go(back.into())).await;
     assert_eq!((page.status, onward(&page).as_str()), (303, one.url("/open/x").as_str()));
     let cookies: Vec<_> = page.headers.get_all("set-cookie").into_iter().collect();
