@@ -1,6 +1,8 @@
 //! Apache with mod_auth_openidc: somebody else's client, which knows nothing of us and nothing of our stand-ins.
 
+use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -52,6 +54,8 @@ impl Apache {
 
     async fn attempt(binary: PathBuf, discovery: &str, directives: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
+        // Its workers are somebody else where the test is root.
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let site = format!("http://independent.test:{}", address.port());
         let root = directory.path().display();
@@ -61,7 +65,7 @@ impl Apache {
             .collect();
         let configuration = format!(
             "{modules}ServerRoot {root}\nServerName independent.test\nPidFile {root}/pid\nListen {address}\nErrorLog /dev/stderr\n\
-             DocumentRoot {root}\n\
+             DocumentRoot {root}\nUser nobody\nGroup nogroup\n\
              OIDCProviderMetadataURL {discovery}\nOIDCClientID {CLIENT_ID}\nOIDCClientSecret {CLIENT_SECRET}\n\
              OIDCRedirectURI {site}/oidc\nOIDCCryptoPassphrase 0123456789abcdef\nOIDCPKCEMethod S256\n\
              OIDCScope \"openid profile email\"\nOIDCRemoteUserClaim sub\nOIDCSessionType server-cache\n{directives}\n\

@@ -1,5 +1,7 @@
 //! Auth0: how long its session lives, and whether somebody has one.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::app::{App, DAY, HOME, HOUR, Plan, later, visits_to};
@@ -79,10 +81,10 @@ async fn s_z1_a_no_to_keeping_it_alive_ends_nothing_and_is_not_asked_for_again()
         [json!({ "silent_error": "login_required" }), json!({ "silent_error": "server_error" })]
     {
         let ada = Person::new();
-        clock.set(DAY * 0);
+        later(&clock, &auth0, Duration::ZERO).await;
         auth0.set(json!({ "silent_error": null })).await;
         one.sign_in(&ada, "ada").await;
-        clock.set(DAY * 2);
+        later(&clock, &auth0, DAY * 2).await;
         auth0.set(told.clone()).await;
         let page = one.knows(&ada, "auth0|ada").await;
         assert!(visits_to(&page, &auth0) > 0, "{told}: {page:#?}");

@@ -134,10 +134,11 @@ async fn s_x1_an_answer_of_one_provider_is_none_of_another() {
                 attacks.push(("its code without an issuer", changed(&ours, at, &forged)));
             }
             for (what, attack) in attacks {
-                let page = person.twin().visit(attack).await;
+                let victim = person.twin();
+                let page = victim.visit(attack).await;
                 is_refused(&page, &format!("{of} for {at}: {what}"));
                 assert_eq!(five.redeemed().await, before, "{of} for {at}: {what}");
-                assert_eq!(five.app.user(&person).await, None, "{of} for {at}: {what}");
+                assert_eq!(five.app.user(&victim).await, None, "{of} for {at}: {what}");
             }
         }
     }

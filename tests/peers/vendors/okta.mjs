@@ -158,11 +158,11 @@ export class Okta extends Tenant {
       amr: amr.length > 1 ? [...amr, 'mfa'] : amr, acr: acr_values, idp: '00oIDP', auth_time, at_hash: halfHash(access), nonce,
       sid, ds_hash, ...this.profile(grant),
     };
-    this.note_id_token(await this.signed({}, claims));
+    this.noteIdToken(await this.signed({}, claims));
     return this.lastIdToken;
   }
 
-  note_id_token(text) {
+  noteIdToken(text) {
     Object.getPrototypeOf(this).lastIdToken = text;
   }
 
