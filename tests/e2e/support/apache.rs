@@ -75,7 +75,8 @@ impl Apache {
         let file = directory.path().join("apache.conf");
         std::fs::write(&file, configuration).unwrap();
         let mut command = Command::new(binary);
-        command.arg("-f").arg(file).arg("-DFOREGROUND");
+        // One process: it ends with the test.
+        command.arg("-f").arg(file).arg("-X");
         let mut program = Program::start(command);
         tokio::select! {
             () = answers(address) => {

@@ -42,7 +42,7 @@ pub(super) struct App {
     pub(super) address: SocketAddr,
     /// The origin at which people reach it.
     pub(super) site: String,
-    pub(super) upstream: Upstream,
+    _upstream: Upstream,
 }
 
 impl App {
@@ -72,7 +72,7 @@ impl App {
         let sidegate = Sidegate::run_with(&configuration, environment);
         let address = sidegate.address().await;
         let site = format!("https://{name}.edge.test:{}", address.port());
-        Self { name: name.to_owned(), sidegate, address, site, upstream }
+        Self { name: name.to_owned(), sidegate, address, site, _upstream: upstream }
     }
 
     /// What is registered of it at the provider called `provider` here, with what `more` says.

@@ -21,8 +21,7 @@ pub(super) fn post() -> serde_json::Value {
 }
 
 async fn app(name: &str, tenant: &Tenant, plan: Plan<'_>) -> App {
-    let registration = json!({ "token_endpoint_auth_method": "client_secret_post" });
-    App::start(name, tenant, &head(tenant), Plan { registration, ..plan }).await
+    App::start(name, tenant, &head(tenant), Plan { registration: post(), ..plan }).await
 }
 
 /// S-Z1: whoever comes by daily keeps the session at Auth0, which would end after three days of rest, and nothing keeps it

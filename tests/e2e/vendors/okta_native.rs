@@ -62,7 +62,7 @@ impl Phone {
     pub(super) async fn sign_in(&self, user: &str, scope: &str) -> Value {
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
         let redirect_uri = redirect_uri(&self.client_id);
-        let parameters = [
+        let parameters: [(&str, &str); 8] = [
             ("client_id", self.client_id.as_str()),
             ("response_type", "code"),
             ("scope", scope),
@@ -89,7 +89,7 @@ impl Phone {
         };
         let code = callback.url.query_pairs().find(|(name, _)| name == "code");
         let code = code.unwrap_or_else(|| panic!("{}", callback.url)).1;
-        let form = [
+        let form: [(&str, &str); 5] = [
             ("grant_type", "authorization_code"),
             ("client_id", &self.client_id),
             ("redirect_uri", &redirect_uri),
@@ -107,7 +107,7 @@ impl Phone {
 
     /// Tokens for what another app of the telephone left in the keychain.
     async fn exchange(&self, secret: &str, id_token: &str) -> Value {
-        let form = [
+        let form: [(&str, &str); 8] = [
             ("grant_type", EXCHANGE),
             ("client_id", &self.client_id),
             ("actor_token", secret),
