@@ -218,6 +218,8 @@ pub struct PartySettings {
     pub has_sole_callback: bool,
     /// How long ago an ID token may have been issued.
     pub id_token_max_age: Duration,
+    /// Claims that an ID token must have, by name and text.
+    pub id_token_claims: Vec<(String, String)>,
     /// When sessions are renewed.
     pub schedule: Schedule,
     /// How long after a sign-in its own session is used once more.

@@ -185,6 +185,13 @@ impl Session {
         Life::Good { until: ends.min(self.idle_until).min(touch).min(renewal) }
     }
 
+    /// The same, over by `ends` at the latest: what goes on with an older sign-in lives no longer than that.
+    #[must_use]
+    pub fn ending_by(self, ends: Timestamp) -> Self {
+        let ends = self.ends.min(ends);
+        Self { idle_until: self.idle_until.min(ends), ends, ..self }
+    }
+
     /// Whether renewing should be tried.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.renewal.is_some_and(|renewal| now >= renewal.due)

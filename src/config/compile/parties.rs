@@ -105,6 +105,7 @@ impl Place<'_> {
                 None => None,
             },
             id_token_max_age: id_token_max_age?,
+            id_token_claims: written.id_token_claims.clone().into_iter().flatten().collect(),
             schedule: Schedule {
                 ahead: session.renew_ahead.map(|span| span.0),
                 revalidate: revalidate.flatten(),

@@ -13,10 +13,11 @@ use crate::oidc::authorization::{
 use crate::serve::own::desk::Party;
 use crate::serve::own::establish::{Established, establish};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::hand_over::{self, hand_over_nobody};
+use crate::serve::own::hand_over;
 use crate::serve::own::links::{back, login_path, scripted};
 use crate::serve::own::login::demand;
 use crate::serve::own::start::{Beginning, same_site, start};
+use crate::serve::own::unnoticed;
 use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
 use crate::serve::reply::Reply;
@@ -88,7 +89,9 @@ async fn answered(
         return Failure::IssuerMismatch.reply(visit, Some(&error.to_string()), None);
     }
     match callback {
-        Callback::Error { error, description, .. } => refused(visit, attempt, error, description),
+        Callback::Error { error, description, .. } => {
+            refused(visit, attempt, error, description).await
+        }
         Callback::Code { code, .. } => redeemed(visit, party, attempt, code).await,
     }
 }
@@ -114,10 +117,20 @@ async fn redeemed(
             let again = again(visit, attempt);
             Failure::TooWeak.reply(visit, None, Some(&again)).with_cookies(cookies)
         }
-        Err((failure, detail)) => {
-            let again = again(visit, attempt);
-            failure.reply(visit, detail.as_deref(), Some(&again))
-        }
+        Err((failure, detail)) => failed(visit, attempt, failure, detail.as_deref()).await,
+    }
+}
+
+async fn failed(
+    visit: &Visit<'_>,
+    attempt: &Attempt,
+    failure: Failure,
+    detail: Option<&str>,
+) -> Reply {
+    let again = again(visit, attempt);
+    match attempt.asked.prompt {
+        Some(Prompt::None) => unnoticed::fail(visit, attempt, failure, detail, Some(&again)).await,
+        _ => failure.reply(visit, detail, Some(&again)),
     }
 }
 
@@ -147,33 +160,23 @@ pub(crate) fn with_fragment(visit: &Visit<'_>, id: AttemptId, return_to: &Return
 }
 
 /// The provider says no. Whoever was not to be asked goes on as a guest, and is left in peace for a while.
-fn refused(visit: &Visit<'_>, attempt: &Attempt, error: &ErrorCode, description: &str) -> Reply {
+async fn refused(
+    visit: &Visit<'_>,
+    attempt: &Attempt,
+    error: &ErrorCode,
+    description: &str,
+) -> Reply {
     if attempt.asked.prompt == Some(Prompt::None) && error.needs_person() {
-        return hand_over_nobody(visit, attempt.referral.as_ref(), &attempt.return_to);
+        return unnoticed::go_on(visit, attempt.referral.as_ref(), &attempt.return_to);
     }
     let detail = format!("{error}: {description}");
-    let again = again(visit, attempt);
     let failure = match error {
         ErrorCode::AccessDenied => Failure::AccessDenied,
         ErrorCode::UnmetAuthenticationRequirements => Failure::TooWeak,
         ErrorCode::TemporarilyUnavailable => Failure::ProviderUnavailable,
         _ => Failure::ProviderError,
     };
-    failure.reply(visit, Some(&detail), Some(&again))
-}
-
-/// The cookie that says for a while that the provider knows no session. It is no authority: at worst it spares a redirect. It counts
-/// wherever the session would.
-pub(crate) fn probed(visit: &Visit<'_>, return_to: &ReturnTo) -> Vec<HeaderValue> {
-    let interval =
-        demand(visit, return_to).and_then(|demand| demand.route.sign_in.silent.interval());
-    let seconds = interval.map_or(900, |interval| interval.as_secs());
-    let secure = if visit.request.scheme == crate::gate::Scheme::Https { "; Secure" } else { "" };
-    let domain = visit.cookie().domain().map(|domain| format!("; Domain={domain}"));
-    let (name, domain) = (&visit.sessions.probe_cookie, domain.unwrap_or_default());
-    let text =
-        format!("{name}=1; Path=/{domain}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    HeaderValue::try_from(text).into_iter().collect()
+    failed(visit, attempt, failure, Some(&detail)).await
 }
 
 /// The attempt's cookie is gone: too old, pushed out by others, used up, or never sent.

@@ -19,7 +19,7 @@ use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
-use crate::serve::own::visit::{Present, Visit};
+use crate::serve::own::visit::Visit;
 use crate::session::{
     Attempt, Parcel, Prompt, Revoked, Session, SessionId, Ticket, Tokens, carry_strength,
     keep_claims,
@@ -54,13 +54,15 @@ pub(crate) async fn establish(
     let (token, keys) = verified(visit, party, attempt, &tokens).await?;
     let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
     let before = visit.present().await.ok();
-    let claims = match &before {
-        Some(Present { session, .. }) if is_same_sign_in(party, attempt, &token, session) => {
-            carry_strength(claims, &session.claims)
+    let same = before.as_ref().map(|present| &present.session);
+    let same = same.filter(|session| is_same_sign_in(party, attempt, &token, session));
+    let session = match same {
+        Some(before) => {
+            let claims = carry_strength(claims, &before.claims);
+            made(visit, party, &tokens, &token, &claims)?.ending_by(before.ends)
         }
-        _ => claims,
+        None => made(visit, party, &tokens, &token, &claims)?,
     };
-    let session = made(visit, party, &tokens, &token, &claims)?;
     let weak = demand(visit, &attempt.return_to)
         .is_some_and(|demand| is_too_weak(visit, &demand, &session));
     let ticket = visit.desk.sessions.new_ticket(session.id).map_err(|error| unkept(&error))?;
@@ -106,18 +108,32 @@ async fn verified(
     let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
     let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
     let keys = of_party.current().await.ok_or_else(unavailable)?;
-    match verify(&keys) {
-        Ok(token) => Ok((token, keys)),
+    let (token, keys) = match verify(&keys) {
+        Ok(token) => (token, keys),
         Err(error) if error.key_doubt() => {
             let newer = of_party.newer_for(text.expose()).await.ok_or_else(|| refused(&error))?;
             let token = verify(&newer).map_err(|error| refused(&error))?;
-            Ok((token, newer))
+            (token, newer)
         }
         Err(error @ (IdTokenError::AcrNotMet | IdTokenError::AuthTooOld)) => {
-            Err((Failure::TooWeak, Some(error.to_string())))
+            return Err((Failure::TooWeak, Some(error.to_string())));
         }
-        Err(error) => Err(refused(&error)),
+        Err(error) => return Err(refused(&error)),
+    };
+    match missing_claim(&party.settings.id_token_claims, token.claims()) {
+        Some(name) => {
+            let detail =
+                format!("claim `{name}` of the ID token is not what `id_token_claims` says");
+            Err((Failure::IdentityRefused, Some(detail)))
+        }
+        None => Ok((token, keys)),
     }
+}
+
+/// The first of the claims that are demanded and that `claims` do not have with that very value.
+fn missing_claim<'d>(demanded: &'d [(String, String)], claims: &Claims) -> Option<&'d str> {
+    let differs = |(name, value): &&(String, String)| claims.text(name) != Some(value.as_str());
+    demanded.iter().find(differs).map(|(name, _)| name.as_str())
 }
 
 /// The claims of the ID token, and those of userinfo where it is asked.

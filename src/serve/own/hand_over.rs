@@ -6,11 +6,12 @@ use http::header::HeaderValue;
 
 use crate::remote::replay::{FirstUse, OneTime};
 use crate::remote::sessions::StoreError;
-use crate::serve::own::callback::{probed, with_fragment};
+use crate::serve::own::callback::with_fragment;
 use crate::serve::own::desk::random;
 use crate::serve::own::establish::{Failed, kept};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{back, login_path, redirect};
+use crate::serve::own::unnoticed::probed;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::reply::Reply;
 use crate::session::{
@@ -33,18 +34,6 @@ pub(crate) fn hand_over(
             redirect(&format!("{}{}/handover?code={code}", referral.origin, visit.prefix()))
         }
         Err(error) => Failure::CookieTooLarge.reply(visit, Some(&error.to_string()), None),
-    }
-}
-
-/// Back without a session, where nobody was to be asked.
-pub(crate) fn hand_over_nobody(
-    visit: &Visit<'_>,
-    referral: Option<&Referral>,
-    return_to: &ReturnTo,
-) -> Reply {
-    match referral {
-        Some(referral) => hand_over(visit, referral, return_to, Parcel::Nobody),
-        None => back(return_to).with_cookies(probed(visit, return_to)),
     }
 }
 

@@ -8,9 +8,10 @@ use crate::serve::own::depart::{Referred, depart};
 use crate::serve::own::desk::Party;
 use crate::serve::own::establish::is_too_weak;
 use crate::serve::own::failure::Failure;
-use crate::serve::own::hand_over::{self, hand_over_nobody};
+use crate::serve::own::hand_over;
 use crate::serve::own::links::{back, login_path};
 use crate::serve::own::start::{Beginning, start};
+use crate::serve::own::unnoticed;
 use crate::serve::own::visit::{Absent, Present, Repeated, Visit, only};
 use crate::serve::pages::Choice;
 use crate::serve::reply::Reply;
@@ -109,7 +110,7 @@ pub(crate) async fn begin(visit: &Visit<'_>) -> Reply {
         Chosen::Unknown => return Failure::UnknownProvider.reply(visit, None, None),
         Chosen::Ask if wishes.prompt == Some(Prompt::None) => {
             let referral = wishes.referred.as_ref().map(|referred| &referred.referral);
-            return hand_over_nobody(visit, referral, &wishes.return_to);
+            return unnoticed::go_on(visit, referral, &wishes.return_to);
         }
         Chosen::Ask => return chooser(visit, &parties, &wishes, &hint),
     };

@@ -17,6 +17,7 @@ mod login;
 mod session;
 mod sign_out;
 mod start;
+mod unnoticed;
 mod visit;
 
 use http::Method;

@@ -200,6 +200,13 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
     }
     let fits = party.client.settings().logout.hint == HintRule::Any || last.id.is_some();
     let there = if fits { at_provider(visit, party, last.id.as_ref(), after) } else { None };
+    if !fits && visit.desk.sign_out.at_provider {
+        let provider = party.name();
+        tracing::warn!(
+            provider,
+            "there is no ID token that has not run out: the person is signed out here alone"
+        );
+    }
     Ok(there.unwrap_or_else(|| here(visit, after)))
 }
 

@@ -4,6 +4,7 @@ use crate::oidc::authorization::{AuthorizationRequest, ResponseMode};
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{redirect, scripted};
+use crate::serve::own::unnoticed;
 use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
 use crate::serve::reply::Reply;
@@ -58,6 +59,9 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
                 Failure::ProviderError
             };
             let detail = crate::remote::error_text(&error);
+            if attempt.asked.prompt == Some(Prompt::None) {
+                return unnoticed::fail(visit, &attempt, failure, Some(&detail), None).await;
+            }
             return failure.reply(visit, Some(&detail), None);
         }
     };

@@ -1,7 +1,9 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
+pub(crate) mod apache;
 pub(crate) mod certificates;
 pub(crate) mod check;
+pub(crate) mod clock;
 pub(crate) mod command;
 pub(crate) mod doors;
 pub(crate) mod envoy;
@@ -29,5 +31,6 @@ pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
+pub(crate) mod vendors;
 pub(crate) mod webdriver;
 pub(crate) mod wire;
