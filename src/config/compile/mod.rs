@@ -17,6 +17,7 @@ mod parties;
 mod preflight;
 mod process;
 mod providers;
+mod redis;
 mod require;
 mod route;
 mod routes;

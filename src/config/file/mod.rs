@@ -11,6 +11,7 @@ mod identity;
 mod list;
 mod process;
 mod provider;
+mod redis;
 mod route;
 mod secret;
 mod session;
@@ -31,13 +32,14 @@ pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequ
 pub(crate) use provider::{
     ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
 };
+pub(crate) use redis::{RedisStore, Sentinel};
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
 };
 pub(crate) use secret::Secret;
 pub(crate) use session::{
-    PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn, SignOut,
-    SilentWord, Store, StoreSection, StoreWord,
+    PromptWord, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn, SignOut, SilentWord,
+    Store, StoreSection, StoreWord,
 };
 pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};
 

@@ -259,7 +259,7 @@ fn unkept(error: &StoreError) -> Failed {
     match error {
         StoreError::Ended => (Failure::SignedOutMeanwhile, None),
         StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
-        StoreError::Damaged | StoreError::Unavailable(_) => {
+        StoreError::Damaged | StoreError::Late | StoreError::Unavailable(_) => {
             (Failure::StoreUnavailable, Some(error.to_string()))
         }
     }
