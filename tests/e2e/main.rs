@@ -43,6 +43,7 @@ mod relying_party;
 mod relying_party_faults;
 mod relying_party_peers;
 mod remembered;
+mod replicas;
 mod socket_activation;
 mod stopping;
 mod streaming;

@@ -11,9 +11,12 @@ use crate::telemetry::metrics::Metrics;
 use crate::token::Claims;
 
 mod cookies;
+mod costs;
+mod fleet;
 mod remote;
 mod server;
 mod suite;
+mod topologies;
 
 const ISSUER: &str = "https://login.example.com";
 const HOST: &str = "app.example.com";

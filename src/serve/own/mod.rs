@@ -14,6 +14,7 @@ mod hand_over;
 mod keys;
 mod links;
 mod login;
+mod my_sessions;
 mod session;
 mod sign_out;
 mod start;
@@ -44,6 +45,8 @@ pub(crate) enum Endpoint<'a> {
     Keys,
     Login,
     Logout,
+    /// The person's own.
+    MySessions,
     RenewSession,
     Session,
     SessionScript,
@@ -69,6 +72,7 @@ impl<'a> Endpoint<'a> {
                 "login" => Self::Login,
                 "logout" => Self::Logout,
                 "session" => Self::Session,
+                "sessions" => Self::MySessions,
                 "session.js" => Self::SessionScript,
                 "signed-out" => Self::SignedOut,
                 _ => return None,
@@ -108,7 +112,7 @@ impl<'a> Endpoint<'a> {
             | Self::SignInPage
             | Self::SignOutLink
             | Self::UserInfo => "GET, HEAD",
-            Self::Logout => "GET, HEAD, POST",
+            Self::Logout | Self::MySessions => "GET, HEAD, POST",
         }
     }
 
@@ -120,7 +124,11 @@ impl<'a> Endpoint<'a> {
     pub(crate) fn reads_form(self, method: &Method) -> bool {
         let with_form = matches!(
             self,
-            Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout | Self::SoleCallback
+            Self::BackChannelLogout(_)
+                | Self::Callback(_)
+                | Self::Logout
+                | Self::MySessions
+                | Self::SoleCallback
         );
         *method == Method::POST && with_form
     }
@@ -182,6 +190,7 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::HandOver => hand_over::arrive(visit).await,
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
+        Endpoint::MySessions => my_sessions::visit(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
         Endpoint::Ready => compatible::ready(visit).await,

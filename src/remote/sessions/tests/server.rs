@@ -78,7 +78,7 @@ impl Drop for Server {
 }
 
 #[expect(clippy::print_stderr, reason = "the reader of a test run must learn what did not run")]
-fn find(name: &str) -> Option<PathBuf> {
+pub(super) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found =
         std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
