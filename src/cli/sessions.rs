@@ -222,9 +222,7 @@ fn value(one: &Known) -> Value {
     json!({
         "session": one.id.alias(),
         "provider": note.map(|note| note.provider.as_str()),
-        "issuer": note.map(|note| note.issuer.as_str()),
         "subject": note.map(|note| note.subject.as_str()),
-        "sid": note.and_then(|note| note.sid.as_deref()),
         "host": note.map(|note| note.host.as_str()),
         "device": note.and_then(|note| note.device.as_deref()),
         "started_at": note.map(|note| note.started.as_secs()),

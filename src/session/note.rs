@@ -11,17 +11,13 @@ const VERSION: u8 = 1;
 /// What a note's seal is for, beside the session's name.
 const SCOPE: &str = "note";
 
-/// See the module's text.
+/// See the module's text. Short: a store keeps one for each session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The provider's name in the configuration.
     pub provider: String,
-    /// The provider's issuer identifier.
-    pub issuer: String,
     /// The provider's name of the person.
     pub subject: String,
-    /// The provider's name of its own session.
-    pub sid: Option<String>,
     /// The host where it began.
     pub host: String,
     /// The browser and its system in a few words, as far as they tell.
@@ -36,10 +32,9 @@ impl Note {
     /// The note as a store keeps it with the session called `id`. `nonce` must be random and new.
     pub fn seal(&self, keys: &SealingKeys, id: SessionId, nonce: Nonce) -> String {
         let mut out = Writer::new(VERSION);
-        for text in [&self.provider, &self.issuer, &self.subject, &self.host] {
+        for text in [&self.provider, &self.subject, &self.host] {
             out.text(text);
         }
-        out.option(self.sid.as_deref(), Writer::text);
         out.option(self.device.as_deref(), Writer::text);
         out.time(self.started);
         out.time(self.ends);
@@ -65,10 +60,8 @@ fn read(reader: &mut Reader<'_>) -> Result<Note, DecodeError> {
     // Fields are read in the order in which they are written here, which is that of `seal`.
     Ok(Note {
         provider: reader.string()?,
-        issuer: reader.string()?,
         subject: reader.string()?,
         host: reader.string()?,
-        sid: reader.option(Reader::string)?,
         device: reader.option(Reader::string)?,
         started: reader.time()?,
         ends: reader.time()?,
@@ -93,9 +86,7 @@ mod tests {
     fn a_note_opens_for_its_session_and_by_our_keys_alone() {
         let note = Note {
             provider: "main".into(),
-            issuer: "https://login.example.com".into(),
             subject: "ada".into(),
-            sid: None,
             host: "app.example.com".into(),
             device: Some("Firefox, Linux".into()),
             started: Timestamp::from_secs(5),

@@ -71,9 +71,7 @@ pub(crate) fn noted(visit: &Visit<'_>, session: &Session) -> Note {
     let agent = visit.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     Note {
         provider: session.provider.clone(),
-        issuer: session.issuer.clone(),
         subject: session.subject.clone(),
-        sid: session.sid.clone(),
         host: visit.host().to_owned(),
         device: agent.and_then(device),
         started: session.started,

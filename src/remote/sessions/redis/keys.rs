@@ -120,8 +120,9 @@ fn hashed(issuer: &str, name: &str) -> String {
     hash.update(&issuer.len().to_be_bytes());
     hash.update(issuer.as_bytes());
     hash.update(name.as_bytes());
-    let hash = hash.finish();
-    hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = [0; 16];
+    name.copy_from_slice(&hash.finish().as_ref()[..16]);
+    SessionId::from_bytes(name).text()
 }
 
 #[cfg(test)]

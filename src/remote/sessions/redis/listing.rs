@@ -56,14 +56,10 @@ impl Remote {
     async fn described(&self, ids: Vec<SessionId>) -> Result<Vec<Listed>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
-            let mut call = redis::cmd("HMGET");
-            call.arg(self.keys.session(id)).arg("h").arg("m");
-            let (head, note): (Option<String>, Option<String>) = self.call(&call).await?;
-            let used = head.and_then(|head| head.split(' ').nth(2)?.parse().ok());
+            let mut call = redis::cmd("HGET");
+            let head: Option<String> = self.call(call.arg(self.keys.session(id)).arg("h")).await?;
             // Without a head it ended since.
-            if let Some(used) = used {
-                found.push(Listed { id, used: Timestamp::from_secs(used), note });
-            }
+            found.extend(head.and_then(|head| read(id, &head)));
         }
         Ok(found)
     }
@@ -98,4 +94,12 @@ impl Remote {
         found.dedup();
         Ok(found)
     }
+}
+
+/// The head of a session: see `save.lua`.
+fn read(id: SessionId, head: &str) -> Option<Listed> {
+    let mut words = head.splitn(5, ' ').skip(2);
+    let used = Timestamp::from_secs(words.next()?.parse().ok()?);
+    let note = words.nth(1).filter(|note| !note.is_empty()).map(str::to_owned);
+    Some(Listed { id, used, note })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use redis::FromRedisValue;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -141,6 +141,8 @@ impl Fleet {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // With the same name as what it signs it would pass for signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "an authority");
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let signed = |stem: &str| {
             let key = KeyPair::generate().unwrap();
@@ -208,7 +210,10 @@ pub(super) fn single(port: u16, database: u16) -> RedisSettings {
 /// What the server at `port` answers to somebody else.
 pub(super) async fn ask<T: FromRedisValue>(port: u16, words: &[&str]) -> T {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // Some of what is asked waits for other servers.
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    let mut connection = connecting.await.unwrap();
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
     command.query_async(&mut connection).await.unwrap()

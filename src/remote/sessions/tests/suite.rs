@@ -149,9 +149,7 @@ async fn a_person_s_sessions_are_listed_with_what_was_noted(sessions: &Arc<Sessi
     save(sessions, &session(3, "bob", None, 6), None).await.unwrap();
     let note = Note {
         provider: first.provider.clone(),
-        issuer: ISSUER.to_owned(),
         subject: "ada".to_owned(),
-        sid: None,
         host: HOST.to_owned(),
         device: Some("Firefox, Linux".to_owned()),
         started: at(5),
