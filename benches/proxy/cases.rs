@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::peers::{self, Sidegate, Use, World};
 use crate::process::{Output, Server, installed, pause};
 use crate::report::{self, Verdict};
+use crate::stored;
 
 const NGINX: &str = "nginx, plain proxy";
 const HAPROXY: &str = "HAProxy, plain proxy";
@@ -17,6 +18,7 @@ const PUBLIC: &str = "sidegate, public route";
 const BEARER: &str = "sidegate, bearer remembered";
 const COOKIE: &str = "sidegate, cookie remembered";
 const SESSION: &str = "sidegate, session remembered";
+const STORED: &str = "sidegate, stored session remembered";
 const DECISION: &str = "sidegate, decision for nginx";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
 const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
@@ -45,7 +47,7 @@ struct Contender {
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -82,6 +84,13 @@ const CASES: [Case; 12] = [
         start: session,
         path: "/",
         credential: Credential::Session,
+    },
+    Case {
+        name: STORED,
+        foreign: Some(stored::REDIS),
+        start: stored_session,
+        path: "/",
+        credential: Credential::Stored,
     },
     Case {
         name: DECISION,
@@ -135,6 +144,11 @@ fn cookie(world: &World) -> Result<Server> {
 fn session(world: &World) -> Result<Server> {
     let wish = Sidegate { provider: Use::SignIn, ..Sidegate::usual(world) };
     peers::sidegate(world, "session", &wish)
+}
+
+fn stored_session(world: &World) -> Result<Server> {
+    let wish = Sidegate { provider: Use::SignInStored, ..Sidegate::usual(world) };
+    peers::sidegate(world, "stored", &wish)
 }
 
 fn decision(world: &World) -> Result<Server> {
@@ -229,6 +243,11 @@ fn print(contenders: &[Contender]) -> bool {
     bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
     bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
+    bar(
+        "stored session, looked up within the last second, at most 1.10 × bare pingora",
+        cost(STORED, BARE),
+        1.10,
+    );
     bar("decision for another proxy, at most 0.45 × bare pingora", cost(DECISION, BARE), 0.45);
     bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
     bar(

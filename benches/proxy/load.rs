@@ -25,6 +25,8 @@ pub(crate) enum Credential {
     Distinct,
     /// One session, sealed in its cookie.
     Session,
+    /// One session, by its ticket.
+    Stored,
 }
 
 /// What a server did in one round.
@@ -89,6 +91,7 @@ pub(crate) fn arguments(
         }
         Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
         Credential::Session => vec!["-H".into(), format!("Cookie: sidegate={}", material.session)],
+        Credential::Stored => vec!["-H".into(), format!("Cookie: sidegate={}", material.ticket)],
         Credential::Distinct => {
             let script = workspace.write("distinct.lua", &script(&material.tokens))?;
             vec!["-s".into(), script.display().to_string()]

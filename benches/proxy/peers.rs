@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) material: Material,
     /// The server behind all proxies.
     pub(crate) upstream: Server,
+    /// The store of sessions, where it is installed.
+    pub(crate) redis: Option<Server>,
 }
 
 /// nginx answering 66 bytes to everything, and the key set at `/jwks.json`.
@@ -157,6 +159,8 @@ pub(crate) struct Sidegate<'a> {
 pub(crate) enum Use {
     /// People sign in: callers come with sessions.
     SignIn,
+    /// The same, with sessions in Redis.
+    SignInStored,
     /// Callers come with its tokens, in `Authorization` or a cookie.
     Tokens,
 }
@@ -245,14 +249,16 @@ routes:
 /// The rest of the provider's section, and what else signing in needs.
 fn provider(world: &World, wish: Use) -> String {
     match wish {
-        Use::SignIn => format!(
+        Use::SignIn | Use::SignInStored => format!(
             r"  client_id: web
   client_secret: {{ value: a-secret-of-no-worth }}
   endpoints: {{ authorization: {ISSUER}/authorize, token: {ISSUER}/token }}
 session:
   keys: [{{ value: {key} }}]
+  store: {store}
   idle: {hours}h
   absolute: {longer}h",
+            store = store(world, wish),
             key = world.material.session_key,
             hours = LIFETIME.as_secs() / 3600,
             longer = LIFETIME.as_secs() / 3600 * 8,
@@ -260,5 +266,15 @@ session:
         Use::Tokens => {
             format!("  type: jwt\n  cookie: sso\n  login_url: {ISSUER}/signin?rd={{return_to}}")
         }
+    }
+}
+
+/// Where sessions are.
+fn store(world: &World, wish: Use) -> String {
+    match (wish, &world.redis) {
+        (Use::SignInStored, Some(redis)) => {
+            format!(r#"{{ redis: {{ url: "redis://{}" }} }}"#, redis.address)
+        }
+        _ => "cookie".to_owned(),
     }
 }

@@ -99,8 +99,8 @@ impl Answers {
 
     async fn load(&self, asked: &SessionQuestion, now: Timestamp) -> SessionAnswer {
         let Some(sessions) = &self.sessions else { return SessionAnswer::Unavailable };
-        match sessions.load(&asked.ticket, now).await {
-            Ok(Some(session)) => SessionAnswer::Found(Arc::new(session)),
+        match sessions.load_together(&asked.ticket, now).await {
+            Ok(Some(session)) => SessionAnswer::Found(session),
             Ok(None) | Err(StoreError::Damaged | StoreError::Ended) => SessionAnswer::Gone,
             Err(StoreError::Late | StoreError::TooLarge(_) | StoreError::Unavailable(_)) => {
                 SessionAnswer::Unavailable

@@ -1,5 +1,7 @@
 //! A session as a store keeps it: sealed under the key that only its ticket has.
 
+use aws_lc_rs::digest::{Context, SHA256};
+
 use crate::base::secret::Secret;
 use crate::remote::sessions::{MAX_BODY, StoreError};
 use crate::session::{Nonce, Purpose, SealContext, SealingKeys, Session, SessionId, Ticket};
@@ -29,6 +31,16 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
 pub(super) fn seal(session: &Session, ticket: &Ticket) -> Result<Vec<u8>, StoreError> {
     let body = ticket.seal_body(session, nonce()?);
     if body.len() > MAX_BODY { Err(StoreError::TooLarge(body.len())) } else { Ok(body) }
+}
+
+/// What a ticket is told apart by from all others, without being kept: of the same session, one with another key is another.
+pub(super) fn digest(ticket: &Ticket) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(ticket.id.as_bytes());
+    hash.update(ticket.key.expose());
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash.finish().as_ref());
+    digest
 }
 
 /// The session again.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
+use crate::remote::flight::{Boarding, Flights};
 use crate::session::{
     CookieSpec, RevocationSet, Revoked, SealingKeys, Session, SessionId, Ticket, Tokens,
 };
@@ -43,6 +44,9 @@ use redis::Remote;
 /// The largest session that a store takes, in bytes: far more than one whose claims were chosen.
 const MAX_BODY: usize = 256 << 10;
 
+/// How many look-ups may be under way at once.
+const LOADS: usize = 100_000;
+
 /// Where the value that is being made will be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
@@ -66,7 +70,7 @@ pub enum StoreSettings {
 }
 
 /// Why an operation did not come about.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// What is stored under the ticket was changed, or was written by a version we do not know.
     #[error("the stored session is damaged")]
@@ -98,7 +102,11 @@ pub struct Sessions {
     owed: Arc<Mutex<VecDeque<Record>>>,
     /// Whether it is known what the others ended.
     caught_up: Arc<AtomicBool>,
+    /// The look-ups under way, by their tickets.
+    loads: Arc<Flights<[u8; 32], Loaded>>,
 }
+
+type Loaded = Result<Option<Arc<Session>>, StoreError>;
 
 enum Store {
     Coordinated(Beside, Remote),
@@ -137,6 +145,7 @@ impl Sessions {
             metrics,
             owed: Arc::default(),
             caught_up: Arc::new(AtomicBool::new(caught_up)),
+            loads: Flights::new(LOADS),
         })
     }
 
@@ -159,7 +168,10 @@ impl Sessions {
         let metrics = self.metrics.clone();
         let new = Self::new(settings, keys.clone(), revocations, journal, metrics)?;
         let store = if same { Arc::clone(&self.store) } else { Arc::clone(&new.store) };
-        Ok(Self { store, owed: Arc::clone(&self.owed), ..new })
+        // What others ended is remembered by the process, not by the store.
+        let goes_on = matches!(*self.store, Store::Coordinated(..));
+        let caught_up = Arc::clone(if goes_on { &self.caught_up } else { &new.caught_up });
+        Ok(Self { store, caught_up, owed: Arc::clone(&self.owed), ..new })
     }
 
     /// Whether cookies are tickets.
@@ -216,6 +228,32 @@ impl Sessions {
         let outcome = self.read(ticket, now).await;
         self.count(StoreOperation::Load, result_of_load(&outcome), started);
         outcome
+    }
+
+    /// As [`Self::load`], with one look-up for all who want the same at once: what it finds may be as old as it takes.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_together(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
+        if self.remote().is_none() {
+            return Ok(self.load(ticket, now).await?.map(Arc::new));
+        }
+        let look = || {
+            let (sessions, ticket) = (Arc::clone(self), Arc::clone(ticket));
+            async move { Ok(sessions.load(&ticket, now).await?.map(Arc::new)) }
+        };
+        match self.loads.board(&body::digest(ticket), || None, look) {
+            Boarding::Known(found) => found,
+            Boarding::Full => Err(StoreError::Unavailable("too many look-ups at once".to_owned())),
+            Boarding::UnderWay(landing) => {
+                let crashed = || Err(StoreError::Unavailable("the look-up crashed".to_owned()));
+                landing.wait().await.unwrap_or_else(crashed)
+            }
+        }
     }
 
     /// Ends a session, all of a login, or all of a person: those that started at `at` or before. Also those that have not been

@@ -193,7 +193,13 @@ impl Remote {
 
     /// The body of a session: one round trip.
     pub(super) async fn find(&self, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.call(redis::cmd("HGET").arg(self.keys.session(id)).arg("b")).await
+        let value: Option<Vec<u8>> =
+            self.call(redis::cmd("GET").arg(self.keys.session(id))).await?;
+        Ok(value.map(|mut value| {
+            let line = value.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            value.drain(..line);
+            value
+        }))
     }
 
     /// Ends what there is, and tells the other processes, first of all: they refuse it even should the rest fail.

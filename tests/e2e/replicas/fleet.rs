@@ -60,6 +60,20 @@ impl Fleet {
         redis: Redis,
         ways: &[(usize, SocketAddr)],
     ) -> Option<Self> {
+        Self::start_with(sessions, replicas, redis, (ways, "250ms")).await
+    }
+
+    /// With three replicas that wait for Redis as long as it takes a busy machine.
+    pub(super) async fn patient(sessions: Sessions, redis: Redis) -> Option<Self> {
+        Self::start_with(sessions, 3, redis, (&[], "10s")).await
+    }
+
+    async fn start_with(
+        sessions: Sessions,
+        replicas: usize,
+        redis: Redis,
+        (ways, timeout): (&[(usize, SocketAddr)], &str),
+    ) -> Option<Self> {
         let haproxy = find(&["haproxy"])?;
         let provider = OidcProvider::start().await?;
         let upstream = Upstream::answering(who).await;
@@ -68,7 +82,7 @@ impl Fleet {
         for index in 0..replicas {
             let way = ways.iter().find(|(place, _)| *place == index);
             let url = way.map_or_else(|| redis.url(), |(_, address)| format!("redis://{address}"));
-            configuration = self::configuration(&upstream, &provider, sessions, &url);
+            configuration = self::configuration(&upstream, &provider, sessions, (&url, timeout));
             running.push(Sidegate::run(&configuration));
         }
         let mut addresses = Vec::new();
@@ -193,9 +207,9 @@ fn configuration(
     upstream: &Upstream,
     provider: &OidcProvider,
     sessions: Sessions,
-    redis: &str,
+    (redis, timeout): (&str, &str),
 ) -> String {
-    let redis = format!("{{ redis: {{ url: \"{redis}\" }} }}");
+    let redis = format!("{{ redis: {{ url: \"{redis}\", timeout: {timeout} }} }}");
     let kept = match sessions {
         Sessions::Coordinated => format!("store: cookie\n  coordination: {redis}"),
         Sessions::Stored => format!("store: {redis}"),

@@ -61,7 +61,7 @@ async fn storm(fleet: &Arc<Fleet>) {
 
 async fn storms_of(sessions: Sessions) {
     let Some(redis) = Redis::durable() else { return };
-    let Some(fleet) = Fleet::start(sessions, 3, redis, &[]).await else { return };
+    let Some(fleet) = Fleet::patient(sessions, redis).await else { return };
     let fleet = Arc::new(fleet);
     for _ in 0..storms() {
         storm(&fleet).await;

@@ -1,8 +1,8 @@
 -- KEYS: session, that it was ended, as it was renewed. ARGV: the latest start of those that end, seconds to remember. 0: it
 -- began later, 1: ended. One that is about to be stored sees the mark.
-local head = redis.call('HGET', KEYS[1], 'h')
+local started = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '^%d+ (%d+)')
 local latest, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
-if head and tonumber(string.match(head, '^%d+ (%d+)')) > latest then return 0 end
+if started and tonumber(started) > latest then return 0 end
 local before = redis.call('GET', KEYS[2])
 if before and tonumber(before) > latest then latest = tonumber(before) end
 if redis.call('TTL', KEYS[2]) > ttl then ttl = redis.call('TTL', KEYS[2]) end

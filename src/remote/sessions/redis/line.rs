@@ -45,7 +45,7 @@ struct State {
     number: u64,
     /// Failures in a row.
     failures: u32,
-    /// Why the last call failed, if it did.
+    /// Why it does not answer, if that is sure.
     trouble: Option<String>,
     /// Whether somebody tries to get through.
     is_tried: bool,
@@ -95,7 +95,7 @@ impl Line {
     ) -> Result<T, StoreError> {
         let before = {
             let state = self.state.lock();
-            if let Some(trouble) = state.trouble.as_ref().filter(|_| state.failures >= FAILURES) {
+            if let Some(trouble) = &state.trouble {
                 return Err(StoreError::Unavailable(trouble.clone()));
             }
             state.number
@@ -179,21 +179,23 @@ impl Line {
         StoreError::Unavailable(why)
     }
 
-    /// Tells of a store that does not answer, once; and when it is sure, tries to get through alone.
+    /// When it is sure that the store does not answer, tells so, once, and tries to get through alone.
     fn fell_silent(self: &Arc<Self>, why: String, number: u64) {
-        self.metrics.store_answers(false);
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
-        if state.trouble.replace(why.clone()).is_none() {
-            tracing::warn!(error = why, "the session store does not answer");
-        }
         if state.failures < FAILURES {
             return;
+        }
+        if state.trouble.replace(why.clone()).is_none() {
+            tracing::warn!(error = why, "the session store does not answer");
         }
         if state.number == number {
             state.wire = None;
         }
-        if !std::mem::replace(&mut state.is_tried, true) {
+        let is_tried = std::mem::replace(&mut state.is_tried, true);
+        drop(state);
+        self.metrics.store_answers(false);
+        if !is_tried {
             tokio::spawn(get_through(Arc::downgrade(self)));
         }
     }

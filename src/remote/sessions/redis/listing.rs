@@ -11,6 +11,9 @@ use crate::session::SessionId;
 /// Notes what is known of a session without its key.
 const NOTE: &str = include_str!("note.lua");
 
+/// The longest line of a session that is read, in bytes.
+const LONGEST_HEAD: usize = 8192;
+
 /// How many keys a server looks at for one answer.
 const GLANCE: usize = 1000;
 
@@ -56,10 +59,13 @@ impl Remote {
     async fn described(&self, ids: Vec<SessionId>) -> Result<Vec<Listed>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
-            let mut call = redis::cmd("HGET");
-            let head: Option<String> = self.call(call.arg(self.keys.session(id)).arg("h")).await?;
+            let mut call = redis::cmd("GETRANGE");
+            call.arg(self.keys.session(id)).arg(0).arg(LONGEST_HEAD);
+            let value: Vec<u8> = self.call(&call).await?;
+            let head = value.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let head = std::str::from_utf8(head).ok();
             // Without a head it ended since.
-            found.extend(head.and_then(|head| read(id, &head)));
+            found.extend(head.and_then(|head| read(id, head)));
         }
         Ok(found)
     }
