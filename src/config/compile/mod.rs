@@ -17,7 +17,7 @@ mod parties;
 mod preflight;
 mod process;
 mod providers;
-mod redis;
+mod remote_store;
 mod require;
 mod route;
 mod routes;

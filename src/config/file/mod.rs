@@ -11,7 +11,7 @@ mod identity;
 mod list;
 mod process;
 mod provider;
-mod redis;
+mod remote_store;
 mod route;
 mod secret;
 mod session;
@@ -32,7 +32,7 @@ pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequ
 pub(crate) use provider::{
     ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
 };
-pub(crate) use redis::{RedisStore, Sentinel};
+pub(crate) use remote_store::{RedisStore, Sentinel};
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
 };

@@ -23,7 +23,7 @@ const REDIRECTIONS: u32 = 2;
 
 /// See the module's text.
 pub(super) enum Door {
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
     Sentinel(Box<Guides>),
     Single(Client),
 }
@@ -48,7 +48,7 @@ impl Door {
     /// The way to the store of `settings`. Connects to nothing.
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, RedisSettingsError> {
         match &settings.topology {
-            Topology::Cluster(nodes) => cluster(settings, nodes).map(Self::Cluster),
+            Topology::Cluster(nodes) => cluster(settings, nodes).map(Box::new).map(Self::Cluster),
             Topology::Sentinel(sentinels) => {
                 Guides::new(settings, sentinels).map(Box::new).map(Self::Sentinel)
             }
