@@ -25,7 +25,7 @@ const REDIRECTIONS: u32 = 2;
 pub(super) enum Door {
     Cluster(Box<ClusterClient>),
     Sentinel(Box<Guides>),
-    Single(Client),
+    Single(Box<Client>),
 }
 
 /// A connection, or those to all nodes. Clones share it.
@@ -53,7 +53,7 @@ impl Door {
                 Guides::new(settings, sentinels).map(Box::new).map(Self::Sentinel)
             }
             Topology::Single { address, database } => {
-                settings.client(address, *database).map(Self::Single)
+                settings.client(address, *database).map(Box::new).map(Self::Single)
             }
         }
     }
