@@ -39,8 +39,8 @@ fn store(material: &Material, port: u16) -> Result<()> {
         let sessions = Sessions::new(&settings, keys, revoked, None, metrics)?;
         let spec = Material::session_cookie()?;
         let place = Place { spec: &spec, host: "127.0.0.1" };
-        let session = material.session();
-        let saved = sessions.save(&session, Some(&Material::ticket()), place, session.started);
+        let (session, ticket) = (material.session(), Material::ticket());
+        let saved = sessions.save(&session, Some(&ticket), place, session.started);
         saved.await.map(drop).context("the session could not be stored")
     })
 }
