@@ -58,6 +58,11 @@ impl Front {
         matches!(self, Self::Envoy | Self::Traefik)
     }
 
+    /// Whether its shipped configuration is for one app at whatever host.
+    pub(super) const fn serves_any_host(self) -> bool {
+        matches!(self, Self::Envoy)
+    }
+
     /// Whether its program is here, or none is needed; says so if not.
     pub(super) fn is_installed(self) -> bool {
         self.program().is_none_or(|name| find(&[name]).is_some())

@@ -146,6 +146,19 @@ impl Stand {
         assert_eq!(page.refused_cookies, Vec::<String>::new());
     }
 
+    /// The host for which the request was judged that `arrived`, as the log has it.
+    pub(super) async fn judged_host(&self, arrived: &Recorded) -> String {
+        let id = arrived.values("x-request-id").concat();
+        let sidegate = self.sidegate.lock().await;
+        let program = &sidegate.as_ref().expect("it is running").program;
+        let host = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let host = line["host"].as_str()?.to_owned();
+            (line["request_id"] == id.as_str()).then_some(host)
+        };
+        program.wait_for(host).await
+    }
+
     /// Ends sidegate.
     pub(super) async fn end_sidegate(&self) {
         if let Some(sidegate) = self.sidegate.lock().await.take() {
