@@ -41,10 +41,6 @@ enum Name<'a> {
     Given(&'a HeaderName),
 }
 
-/// Carry a token, and a proof of possession ([RFC 9449 §4.1](https://www.rfc-editor.org/rfc/rfc9449#section-4.1)).
-static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
-static DPOP: HeaderName = HeaderName::from_static("dpop");
-
 /// Room for the fields of most requests.
 const USUAL_BYTES: usize = 512;
 
@@ -160,7 +156,7 @@ fn strip(
 }
 
 /// Whether `name` has no signs but dashes: other spellings are nobody's to trust.
-pub(crate) fn is_plain(name: &HeaderName) -> bool {
+fn is_plain(name: &HeaderName) -> bool {
     name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
@@ -196,8 +192,7 @@ pub(crate) fn kept_here<'p>(
     policy: &'p Policy,
 ) -> impl Iterator<Item = &'p HeaderName> {
     let remove = permit.route().authorization == InboundCredential::Remove;
-    let carriers = policy.providers.iter().flat_map(|provider| &provider.headers);
-    [&AUTHORIZATION, &DPOP].into_iter().chain(carriers).filter(move |_| remove)
+    policy.credential_headers().filter(move |_| remove)
 }
 
 /// The cookies that the app gets, as one field value. Those of our own never go on: an app could use them as the person they stand

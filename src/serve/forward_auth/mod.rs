@@ -8,7 +8,6 @@ mod compatible;
 mod dialect;
 mod listener;
 mod original;
-mod terms;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +18,7 @@ use std::time::Instant;
 use http::HeaderMap;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
+use url::form_urlencoded;
 
 use crate::gate::{Decision, Policy, Reason, Terms};
 use crate::serve::answer::{asker, send};
@@ -29,6 +29,7 @@ use crate::serve::reply::{Reply, UpstreamFailure};
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::{request_line, screen};
 use crate::serve::story::{self, Place, Subject};
+use crate::serve::terms;
 use crate::serve::view;
 use crate::telemetry::Door;
 
@@ -171,7 +172,7 @@ fn read<'a>(
     if has_reserved(runtime, &request.headers) {
         return Err(Reason::ReservedField);
     }
-    let terms = terms::read(question.query())?;
+    let terms = terms::read(form_urlencoded::parse(question.query()))?;
     Ok((original, on_route(terms, route)))
 }
 
