@@ -54,7 +54,10 @@ impl Inquiry<'_> {
         if kind == CredentialKind::Cookie || !Rule::is_about_authentication(reason) {
             return self.forbid(reason, caller);
         }
-        let session = kind == CredentialKind::Session;
+        let session = match kind {
+            CredentialKind::Resolved => !self.offer.explicit,
+            kind => kind == CredentialKind::Session,
+        };
         if session && is_navigation(&self.request) {
             return match self.step_up_location() {
                 Some(location) => Decision::SignIn(SignIn { reason, location }),
@@ -98,8 +101,8 @@ impl Inquiry<'_> {
 
     fn challenge(&self, failure: Option<Reason>, reason: Reason, now: Timestamp) -> Decision {
         let login_url = if self.offer.explicit { None } else { self.login_url() };
-        let error =
-            failure.filter(|why| !why.is_about_session()).map(|_| BearerError::InvalidToken);
+        let wrong = |why: &Reason| self.offer.explicit || !why.is_about_session();
+        let error = failure.filter(wrong).map(|_| BearerError::InvalidToken);
         Decision::Challenge(Challenge { reason, error, dpop: self.dpop(failure, now), login_url })
     }
 

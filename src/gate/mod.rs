@@ -22,6 +22,7 @@ mod question;
 mod readings;
 mod reason;
 mod request;
+mod resolver;
 mod route;
 mod session;
 mod sign_in;
@@ -43,16 +44,17 @@ pub use narrate::{Told, narrate};
 pub use policy::{
     Access, AssertionSpec, Dpop, InboundCredential, Introspection, LoginUrl, LoginUrlError,
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
-    SignInRule, Silent, Upgrades, UpstreamId,
+    SignInFlow, SignInRule, Silent, Upgrades, UpstreamId,
 };
 pub use propagate::{ManagedNames, MethodRules};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
-    KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, SessionAnswer,
-    SessionQuestion,
+    KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer,
+    ResolverQuestion, ResolverUse, SessionAnswer, SessionQuestion,
 };
 pub use reason::Reason;
 pub use request::{RequestView, Scheme};
+pub use resolver::{Offered, ResolvedTokens, Resolver};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
 pub use sign_in::{SignInDemand, demand, would_admit};
 pub use target::Target;

@@ -12,6 +12,7 @@ use crate::gate::facts::ProviderId;
 use crate::gate::headers::HeaderPlan;
 use crate::gate::propagate::ManagedNames;
 use crate::gate::request::Scheme;
+use crate::gate::resolver::Resolver;
 use crate::gate::route::{RouteId, RouteTable};
 use crate::identity::ClaimMap;
 use crate::session::{CookieSpec, Limits, Prompt, SealingKeys};
@@ -100,6 +101,8 @@ pub struct Provider {
     pub dpop: Dpop,
     /// Which of its tokens it is asked about itself.
     pub introspection: Introspection,
+    /// Its resolver, if that is asked.
+    pub resolver: Option<Resolver>,
 }
 
 /// How sessions are read. Which of them were ended before their time is a fact, not a policy.
@@ -143,9 +146,21 @@ pub enum SessionsKept {
 pub struct RelyingParty {
     /// Our `client_id`: sessions begun by another client do not count.
     pub client: String,
+    /// What a sign-in there leaves behind.
+    pub flow: SignInFlow,
     /// How long after a sign-in a navigation leads to the provider once more, without asking anybody, so that its session does not end
     /// for want of use; `None` for never.
     pub keep_alive: Option<Duration>,
+}
+
+/// What a sign-in at a provider leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignInFlow {
+    /// A session of our own, made of the tokens that a code brings.
+    #[default]
+    Code,
+    /// The provider's own cookie, which its resolver knows.
+    Cookie,
 }
 
 /// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).

@@ -16,6 +16,7 @@ pub mod introspection;
 pub mod logout;
 mod parameters;
 pub mod pushed;
+pub mod resolver;
 pub mod revocation;
 pub mod userinfo;
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::gate::{Policy, ProviderId};
+use crate::gate::{Policy, ProviderId, SignInFlow};
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
 use crate::remote::relying_party::RelyingPartySettings;
 use crate::remote::renewal::Schedule;
+use crate::remote::resolver::ResolverSettings;
 use crate::remote::sessions::StoreSettings;
 use crate::serve::listener::ListenAddress;
 use crate::serve::pages::Pages;
@@ -108,6 +109,8 @@ pub struct ServiceSettings {
     pub sign_in: Option<SignInSettings>,
     /// The providers that are asked about tokens, by provider id.
     pub introspections: Vec<IntrospectingSettings>,
+    /// The providers whose resolver is asked about callers, by provider id.
+    pub resolvers: Vec<ResolvingSettings>,
 }
 
 /// How large a request header may be.
@@ -220,6 +223,8 @@ pub struct PartySettings {
     pub schedule: Schedule,
     /// How long after a sign-in its own session is used once more.
     pub keep_alive: Option<Duration>,
+    /// What a sign-in leaves behind.
+    pub flow: SignInFlow,
 }
 
 /// How people sign out.
@@ -246,4 +251,13 @@ pub struct IntrospectingSettings {
     pub relying_party: RelyingPartySettings,
     /// How long answers are remembered.
     pub introspection: IntrospectionSettings,
+}
+
+/// A provider whose resolver is asked about callers.
+#[derive(Clone, Debug)]
+pub struct ResolvingSettings {
+    /// Its place among the policy's providers.
+    pub provider: ProviderId,
+    /// How it is asked.
+    pub settings: ResolverSettings,
 }

@@ -18,6 +18,7 @@ mod preflight;
 mod process;
 mod providers;
 mod require;
+mod resolver;
 mod route;
 mod routes;
 mod session;
@@ -39,8 +40,8 @@ use crate::config::units::{Size, Span};
 use crate::gate::{Policy, Provider};
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::settings::{
-    IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ServiceSettings,
-    Settings,
+    IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ResolvingSettings,
+    ServiceSettings, Settings,
 };
 
 /// Compiles `file`. `None` where the report has a problem.
@@ -158,6 +159,7 @@ fn service(
         pages: pages?,
         sign_in,
         introspections: providers.introspections,
+        resolvers: providers.resolvers,
     })
 }
 
@@ -167,6 +169,7 @@ struct Providers {
     keys: Vec<ProviderKeys>,
     parties: Vec<PartySettings>,
     introspections: Vec<IntrospectingSettings>,
+    resolvers: Vec<ResolvingSettings>,
 }
 
 impl Providers {
@@ -176,12 +179,14 @@ impl Providers {
             keys: Vec::new(),
             parties: Vec::new(),
             introspections: Vec::new(),
+            resolvers: Vec::new(),
         };
-        for providers::Parts { provider, keys, party, introspecting } in parts {
+        for providers::Parts { provider, keys, party, introspecting, resolving } in parts {
             sorted.providers.push(provider);
             sorted.keys.push(keys);
             sorted.parties.extend(party);
             sorted.introspections.extend(introspecting);
+            sorted.resolvers.extend(resolving);
         }
         sorted
     }

@@ -101,6 +101,7 @@ impl Place<'_> {
                 revalidate: revalidate.flatten(),
             },
             keep_alive,
+            flow: self.flow(),
         })
     }
 

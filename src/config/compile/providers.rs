@@ -18,7 +18,7 @@ use crate::gate::{Dpop, LoginUrl, LoginUrlError, NonceRule, Provider, ProviderId
 use crate::identity::{ClaimMap, ClaimPaths};
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
-use crate::serve::settings::{IntrospectingSettings, PartySettings};
+use crate::serve::settings::{IntrospectingSettings, PartySettings, ResolvingSettings};
 use crate::token::{Rules, TypeRule};
 
 /// Clocks that disagree by more are wrong clocks.
@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) party: Option<PartySettings>,
     /// If it is asked about tokens.
     pub(super) introspecting: Option<IntrospectingSettings>,
+    /// If it has a resolver that is asked.
+    pub(super) resolving: Option<ResolvingSettings>,
 }
 
 /// Every provider in written order.
@@ -138,6 +140,8 @@ impl One<'_> {
         let dpop = dpop(written, path, report);
         let place = parties::Place { written, name, path, id: self.id, around: self.around };
         place.check(report);
+        place.check_authgear(report);
+        let (resolver, resolving) = place.resolver(report).unzip();
         let (keys, rules) = (keys?, rules?);
         let client = client::compile(written, &rules, &keys, path, inputs, report);
         let party = client.as_ref().and_then(|client| place.party(client, report));
@@ -153,13 +157,15 @@ impl One<'_> {
             relying_party: written.client_id.clone().filter(|_| place.is_party()).map(|client| {
                 RelyingParty {
                     client,
+                    flow: place.flow(),
                     keep_alive: party.as_ref().and_then(|party| party.keep_alive),
                 }
             }),
             dpop,
             introspection,
+            resolver,
         };
-        Some(Parts { provider, keys, party, introspecting })
+        Some(Parts { provider, keys, party, introspecting, resolving })
     }
 }
 

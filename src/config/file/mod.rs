@@ -4,6 +4,7 @@
 //! editors show. Nothing here judges: what was written well-formed but makes no sense is found when
 //! it is compiled.
 
+mod authgear;
 mod client;
 mod edge;
 mod identity;
@@ -15,6 +16,7 @@ mod secret;
 mod session;
 mod upstream;
 
+pub(crate) use authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
