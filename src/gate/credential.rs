@@ -128,9 +128,7 @@ pub(super) fn extract<'a>(
     let header = configured_header(policy, route, request)?;
     match (authorization, header) {
         (Some(_), Some(_)) => Err(Reason::SeveralCredentials),
-        (Some((Scheme::Bearer, token)), None) => {
-            bearer(policy, route, request, token)
-        }
+        (Some((Scheme::Bearer, token)), None) => bearer(policy, route, request, token),
         (Some((Scheme::Dpop, token)), None) => dpop(policy, route, request, token),
         (None, Some((token, providers))) => {
             explicit(route, CredentialKind::Header, token, providers)

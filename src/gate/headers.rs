@@ -232,9 +232,8 @@ impl Preset {
 /// The names of Authgear's resolver, and the claims that its access tokens have for them.
 fn authgear() -> Vec<(HeaderName, HeaderSource)> {
     use HeaderSource::{AuthenticatedAt, Claim, Methods, Roles, True, User};
-    let claim = |name: &str| {
-        Claim(ClaimPath::Name(format!("https://authgear.com/claims/user/{name}")))
-    };
+    let claim =
+        |name: &str| Claim(ClaimPath::Name(format!("https://authgear.com/claims/user/{name}")));
     let rows = [
         ("x-authgear-session-valid", True),
         ("x-authgear-user-id", User),

@@ -112,6 +112,9 @@ const BUILT_IN: &[&str] = &[
     "x-webauth-user",
 ];
 
+/// Names that begin like this are another product's alone, those of its future versions too; folded.
+const PREFIXES: &[&[u8]] = &[b"x-authgear-"];
+
 /// Names by which some frameworks let a header replace the method; they would undo rules on methods.
 const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
 
@@ -123,6 +126,8 @@ const MAX_NAME: usize = 64;
 #[derive(Debug)]
 pub struct ManagedNames {
     folded: HashSet<Box<[u8]>, RandomState>,
+    /// How further names begin, folded.
+    prefixes: &'static [&'static [u8]],
     /// Bit n: some name has n bytes. Most names of a request fail here.
     lengths: u128,
 }
@@ -134,7 +139,7 @@ impl ManagedNames {
             MethodRules::None => &[][..],
             MethodRules::Some => METHOD_OVERRIDES,
         };
-        let mut names = Self::of(BUILT_IN);
+        let mut names = Self { prefixes: PREFIXES, ..Self::of(BUILT_IN) };
         let more = more.into_iter().map(HeaderName::as_str);
         overrides.iter().copied().chain(more).for_each(|name| names.insert(name));
         names
@@ -142,7 +147,7 @@ impl ManagedNames {
 
     /// Just `names`.
     pub fn of(names: &[&str]) -> Self {
-        let mut set = Self { folded: HashSet::default(), lengths: 0 };
+        let mut set = Self { folded: HashSet::default(), prefixes: &[], lengths: 0 };
         names.iter().for_each(|name| set.insert(name));
         set
     }
@@ -155,6 +160,12 @@ impl ManagedNames {
     /// Whether only sidegate may set `name`.
     pub fn contains(&self, name: &HeaderName) -> bool {
         let bytes = name.as_str().as_bytes();
+        let begins = |prefix: &&[u8]| {
+            bytes.len() > prefix.len() && prefix.iter().zip(bytes).all(|(a, b)| *a == fold(*b))
+        };
+        if self.prefixes.iter().any(begins) {
+            return true;
+        }
         if self.lengths & 1 << bytes.len().min(127) == 0 {
             return false;
         }
@@ -215,6 +226,8 @@ mod tests {
             "X-Dept",
             "X_DEPT",
             &"x.long_".repeat(20),
+            "x-authgear-user-roles",
+            "X_Authgear.Whatever-Comes",
         ] {
             assert!(managed(name), "{name}");
         }
@@ -225,6 +238,8 @@ mod tests {
         for name in [
             "accept",
             "x-auth-request-userx",
+            "x-authgear-",
+            "x-authgear",
             "x-authrequest-user",
             "x-dep",
             "cookie",

@@ -133,7 +133,8 @@ pub(super) fn only_cookie<'a>(
 
 /// Whom the resolver of its provider says that `credential` names.
 pub(super) fn resolve(case: &Case<'_>, credential: &Credential<'_>) -> Result<Caller, Failure> {
-    let found = credential.providers().first().and_then(|id| Some((*id, case.policy.provider(*id)?)));
+    let found =
+        credential.providers().first().and_then(|id| Some((*id, case.policy.provider(*id)?)));
     let Some((id, provider)) = found else { return Err(Reason::TokenIssuer.into()) };
     let offered = Offered::read(credential.token());
     let question = ResolverQuestion { provider: id, offered, purpose: ResolverUse::Identify };

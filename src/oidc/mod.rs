@@ -19,5 +19,6 @@ pub mod pushed;
 pub mod resolver;
 pub mod revocation;
 pub mod userinfo;
+pub mod webhook;
 
 pub use form::{FORM_MEDIA_TYPE, Form};

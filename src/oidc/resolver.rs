@@ -21,8 +21,7 @@ const USER_CAN_REAUTHENTICATE: HeaderName =
     HeaderName::from_static("x-authgear-user-can-reauthenticate");
 const USER_ROLES: HeaderName = HeaderName::from_static("x-authgear-user-roles");
 const SESSION_AMR: HeaderName = HeaderName::from_static("x-authgear-session-amr");
-const AUTHENTICATED_AT: HeaderName =
-    HeaderName::from_static("x-authgear-session-authenticated-at");
+const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-authgear-session-authenticated-at");
 
 /// The fields of its answer that are read.
 pub const FIELDS: [HeaderName; 9] = [

@@ -22,6 +22,11 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// An address of our own, which is nobody's business but ours.
+    pub(crate) const fn own() -> Self {
+        Self { decision: Decision::OwnEndpoint, route: None, cookies: Vec::new() }
+    }
+
     /// Refused before any route was found.
     pub(crate) const fn refused(reason: Reason) -> Self {
         Self { decision: Decision::Refuse(reason), route: None, cookies: Vec::new() }

@@ -14,6 +14,7 @@ pub mod tls;
 mod admin;
 mod answer;
 mod answers;
+mod app_links;
 mod assertions;
 mod callers;
 mod context;

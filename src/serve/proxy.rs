@@ -397,7 +397,11 @@ impl Proxy {
         let origin = runtime.trusted.origin(view::peer(session), scheme, &request.headers);
         let certificate = view::client_certificate(session);
         let view = parts.view(request, &origin, certificate);
-        let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
+        let verdict = if runtime.app_links.has(view.target.path()) {
+            Verdict::own()
+        } else {
+            decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await
+        };
         ctx.origin = Some(origin);
         match &verdict.decision {
             Decision::Allow(permit) if is_too_long(request, permit.route().max_body_bytes) => {

@@ -32,6 +32,10 @@ impl<'a> Reception<'a> {
     /// The endpoint that must be visited.
     pub(crate) fn plain<'p>(&self, request: &RequestView<'p>) -> Result<Reply, Endpoint<'p>> {
         let path = request.target.path().as_bytes();
+        let target = request.target.path();
+        if let Some(reply) = self.runtime.app_links.answer(request.method, target, self.asker) {
+            return Ok(reply);
+        }
         let rest = self.runtime.policy.own_path(path).unwrap_or_default();
         own::plain(self.runtime, request.method, rest, self.asker)
     }

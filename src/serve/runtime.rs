@@ -24,7 +24,7 @@ use crate::serve::observer::KeyMetrics;
 use crate::serve::own::{Desk, Surroundings};
 use crate::serve::pages::Pages;
 use crate::serve::settings::{
-    IntrospectingSettings, RequestLimits, ResolvingSettings, ServiceSettings,
+    AppLinks, IntrospectingSettings, RequestLimits, ResolvingSettings, ServiceSettings,
 };
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
@@ -49,6 +49,8 @@ pub(crate) struct Runtime {
     /// Where people sign in and out, if they do so here.
     pub(crate) desk: Option<Desk>,
     pub(crate) answers: Answers,
+    /// Addresses that open apps.
+    pub(crate) app_links: AppLinks,
     /// Answers that go on for long.
     pub(crate) watch: Arc<Watch>,
     pub(crate) metrics: Metrics,
@@ -167,6 +169,7 @@ impl Runtime {
             keys,
             pages: settings.pages,
             answers,
+            app_links: settings.app_links,
             watch: Arc::clone(&lasting.watch),
             metrics,
         })

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::base::secret::Secret;
 use crate::gate::{Policy, ProviderId, SignInFlow};
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
@@ -111,6 +113,8 @@ pub struct ServiceSettings {
     pub introspections: Vec<IntrospectingSettings>,
     /// The providers whose resolver is asked about callers, by provider id.
     pub resolvers: Vec<ResolvingSettings>,
+    /// Addresses that open apps.
+    pub app_links: AppLinks,
 }
 
 /// How large a request header may be.
@@ -225,6 +229,8 @@ pub struct PartySettings {
     pub keep_alive: Option<Duration>,
     /// What a sign-in leaves behind.
     pub flow: SignInFlow,
+    /// What its webhooks are signed with, if it sends any.
+    pub webhook: Option<Secret<String>>,
 }
 
 /// How people sign out.
@@ -260,4 +266,15 @@ pub struct ResolvingSettings {
     pub provider: ProviderId,
     /// How it is asked.
     pub settings: ResolverSettings,
+}
+
+/// Addresses that open apps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppLinks {
+    /// What iPhones read, if it is served here.
+    pub apple: Option<Bytes>,
+    /// What Android reads, if it is served here.
+    pub android: Option<Bytes>,
+    /// The paths of links, exactly.
+    pub paths: Vec<String>,
 }

@@ -40,4 +40,5 @@ mod tls;
 mod under_load;
 mod upgrades;
 mod upstreams;
+mod vendors;
 mod websockets;

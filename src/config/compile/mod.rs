@@ -5,6 +5,7 @@
 //! nothing would look at is a problem.
 
 mod address;
+mod app_links;
 mod client;
 mod desk;
 mod files;
@@ -143,6 +144,7 @@ fn service(
     let cache = times::size(file.cache.size, Size::mib(1), Size::mib(1 << 20), &cache, report);
     let assertion = process::assertion(&file.assertion, inputs, report);
     let outbound = process::egress(&file.egress, inputs, report);
+    let app_links = app_links::compile(file.app_links.as_ref(), &file.prefix, inputs, report);
     let pages = sign_in::pages(file.sign_in.as_ref(), inputs, report);
     let (mut policy, providers) = (policy?, providers?);
     let sign_in = desk?.open(&mut policy, providers.parties);
@@ -160,6 +162,7 @@ fn service(
         sign_in,
         introspections: providers.introspections,
         resolvers: providers.resolvers,
+        app_links,
     })
 }
 

@@ -144,7 +144,7 @@ impl One<'_> {
         let (resolver, resolving) = place.resolver(report).unzip();
         let (keys, rules) = (keys?, rules?);
         let client = client::compile(written, &rules, &keys, path, inputs, report);
-        let party = client.as_ref().and_then(|client| place.party(client, report));
+        let party = client.as_ref().and_then(|client| place.party(client, inputs, report));
         let (introspection, introspecting) = place.introspection(client.as_ref(), report);
         let provider = Provider {
             name: Arc::from(name),

@@ -55,10 +55,15 @@ impl Place<'_> {
                 ("resolver", written.resolver.is_some()),
                 ("response_type", written.response_type == ResponseTypeWord::None),
                 ("sso_enabled", written.sso_enabled.is_some()),
+                ("webhook_secret", written.webhook_secret.is_some()),
             ] {
                 if is_written {
                     let message = "only Authgear has this";
-                    report.refuse(&self.path.key(key), message, "write `type: authgear`, or remove it");
+                    report.refuse(
+                        &self.path.key(key),
+                        message,
+                        "write `type: authgear`, or remove it",
+                    );
                 }
             }
             return;
@@ -66,6 +71,14 @@ impl Place<'_> {
         if self.verify() == VerifyWord::Jwt && written.resolver.is_some() {
             let message = "is not asked, since tokens are verified here";
             report.refuse(&self.path.key("resolver"), message, "remove it, or `verify: jwt`");
+        }
+        if written.webhook_secret.is_some() && !self.is_party() {
+            let message = "nobody signs in here whose session could be ended";
+            report.refuse(
+                &self.path.key("webhook_secret"),
+                message,
+                "remove it, or add `client_id:` and `session:`",
+            );
         }
         self.check_carriers(report);
         if written.response_type == ResponseTypeWord::None {
@@ -87,7 +100,11 @@ impl Place<'_> {
         ] {
             if is_written {
                 let message = "nobody would look at it: all that comes is judged by the resolver";
-                report.refuse(&self.path.key(key), message, "remove it, or write another `verify:`");
+                report.refuse(
+                    &self.path.key(key),
+                    message,
+                    "remove it, or write another `verify:`",
+                );
             }
         }
     }
@@ -120,7 +137,9 @@ impl Place<'_> {
         let host = section.host.as_ref().map(|text| host(text, &path.key("host"), report));
         let cookies = cookies(section, &path.key("cookie_prefix"), report);
         let mut within = |key: &str, span: Option<Span>, usual: u64, most: u64| match span {
-            Some(span) => times::span(span, Span::secs(1), Span::secs(most), &path.key(key), report),
+            Some(span) => {
+                times::span(span, Span::secs(1), Span::secs(most), &path.key(key), report)
+            }
             None => Some(Duration::from_secs(usual)),
         };
         let remember = within("cache", section.cache, 10, 3_600);
@@ -128,7 +147,8 @@ impl Place<'_> {
         let recheck = within("recheck", section.recheck, 60, 3_600);
         let patience = within("timeout", section.timeout, 2, 60);
         let memory = section.memory.unwrap_or(Size::mib(16));
-        let memory = times::size(memory, Size::mib(1), Size::mib(1 << 20), &path.key("memory"), report);
+        let memory =
+            times::size(memory, Size::mib(1), Size::mib(1 << 20), &path.key("memory"), report);
         Some(ResolverSettings {
             url: url?,
             host: match host {
@@ -145,11 +165,7 @@ impl Place<'_> {
     }
 }
 
-fn cookies(
-    section: &ResolverSection,
-    path: &KeyPath,
-    report: &mut Report,
-) -> Option<Vec<String>> {
+fn cookies(section: &ResolverSection, path: &KeyPath, report: &mut Report) -> Option<Vec<String>> {
     let prefix = section.cookie_prefix.as_deref().unwrap_or_default();
     let [first, rest @ ..] = COOKIES.map(|name| format!("{prefix}{name}"));
     words::cookie(&first, path, report)?;

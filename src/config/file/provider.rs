@@ -124,6 +124,8 @@ pub(crate) struct Provider {
     /// Whether a sign-in at Authgear takes part in its single sign-on (`x_sso_enabled`); left out: as the project has it.
     #[schemars(extend("examples" = [true]))]
     pub(crate) sso_enabled: Option<bool>,
+    /// What Authgear signs its webhooks with: a user who is disabled or deleted there is signed out here.
+    pub(crate) webhook_secret: Option<Secret>,
     /// Proofs of possession with its tokens (RFC 9449).
     #[serde(default)]
     pub(crate) dpop: DpopWord,

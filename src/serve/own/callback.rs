@@ -6,14 +6,15 @@ use http::Method;
 use http::header::{self, HeaderValue};
 
 use crate::base::secret::Secret;
-use crate::gate::Reason;
+use crate::gate::{Reason, SignInFlow};
 use crate::oidc::authorization::{
-    Callback, CallbackError, ErrorCode, ResponseMode, parse_form, parse_query,
+    Callback, CallbackError, ErrorCode, ResponseMode, parse_bare, parse_form, parse_query,
 };
 use crate::serve::own::desk::Party;
 use crate::serve::own::establish::{Established, establish};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::login::{Beginning, back, demand, login_path, same_site, scripted, start};
+use crate::serve::own::sso_cookie::{self, Unseen};
 use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
 use crate::serve::reply::Reply;
@@ -32,7 +33,11 @@ pub(crate) async fn arrive(visit: &Visit<'_>, name: &str) -> Reply {
         let reply = Reply::refusal(Reason::MethodNotAllowed, visit.asker);
         return reply.replacing(header::ALLOW, HeaderValue::from_static("GET"));
     }
-    let callback = if posted { parse_form(visit.body) } else { parse_query(visit.query()) };
+    let callback = match party.settings.flow {
+        SignInFlow::Code if posted => parse_form(visit.body),
+        SignInFlow::Code => parse_query(visit.query()),
+        SignInFlow::Cookie => parse_bare(visit.query()),
+    };
     let callback = match callback {
         Ok(callback) => callback,
         Err(error) => return malformed(visit, &error),
@@ -77,8 +82,27 @@ async fn answered(
     }
     match callback {
         Callback::Error { error, description, .. } => refused(visit, attempt, error, description),
+        Callback::Bare { .. } => seen(visit, party, attempt).await,
         Callback::Code { code, .. } => redeemed(visit, party, attempt, code).await,
     }
+}
+
+/// The provider's own cookie must be seen here before anybody goes on: else the page would lead here again.
+async fn seen(visit: &Visit<'_>, party: &Party, attempt: &Attempt) -> Reply {
+    match sso_cookie::look(visit, party, attempt).await {
+        Ok(()) => completed(visit, party, attempt),
+        Err(Unseen { failure, detail, clear }) => {
+            let again = again(visit, attempt);
+            failure.reply(visit, detail.as_deref(), Some(&again)).with_cookies(clear)
+        }
+    }
+}
+
+fn completed(visit: &Visit<'_>, party: &Party, attempt: &Attempt) -> Reply {
+    let mut hint = visit.hint();
+    hint.complete(visit.now);
+    hint.provider = Some(party.name().to_owned());
+    arrived(visit, attempt).with_cookies(visit.keep_hint(&hint))
 }
 
 async fn redeemed(
@@ -89,11 +113,7 @@ async fn redeemed(
 ) -> Reply {
     match establish(visit, party, attempt, code).await {
         Ok(Established { cookies, weak: false }) => {
-            let mut hint = visit.hint();
-            hint.complete(visit.now);
-            hint.provider = Some(party.name().to_owned());
-            let reply = arrived(visit, attempt);
-            reply.with_cookies(cookies).with_cookies(visit.keep_hint(&hint))
+            completed(visit, party, attempt).with_cookies(cookies)
         }
         Ok(Established { cookies, weak: true }) => {
             let again = again(visit, attempt);

@@ -5,8 +5,9 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::base::host::Authority;
-use crate::gate::{self, Reason, SignInDemand, Target};
+use crate::gate::{self, Reason, SignInDemand, SignInFlow, Target};
 use crate::oidc::authorization::{AuthorizationRequest, ResponseMode};
+use crate::remote::relying_party::RelyingParty;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::visit::{Absent, Repeated, Visit, only};
@@ -272,7 +273,10 @@ async fn address(
         ui_locales: None,
         extra: &settings.extra,
     };
-    party.client.authorization_url(&metadata, &request).await
+    match party.settings.flow {
+        SignInFlow::Code => party.client.authorization_url(&metadata, &request).await,
+        SignInFlow::Cookie => RelyingParty::bare_authorization_url(&metadata, &request),
+    }
 }
 
 /// A plain redirect; browsers that show pages get one that keeps the fragment of the address they come from.

@@ -12,7 +12,9 @@ mod keys;
 mod login;
 mod session;
 mod sign_out;
+mod sso_cookie;
 mod visit;
+mod webhook;
 
 use http::Method;
 use http::header::{self, HeaderValue};
@@ -41,6 +43,7 @@ pub(crate) enum Endpoint<'a> {
     Session,
     SessionScript,
     SignedOut,
+    Webhook(&'a str),
 }
 
 impl<'a> Endpoint<'a> {
@@ -61,6 +64,7 @@ impl<'a> Endpoint<'a> {
             Some(("callback", name)) => Self::Callback(name),
             Some(("frontchannel-logout", name)) => Self::FrontChannelLogout(name),
             Some(("session", "renew")) => Self::RenewSession,
+            Some(("webhook", name)) => Self::Webhook(name),
             Some(_) => return None,
         })
     }
@@ -68,7 +72,7 @@ impl<'a> Endpoint<'a> {
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::BackChannelLogout(_) | Self::RenewSession => "POST",
+            Self::BackChannelLogout(_) | Self::RenewSession | Self::Webhook(_) => "POST",
             Self::Callback(_) => "GET, POST",
             Self::FrontChannelLogout(_) => "GET",
             Self::Keys | Self::Login | Self::Session | Self::SessionScript | Self::SignedOut => {
@@ -84,8 +88,10 @@ impl<'a> Endpoint<'a> {
 
     /// Whether a request of `method` has a form that must be read before it is answered.
     pub(crate) fn reads_form(self, method: &Method) -> bool {
-        let with_form =
-            matches!(self, Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout);
+        let with_form = matches!(
+            self,
+            Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout | Self::Webhook(_)
+        );
         *method == Method::POST && with_form
     }
 }
@@ -124,6 +130,7 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
         Endpoint::SignedOut => sign_out::signed_out(visit),
+        Endpoint::Webhook(name) => webhook::receive(visit, name).await,
         Endpoint::Keys | Endpoint::SessionScript => Reply::not_found(visit.asker),
     }
 }

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use crate::base::secret::Secret;
+use crate::gate::SignInFlow;
 use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
@@ -111,7 +112,7 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
             Err(reply) => return *reply,
         },
         Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
-        Err(_) => here(visit, &after),
+        Err(_) => sso_sign_out(visit, &after).unwrap_or_else(|| here(visit, &after)),
     };
     let reply = leave(visit, &location).with_cookies(visit.clear_session());
     let reply = reply.with_cookies(upstream_cookies(visit));
@@ -212,6 +213,18 @@ fn at_provider(
     };
     let endpoint = metadata.endpoints.end_session.as_ref();
     sign_out_url(settings.style, party.issuer(), endpoint, &request)
+}
+
+/// Where nobody has a session of ours, but a cookie of a provider that signs people in by its own: only that can end it.
+fn sso_sign_out(visit: &Visit<'_>, after: &After) -> Option<String> {
+    let has_cookie = |party: &&Party| {
+        let provider = visit.runtime.policy.provider(party.id());
+        let resolver = provider.and_then(|provider| provider.resolver.as_ref());
+        let offered = resolver.map(|resolver| resolver.offered(visit.headers(), None));
+        party.settings.flow == SignInFlow::Cookie && !matches!(offered, None | Some(Ok(None)))
+    };
+    let party = visit.desk.parties().iter().find(has_cookie)?;
+    at_provider(visit, party, None, after)
 }
 
 fn here(visit: &Visit<'_>, after: &After) -> String {

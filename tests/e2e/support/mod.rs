@@ -1,5 +1,6 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
+pub(crate) mod authgear;
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod forgeries;

@@ -1,0 +1,3 @@
+//! Login systems of others, each by the scenarios that decide whether it works.
+
+mod authgear;
