@@ -4,7 +4,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS := $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help demo test check bench fuzz tools peers
+.PHONY: help demo test check bench fuzz tools peers all-peers
 
 help:
 	@echo "make demo    a login service, an app and sidegate before it, on this machine"
@@ -44,6 +44,10 @@ tools:
 
 # What tests start that comes from npm. Without it they are skipped, so a failure here is not one of `make test`.
 peers: tests/peers/node_modules/.package-lock.json
+
+# … and what is built by Go or installed by pip, which takes minutes: only when asked for.
+all-peers: peers
+	tests/peers/install.sh
 
 tests/peers/node_modules/.package-lock.json: tests/peers/package-lock.json
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: tests with peers from npm will be skipped"; \

@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 
 use sidegate::base::host::{Authority, HostPattern};
 use sidegate::gate::{
-    Access, CredentialKinds, Dpop, HeaderPlan, InboundCredential, Introspection, KeyRing, KeyState,
-    LoginUrl, ManagedNames, MethodRules, PathPattern, PlanId, Policy, Preflight, Preset, Provider,
-    ProviderId, RequestView, Route, RouteId, RouteTable, Rule, Scheme, SignInRule, Target,
-    Upgrades, UpstreamId,
+    Access, Compatible, CredentialKinds, Dpop, HeaderPlan, InboundCredential, Introspection,
+    KeyRing, KeyState, LoginUrl, ManagedNames, MethodRules, PathPattern, PlanId, Policy, Preflight,
+    Preset, Provider, ProviderId, RequestView, Route, RouteId, RouteTable, Rule, Scheme,
+    SignInRule, Target, Upgrades, UpstreamId,
 };
 use sidegate::identity::ClaimMap;
 use sidegate::token::{Algorithm, KeySet, Rules, SigningKey, TypeRule};
@@ -147,13 +147,14 @@ fn policy() -> Policy {
         routes: Vec::new(),
         providers: vec![provider()],
         managed: ManagedNames::new(&names, MethodRules::None),
+        identity_headers: names,
         prefix: "/.auth".to_owned(),
+        compatible: Compatible::default(),
         max_token_bytes: 16 * 1024,
         max_remembered: Duration::from_secs(600),
         sessions: None,
         nonces: None,
         plans: 1,
-        identity_headers: Vec::new(),
     }
 }
 
@@ -178,6 +179,7 @@ fn provider() -> Provider {
         relying_party: None,
         dpop: Dpop::Off,
         introspection: Introspection::Never,
+        resolver: None,
     }
 }
 

@@ -17,6 +17,7 @@ const PUBLIC: &str = "sidegate, public route";
 const BEARER: &str = "sidegate, bearer remembered";
 const COOKIE: &str = "sidegate, cookie remembered";
 const SESSION: &str = "sidegate, session remembered";
+const DECISION: &str = "sidegate, decision for nginx";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
 const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
 const FIRST_SIGHT: &str = "sidegate, RS256 at first sight";
@@ -44,7 +45,7 @@ struct Contender {
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -81,6 +82,13 @@ const CASES: [Case; 11] = [
         start: session,
         path: "/",
         credential: Credential::Session,
+    },
+    Case {
+        name: DECISION,
+        foreign: None,
+        start: decision,
+        path: "/.auth/verify/nginx",
+        credential: Credential::Asked,
     },
     Case {
         name: LOG_NULL,
@@ -127,6 +135,11 @@ fn cookie(world: &World) -> Result<Server> {
 fn session(world: &World) -> Result<Server> {
     let wish = Sidegate { provider: Use::SignIn, ..Sidegate::usual(world) };
     peers::sidegate(world, "session", &wish)
+}
+
+fn decision(world: &World) -> Result<Server> {
+    let wish = Sidegate { door: "forward_auth", ..Sidegate::usual(world) };
+    peers::sidegate(world, "decision", &wish)
 }
 
 fn log_null(world: &World) -> Result<Server> {
@@ -216,6 +229,7 @@ fn print(contenders: &[Contender]) -> bool {
     bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
     bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
+    bar("decision for another proxy, at most 0.45 × bare pingora", cost(DECISION, BARE), 0.45);
     bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
     bar(
         "the same with the request log on, at most 1.15 × bare pingora",

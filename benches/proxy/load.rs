@@ -15,6 +15,8 @@ const CONNECTIONS: &str = "-c32";
 /// What the requests of a case carry.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential {
+    /// One token in `Authorization`, with the fields by which nginx tells of the request that it asks about.
+    Asked,
     /// One token, in `Authorization`.
     Bearer,
     /// One token, in the cookie `sso`.
@@ -79,6 +81,11 @@ pub(crate) fn arguments(
     Ok(match credential {
         Credential::Bearer => {
             vec!["-H".into(), format!("Authorization: Bearer {}", material.token)]
+        }
+        Credential::Asked => {
+            let token = format!("Authorization: Bearer {}", material.token);
+            let fields = [token.as_str(), "X-Original-Method: GET", "X-Original-URL: http://app/"];
+            fields.iter().flat_map(|field| ["-H".into(), (*field).to_owned()]).collect()
         }
         Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
         Credential::Session => vec!["-H".into(), format!("Cookie: sidegate={}", material.session)],

@@ -148,6 +148,8 @@ pub(crate) struct Sidegate<'a> {
     pub(crate) keys: String,
     /// What the provider is there for.
     pub(crate) provider: Use,
+    /// What comes in.
+    pub(crate) door: &'a str,
 }
 
 /// What a provider is there for.
@@ -169,6 +171,7 @@ impl Sidegate<'_> {
             cache: None,
             keys,
             provider: Use::Tokens,
+            door: "proxy",
         }
     }
 }
@@ -215,7 +218,8 @@ pub(crate) fn configuration(
 ) -> String {
     let cache = wish.cache.map(|cache| format!("cache: {{ {cache} }}\n")).unwrap_or_default();
     format!(
-        r"listen: 127.0.0.1:{port}
+        r"listen: {{ address: 127.0.0.1:{port}, door: {door} }}
+trusted_proxies: {trusted}
 upstream: http://{upstream}
 admin: {{ address: {admin} }}
 threads: 1
@@ -230,6 +234,8 @@ routes:
   - {{ match: {{ paths: [/*] }}, access: required }}
 ",
         upstream = world.upstream.address,
+        door = wish.door,
+        trusted = if wish.door == "proxy" { "[]" } else { "[127.0.0.1]" },
         requests = wish.requests,
         keys = wish.keys,
         provider = provider(world, wish.provider),

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::demo::{Addresses, EchoApp, LoginService, Secrets, Site, introduction, serve};
 use crate::remote::http::{Client, ClientSettings};
-use crate::serve::listener::ListenAddress;
+use crate::serve::listener::{ListenAddress, PassedSockets};
 use crate::serve::{Bound, Server};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::writer::LineWriter;
@@ -54,7 +54,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     }
     let loaded = config::load_text("the demo's configuration", &text, Path::new("."), |_| None)
         .map_err(Failure::Configuration)?;
-    let bound = Bound::listen(&loaded.settings.process)
+    let bound = Bound::listen(&loaded.settings.process, &mut PassedSockets::default())
         .context("choose another address with --address 127.0.0.1:0")?;
     let app = match bound.addresses().first() {
         Some(ListenAddress::Tcp(address)) => *address,

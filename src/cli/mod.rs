@@ -4,9 +4,11 @@ mod check;
 mod demo;
 mod explain;
 mod keys;
+mod notify;
 mod output;
 mod run;
 mod schema;
+mod snippet;
 mod watch;
 
 use std::path::PathBuf;
@@ -39,6 +41,8 @@ enum Command {
     Run(run::Arguments),
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+    /// Print the configuration of a proxy in front that asks sidegate, filled in from the configuration file
+    Snippet(snippet::Arguments),
 }
 
 /// Why a command ended without success.
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
         Command::Schema => schema::main(),
+        Command::Snippet(arguments) => snippet::main(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

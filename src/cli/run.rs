@@ -10,10 +10,12 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
+use crate::cli::notify::{Notifier, State};
 use crate::cli::watch::Watch;
 use crate::cli::{ConfigFile, Failure};
 use crate::clock::Clock;
 use crate::config::{self, Loaded};
+use crate::serve::listener::PassedSockets;
 use crate::serve::settings::ProcessSettings;
 use crate::serve::{Bound, Server};
 use crate::telemetry::log;
@@ -36,27 +38,40 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
+    let mut passed = PassedSockets::inherit()?;
     let path = arguments.config.path.clone();
     let watch = Watch::new([path.clone()]);
     let loaded = arguments.config.load()?;
     let metrics = Metrics::new();
-    let bound = Bound::listen(&loaded.settings.process)?;
+    let bound = Bound::listen(&loaded.settings.process, &mut passed)?;
     let lines = LineWriter::start(io::stdout(), LOG_BUFFER_BYTES, &metrics)
         .context("cannot start the log")?;
     log::install(loaded.settings.process.log_level, lines.clone())?;
     log::watch_panics(&metrics);
+    warn_of_unused(&passed);
     let workers = runtime(loaded.settings.process.threads)?;
     let reloader = Reloader {
         path,
         process: loaded.settings.process.clone(),
         metrics: metrics.clone(),
         watch,
+        notifier: Notifier::from_environment(),
     };
     let served = workers.block_on(serve(loaded, bound, metrics, lines.clone(), reloader));
     // Connections that outlived the drain are cut here.
     workers.shutdown_background();
     lines.flush(LOG_PATIENCE);
     served
+}
+
+/// Who connects to a socket that nobody serves waits without an answer.
+fn warn_of_unused(passed: &PassedSockets) {
+    for socket in passed.names() {
+        warn!(
+            socket,
+            "systemd passes a socket that no listener takes; write `systemd:` and its name, or remove it from the socket unit"
+        );
+    }
 }
 
 /// The one runtime that everything runs on. One thread alone is spared what several need to share work: 7 % of the CPU of a
@@ -79,6 +94,7 @@ async fn serve(
     let mut signals = Signals::new()?;
     reloader.follow(&loaded.files);
     let server = Server::start(loaded.settings, bound, Clock::system(), metrics, lines)?;
+    reloader.notifier.tell(State::Ready);
     loop {
         match signals.next(WATCH_INTERVAL).await {
             Event::Stop => break,
@@ -87,6 +103,7 @@ async fn serve(
         }
     }
     info!("stopping: waiting for running requests");
+    reloader.notifier.tell(State::Stopping);
     tokio::select! {
         () = server.stop() => info!("stopped"),
         () = signals.stop() => warn!("told to stop again; cutting the requests that still run"),
@@ -138,6 +155,7 @@ struct Reloader {
     process: ProcessSettings,
     metrics: Metrics,
     watch: Watch,
+    notifier: Notifier,
 }
 
 impl Reloader {
@@ -153,6 +171,7 @@ impl Reloader {
 
     /// Puts the file as it is now into force, or leaves everything as it is.
     async fn reload(&mut self, server: &Server) {
+        self.notifier.tell(State::Reloading);
         // What changes from here on is not sure to be read.
         self.watch.changed();
         let path = self.path.clone();
@@ -171,6 +190,10 @@ impl Reloader {
             Ok(()) => info!("configuration reloaded"),
             Err(problems) => error!(problems, "configuration refused; the old one stays in force"),
         }
+        self.notifier.tell(match outcome {
+            Reload::Ok => State::Ready,
+            Reload::Failed => State::ReadyByOld,
+        });
     }
 
     fn replace(&mut self, server: &Server, loaded: Loaded) -> Result<(), String> {

@@ -96,7 +96,10 @@ fn with_places(page: Value, issuer: &str) -> Value {
 fn mosaic_api(issuer: &str) -> String {
     let host = Url::parse(issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
     let known = MOSAIC_REGIONS.iter().find(|(name, _)| host.as_deref() == Some(*name));
-    known.map_or(issuer.trim_end_matches('/'), |(_, api)| *api).to_owned()
+    match known {
+        Some((_, api)) => (*api).to_owned(),
+        None => issuer.trim_end_matches('/').to_owned(),
+    }
 }
 
 /// Sets what `page` has and `written` has not, and tells it in `keys`.

@@ -15,6 +15,22 @@ use crate::gate::policy::{Access, Dpop};
 use crate::gate::reason::Reason;
 use crate::gate::upgrade::origin_may_upgrade;
 
+/// Who asks for what a caller has not.
+#[derive(Clone, Copy)]
+enum Demander {
+    /// A front proxy, by its terms.
+    FrontProxy,
+    /// The route.
+    Route,
+}
+
+/// A rule that does not hold.
+struct Unmet<'r> {
+    by: Demander,
+    rule: &'r Rule,
+    reason: Reason,
+}
+
 impl Inquiry<'_> {
     /// A known caller: may they pass?
     pub(super) fn admit(
@@ -23,10 +39,13 @@ impl Inquiry<'_> {
         kind: CredentialKind,
         now: Timestamp,
     ) -> Decision {
-        let rules = [Some(&self.route.rule), self.request.demands()];
-        for rule in rules.into_iter().flatten() {
+        let rules = [
+            (Demander::Route, Some(&self.route.rule)),
+            (Demander::FrontProxy, self.request.demands()),
+        ];
+        for (by, rule) in rules.into_iter().filter_map(|(by, rule)| Some((by, rule?))) {
             if let Err(reason) = rule.admits(caller.identity(), now) {
-                return self.not_enough(reason, caller, kind);
+                return self.not_enough(&Unmet { by, rule, reason }, caller, kind);
             }
         }
         if kind.is_ambient()
@@ -50,7 +69,8 @@ impl Inquiry<'_> {
 
     /// A known caller who may not pass. Who could by signing in better is led there; a program is told so
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
-    fn not_enough(&self, reason: Reason, caller: Arc<Caller>, kind: CredentialKind) -> Decision {
+    fn not_enough(&self, unmet: &Unmet<'_>, caller: Arc<Caller>, kind: CredentialKind) -> Decision {
+        let Unmet { by, rule, reason } = *unmet;
         if kind == CredentialKind::Cookie || !Rule::is_about_authentication(reason) {
             return self.forbid(reason, caller);
         }
@@ -59,17 +79,32 @@ impl Inquiry<'_> {
             kind => kind == CredentialKind::Session,
         };
         if session && is_navigation(&self.request) {
-            return match self.step_up_location() {
+            let location = match by {
+                Demander::Route => self.step_up_location(),
+                Demander::FrontProxy => self.anew_location(reason, &caller),
+            };
+            return match location {
                 Some(location) => Decision::SignIn(SignIn { reason, location }),
                 None => self.forbid(reason, caller),
             };
         }
         let error = BearerError::InsufficientUserAuthentication {
-            acr_values: self.route.rule.acr_any.clone(),
-            max_age: self.route.rule.max_auth_age.map(|age| age.as_secs()),
+            acr_values: rule.acr_any.clone(),
+            max_age: rule.max_auth_age.map(|age| age.as_secs()),
         };
-        let login_url = if session { self.login_url() } else { None };
+        let login_url = match by {
+            _ if !session => None,
+            Demander::Route => self.login_url(),
+            Demander::FrontProxy => self.other_login_url(),
+        };
         Decision::Challenge(Challenge { reason, error: Some(error), dpop: None, login_url })
+    }
+
+    /// A sign-in asks for what the route asks for and knows nothing of terms. What is too old, a new sign-in makes new; one that
+    /// is too weak, or of unknown age, would only lead in circles.
+    fn anew_location(&self, reason: Reason, caller: &Caller) -> Option<String> {
+        let dated = caller.identity().proved_at().is_some();
+        if dated && reason == Reason::AuthenticationTooOld { self.renewed_location() } else { None }
     }
 
     fn forbid(&self, reason: Reason, caller: Arc<Caller>) -> Decision {

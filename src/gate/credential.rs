@@ -357,7 +357,8 @@ fn session<'a>(
     if providers.is_empty() || !route.accepts.contains(CredentialKind::Session) {
         return Ok(());
     }
-    match sessions.cookie(request.scheme).read(request.headers) {
+    let cookie = sessions.cookie(request.scheme, request.authority.host());
+    match cookie.read(request.headers) {
         Ok(None) => {}
         Ok(Some(text)) => offer.credentials.push(Credential {
             kind: CredentialKind::Session,

@@ -99,6 +99,10 @@ const fn decided<'a>(decision: Decision, route: Option<&'a Arc<Route>>) -> Exami
 
 /// The route that a front proxy has chosen, or else that of host and path.
 fn choose<'a>(policy: &'a Policy, request: &RequestView<'_>) -> Result<Found<'a>, Reason> {
+    // Of a request that a front proxy tells of, the same path is the app's: only behind the prefix do proxies lead here.
+    if !request.relayed && policy.compatible.serves(request.target.path().as_bytes()) {
+        return Ok(Found::Own);
+    }
     match request.terms.and_then(|terms| terms.route.as_deref()) {
         Some(name) => policy.route_named(name).map(Found::Route).ok_or(Reason::NoRoute),
         None => find(policy, request.method, request.authority.host(), request.target),

@@ -3,6 +3,7 @@
 use http::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::gate::compatible::authgear_claim_path;
 use crate::identity::{ClaimPath, Identity};
 
 /// A plan, by its place among the distinct plans of a policy.
@@ -82,7 +83,8 @@ impl HeaderPlan {
 }
 
 impl HeaderSource {
-    fn text(&self, identity: &Identity) -> String {
+    /// The fact as it stands in a header; empty where it is absent.
+    pub(super) fn text(&self, identity: &Identity) -> String {
         let time = |seconds: Option<u64>| seconds.map(|s| s.to_string()).unwrap_or_default();
         let one = |text: Option<&str>| encode(text.unwrap_or_default(), "");
         match self {
@@ -232,8 +234,7 @@ impl Preset {
 /// The names of Authgear's resolver, and the claims that its access tokens have for them.
 fn authgear() -> Vec<(HeaderName, HeaderSource)> {
     use HeaderSource::{AuthenticatedAt, Claim, Methods, Roles, True, User};
-    let claim =
-        |name: &str| Claim(ClaimPath::Name(format!("https://authgear.com/claims/user/{name}")));
+    let claim = |name: &str| Claim(authgear_claim_path(name));
     let rows = [
         ("x-authgear-session-valid", True),
         ("x-authgear-user-id", User),

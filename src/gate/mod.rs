@@ -7,6 +7,7 @@ mod admit;
 mod authenticate;
 mod authorize;
 mod caller;
+mod compatible;
 mod credential;
 mod decision;
 mod examine;
@@ -32,6 +33,10 @@ mod upgrade;
 
 pub use authorize::Rule;
 pub use caller::{Caller, SessionUpdate};
+pub use compatible::{
+    AUTHELIA, AUTHGEAR, AUTHGEAR_CLAIMS, Compatible, PHONE_VERIFIED, Resolution,
+    authgear_claim_path, authgear_headers,
+};
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
 pub use decision::{
     BearerError, Challenge, Decision, DpopChallenge, DpopError, Forbidden, Permit, PreflightAnswer,
@@ -42,11 +47,11 @@ pub use facts::{Facts, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
 pub use policy::{
-    Access, AssertionSpec, Dpop, InboundCredential, Introspection, LoginUrl, LoginUrlError,
+    Access, AssertionSpec, Dpop, Home, InboundCredential, Introspection, LoginUrl, LoginUrlError,
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
     SignInFlow, SignInRule, Silent, Upgrades, UpstreamId,
 };
-pub use propagate::{ManagedNames, MethodRules};
+pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
     KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer,

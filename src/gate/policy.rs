@@ -7,6 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use crate::gate::authorize::Rule;
+use crate::gate::compatible::Compatible;
 use crate::gate::credential::CredentialKinds;
 use crate::gate::facts::ProviderId;
 use crate::gate::headers::HeaderPlan;
@@ -35,6 +36,8 @@ pub struct Policy {
     pub identity_headers: Vec<HeaderName>,
     /// Where sidegate's own endpoints live, such as `/.auth`: absolute, without a trailing slash.
     pub prefix: String,
+    /// Whose addresses are served beside these.
+    pub compatible: Compatible,
     /// Tokens longer than this are refused unread.
     pub max_token_bytes: usize,
     /// How long a verified caller is remembered at most.
@@ -63,11 +66,21 @@ impl Policy {
         self.routes.iter().find(|route| &*route.name == name)
     }
 
+    /// The one route of every request to `host`, if there is one: for requests whose target and method nobody tells.
+    pub fn sole_route(&self, host: &str) -> Option<&Arc<Route>> {
+        self.route(self.table.sole(host)?)
+    }
+
+    /// Whether `path` is an address of ours, or of a system that we take the place of.
+    pub fn is_own(&self, path: &[u8]) -> bool {
+        self.own_path(path).is_some() || self.compatible.serves(path)
+    }
+
     /// Whether a cookie called `name` is sidegate's own: nothing that an upstream should see.
     pub fn is_own_cookie(&self, name: &[u8]) -> bool {
         self.sessions.as_ref().is_some_and(|sessions| {
             let probe = sessions.probe_cookie.as_bytes();
-            name == probe || sessions.http.covers(name) || sessions.https.covers(name)
+            name == probe || sessions.cookies().any(|cookie| cookie.covers(name))
         })
     }
 
@@ -120,15 +133,50 @@ pub struct SessionPolicy {
     pub kept: SessionsKept,
     /// The cookie that says that the provider knew no session a while ago; its presence alone counts.
     pub probe_cookie: String,
+    /// Where people sign in for all hosts; none: at each of them.
+    pub home: Option<Home>,
+}
+
+/// The one host where people sign in for all.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Scheme and authority, as browsers write them, such as `https://auth.example.com`.
+    pub origin: String,
+    /// The host alone, in lower case.
+    pub host: String,
+    /// The session's cookies on http and https for hosts that its domain does not reach; none where it has no domain.
+    pub apart: Option<(CookieSpec, CookieSpec)>,
 }
 
 impl SessionPolicy {
-    /// The cookie for requests over `scheme`.
-    pub const fn cookie(&self, scheme: Scheme) -> &CookieSpec {
+    /// The cookie for requests over `scheme` to `host`, which is without port and in lower case.
+    pub fn cookie(&self, scheme: Scheme, host: &str) -> &CookieSpec {
+        let apart = self.home.as_ref().and_then(|home| home.apart.as_ref());
+        let (http, https) = match apart {
+            Some((http, https)) if !self.http.reaches(host) => (http, https),
+            _ => (&self.http, &self.https),
+        };
         match scheme {
-            Scheme::Http => &self.http,
-            Scheme::Https => &self.https,
+            Scheme::Http => http,
+            Scheme::Https => https,
         }
+    }
+
+    /// Where people sign in for `host`, if that is another one.
+    pub fn home_of(&self, host: &str) -> Option<&Home> {
+        self.home.as_ref().filter(|home| home.host != host)
+    }
+
+    /// Whether `host` has the cookies of the host where people sign in, so that no session must be handed over.
+    pub fn shares(&self, host: &str) -> bool {
+        self.home.is_some() && self.http.domain().is_some() && self.http.reaches(host)
+    }
+
+    /// All the cookies that hold sessions.
+    fn cookies(&self) -> impl Iterator<Item = &CookieSpec> {
+        let apart = self.home.as_ref().and_then(|home| home.apart.as_ref());
+        let apart = apart.into_iter().flat_map(|(http, https)| [http, https]);
+        [&self.http, &self.https].into_iter().chain(apart)
     }
 }
 

@@ -116,7 +116,8 @@ const BUILT_IN: &[&str] = &[
 const PREFIXES: &[&[u8]] = &[b"x-authgear-"];
 
 /// Names by which some frameworks let a header replace the method; they would undo rules on methods.
-const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+pub const METHOD_OVERRIDES: &[&str] =
+    &["x-http-method", "x-http-method-override", "x-method-override"];
 
 /// The longest name that is managed.
 const MAX_NAME: usize = 64;
@@ -179,6 +180,14 @@ impl ManagedNames {
         self.folded.contains(&folded[..bytes.len()])
     }
 
+    /// Every name, in lower case and with `-`, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let text = |name: &[u8]| name.iter().copied().map(char::from).collect::<String>();
+        let mut names: Vec<String> = self.folded.iter().map(|name| text(name)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The names in `headers` that must go.
     pub fn found_in(&self, headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
         headers.keys().filter(|name| self.contains(name)).cloned().collect()
@@ -231,6 +240,14 @@ mod tests {
         ] {
             assert!(managed(name), "{name}");
         }
+    }
+
+    #[test]
+    fn each_name_is_listed_once_in_its_plain_spelling() {
+        assert_eq!(
+            ManagedNames::of(&["x-user", "X_User", "remote-user"]).names(),
+            ["remote-user", "x-user"]
+        );
     }
 
     #[test]

@@ -82,6 +82,8 @@ reasons! {
     NoRoute => "no_route", "there is nothing at this address";
     /// The provider knows no session of this browser, and the route asks nobody to sign in.
     NotSignedIn => "not_signed_in", "you are not signed in";
+    /// A front proxy asks about a request that only sidegate can answer.
+    OwnAnswerNeeded => "own_answer_needed", "the proxy in front does not pass this request on to where it is answered";
     /// Passed: a guest on a route where identity is optional.
     Anonymous => "anonymous", "";
     /// Passed: with an identity.
@@ -104,6 +106,8 @@ reasons! {
     ProofReplayed => "proof_replayed", "the credential is not valid here";
     /// Whether a proof was used before could not be told.
     ProofsUnavailable => "proofs_unavailable", "sign-in cannot be checked at the moment";
+    /// A field that only sidegate may set, and that a front proxy would pass on.
+    ReservedField => "reserved_field", "a header field is one that only the proxy may set";
     /// The session reached the longest time it may live.
     SessionExpired => "session_expired", "your session is over: sign in again";
     /// The session is of a provider or a client that does not count here.

@@ -4,6 +4,8 @@
 //! that names the method. The order in the file never matters. A look-up costs hash probes by the depth of the path and
 //! of the host, never by the number of routes.
 
+mod sole;
+
 use std::collections::HashMap;
 
 use ahash::RandomState;
@@ -301,6 +303,18 @@ impl RouteTable {
             }
         }
         if known { Match::NoPath } else { Match::NoHost }
+    }
+
+    /// The hosts that routes name, any host among them where a route names none: exact ones first, each kind sorted.
+    pub fn patterns(&self) -> Vec<HostPattern> {
+        let sorted = |hosts: &HashMap<String, HostRoutes, RandomState>| {
+            let mut names: Vec<String> = hosts.keys().cloned().collect();
+            names.sort_unstable();
+            names
+        };
+        let exact = sorted(&self.exact).into_iter().map(HostPattern::Exact);
+        let wildcard = sorted(&self.wildcard).into_iter().map(HostPattern::Wildcard);
+        exact.chain(wildcard).chain(self.any.as_ref().map(|_| HostPattern::Any)).collect()
     }
 
     /// The route sets that apply to `host`, the most exact first.

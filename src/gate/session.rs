@@ -59,8 +59,8 @@ pub(super) fn open(case: &Case<'_>, credential: &Credential<'_>) -> Result<Calle
 /// Where the request's session cookie counts: for its host, or for all hosts of a domain.
 pub(super) fn scope<'c>(case: &Case<'c>) -> Option<&'c str> {
     let sessions = case.policy.sessions.as_ref()?;
-    let cookie = sessions.cookie(case.request.scheme);
-    Some(cookie.context(Purpose::Session, case.request.authority.host()).scope)
+    let host = case.request.authority.host();
+    Some(sessions.cookie(case.request.scheme, host).context(Purpose::Session, host).scope)
 }
 
 /// The session as the browser or the store has it.
@@ -69,7 +69,8 @@ fn read(
     policy: &SessionPolicy,
     credential: &Credential<'_>,
 ) -> Result<(Arc<Session>, Option<Arc<Ticket>>), Failure> {
-    let (cookie, host) = (policy.cookie(case.request.scheme), case.request.authority.host());
+    let host = case.request.authority.host();
+    let cookie = policy.cookie(case.request.scheme, host);
     match policy.kept {
         SessionsKept::InCookie => {
             let session = Session::open(&policy.keys, cookie, host, credential.token());

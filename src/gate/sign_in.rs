@@ -15,7 +15,9 @@ use crate::gate::credential::CredentialKind;
 use crate::gate::examine::{Found, Inquiry, find};
 use crate::gate::facts::ProviderId;
 use crate::gate::navigation::is_navigation;
-use crate::gate::policy::{Access, LoginUrl, Policy, RelyingParty, Route, SignInFlow, Silent};
+use crate::gate::policy::{
+    Access, Home, LoginUrl, Policy, RelyingParty, Route, SignInFlow, Silent,
+};
 use crate::gate::reason::Reason;
 use crate::gate::target::Target;
 use crate::identity::Identity;
@@ -129,6 +131,12 @@ impl Inquiry<'_> {
         here.then(|| self.here(Asking::AsNeeded))
     }
 
+    /// Where a browser is sent to sign in once more, whatever session it has.
+    pub(super) fn renewed_location(&self) -> Option<String> {
+        let here = matches!(self.place()?, Place::Here) && !self.is_silent_only();
+        here.then(|| self.here(Asking::Always))
+    }
+
     /// Where a browser is sent to try signing in without being asked, if it has not been lately.
     pub(super) fn silent_location(&self) -> Option<String> {
         let wanted = match self.route.sign_in.silent {
@@ -174,8 +182,18 @@ impl Inquiry<'_> {
     fn absolute(&self, asking: Asking) -> Option<String> {
         Some(match self.place()? {
             Place::Elsewhere(url) => self.elsewhere(url),
-            Place::Here => self.origin() + &self.here(asking),
+            Place::Here => match self.home() {
+                Some(_) => self.here(asking),
+                None => self.origin() + &self.here(asking),
+            },
         })
+    }
+
+    /// The host whose sessions count here too, if people sign in there. Where they do not count, our own endpoint knows the way: the
+    /// browser has to be given something first that shows there that it began here.
+    fn home(&self) -> Option<&Home> {
+        let (sessions, host) = (self.policy.sessions.as_ref()?, self.request.authority.host());
+        sessions.home_of(host).filter(|_| sessions.shares(host))
     }
 
     /// The route's own login URL; or else that of the first provider that has a way to sign in.
@@ -202,10 +220,16 @@ impl Inquiry<'_> {
         url.with_return_to(&(self.origin() + self.return_target()))
     }
 
-    /// A relative reference: it cannot lead to another host, whatever the request says its own is.
+    /// A relative reference: it cannot lead to another host, whatever the request says its own is. Or an address of the host where
+    /// people sign in, which judges where they may return to.
     fn here(&self, asking: Asking) -> String {
-        let target = utf8_percent_encode(self.return_target(), NON_ALPHANUMERIC);
-        format!("{}/login?return_to={target}{}", self.policy.prefix, asking.suffix())
+        let (prefix, suffix) = (&self.policy.prefix, asking.suffix());
+        let (base, target) = match self.home() {
+            Some(home) => (home.origin.as_str(), self.origin() + self.return_target()),
+            None => ("", self.return_target().to_owned()),
+        };
+        let target = utf8_percent_encode(&target, NON_ALPHANUMERIC);
+        format!("{base}{prefix}/login?return_to={target}{suffix}")
     }
 
     fn origin(&self) -> String {

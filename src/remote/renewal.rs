@@ -213,7 +213,7 @@ impl Renewals {
 
     /// The session as it was renewed last, if that is newer; with the longer of the idle times, since requests extend those of
     /// the old cookie too.
-    fn latest(&self, session: &Arc<Session>) -> Arc<Session> {
+    pub(crate) fn latest(&self, session: &Arc<Session>) -> Arc<Session> {
         match self.memory.get(&session.id) {
             Some(newer) if newer.renewals > session.renewals => with_idle_of(newer, session),
             _ => Arc::clone(session),

@@ -1,5 +1,6 @@
 //! What may be used once: the `jti` of DPoP proofs ([RFC 9449 §11.1](https://www.rfc-editor.org/rfc/rfc9449#section-11.1)) and
-//! of logout tokens ([OpenID Connect Back-Channel Logout §2.6](https://openid.net/specs/openid-connect-backchannel-1_0.html#Validation)).
+//! of logout tokens ([OpenID Connect Back-Channel Logout §2.6](https://openid.net/specs/openid-connect-backchannel-1_0.html#Validation)),
+//! and hand-overs of our own.
 //!
 //! A memory of this process, bounded. When it is full it vouches for nothing more: that an identifier is new can only be
 //! said by one who remembers all the others.
@@ -21,6 +22,8 @@ type Key = [u8; 32];
 pub enum OneTime {
     /// The `jti` of a DPoP proof.
     DpopProof,
+    /// The name of a session's hand-over from one host to another.
+    Handover,
     /// The `jti` of a logout token.
     LogoutToken,
 }
@@ -30,6 +33,7 @@ impl OneTime {
     pub const fn label(self) -> &'static str {
         match self {
             Self::DpopProof => "dpop_proof",
+            Self::Handover => "handover",
             Self::LogoutToken => "logout_token",
         }
     }

@@ -4,7 +4,7 @@
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::serve::pages::Pages;
 use crate::serve::reply::{Asker, Audience, Reply};
@@ -16,10 +16,19 @@ pub(crate) fn asker<'a>(
     request: &RequestHeader,
     request_id: &'a RequestId,
 ) -> Asker<'a> {
-    let person = prefers_pages(&request.headers);
+    asker_of(pages, &request.headers, request_id.as_str())
+}
+
+/// Who sent a request with `headers`, as [`asker`] says it.
+pub(crate) fn asker_of<'a>(
+    pages: &'a Pages,
+    headers: &HeaderMap,
+    request_id: &'a str,
+) -> Asker<'a> {
+    let person = prefers_pages(headers);
     let audience = if person { Audience::Person } else { Audience::Program };
-    let language = pages.texts().language(&request.headers);
-    Asker { audience, language, pages, request_id: request_id.as_str() }
+    let language = pages.texts().language(headers);
+    Asker { audience, language, pages, request_id }
 }
 
 fn prefers_pages(headers: &HeaderMap) -> bool {
@@ -31,7 +40,7 @@ fn prefers_pages(headers: &HeaderMap) -> bool {
 /// Sends `reply`. The body stays home for HEAD, its length does not
 /// ([RFC 9110 §9.3.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2)).
 pub(crate) async fn send(
-    session: &mut Session,
+    session: &mut ServerSession,
     reply: Reply,
     id: &RequestId,
 ) -> pingora::Result<()> {
@@ -44,9 +53,9 @@ pub(crate) async fn send(
     }
     head.insert_header(X_REQUEST_ID, id.header())?;
     let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), bodiless).await?;
+    session.write_response_header(Box::new(head)).await?;
     if bodiless {
         return Ok(());
     }
-    session.write_response_body(Some(reply.body), true).await
+    session.write_response_body(reply.body, true).await
 }

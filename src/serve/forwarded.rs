@@ -50,7 +50,11 @@ pub(crate) const NAMES: &[&str] = &[
 
 /// The peers that are believed.
 #[derive(Debug, Default)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) struct TrustedProxies {
+    networks: Vec<IpNet>,
+    /// The scheme where a trusted proxy tells none, if not that of its own connection.
+    usual_scheme: Option<Scheme>,
+}
 
 /// How the client reached us, as far as can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +69,18 @@ pub(crate) struct Origin {
 
 impl TrustedProxies {
     pub(crate) const fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+        Self { networks, usual_scheme: None }
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+    /// The same, but proxies that tell no scheme have https before them.
+    pub(crate) fn before_https(self) -> Self {
+        Self { usual_scheme: Some(Scheme::Https), ..self }
+    }
+
+    /// Whether a peer at `address` is believed.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
     /// Who is behind `peer`, which connected with `scheme` and sent `headers`.
@@ -81,35 +92,40 @@ impl TrustedProxies {
     ) -> Origin {
         let peer = peer.map(|address| address.to_canonical());
         let direct = Origin { client: peer, scheme, trusted: false };
-        if self.0.is_empty() {
+        if self.networks.is_empty() {
             return direct;
         }
         match peer {
-            Some(address) if self.contains(address) => Origin {
-                client: self.client(address, headers),
-                scheme: forwarded_scheme(headers).unwrap_or(scheme),
-                trusted: true,
-            },
+            Some(address) if self.contains(address) => self.told(peer, scheme, headers),
             _ => direct,
         }
     }
 
+    /// Who is behind `peer`, which is believed: a trusted proxy, or one on a socket that is there for it alone.
+    pub(crate) fn told(&self, peer: Option<IpAddr>, scheme: Scheme, headers: &HeaderMap) -> Origin {
+        Origin {
+            client: self.client(peer, headers),
+            scheme: forwarded_scheme(headers).or(self.usual_scheme).unwrap_or(scheme),
+            trusted: true,
+        }
+    }
+
     /// The last address of `X-Forwarded-For` that is no trusted proxy; the peer where the list is absent or broken.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer;
         let lines: Vec<&HeaderValue> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
         for line in lines.iter().rev() {
             for item in line.as_bytes().rsplit(|b| *b == b',') {
                 let Some(address) = address(item) else {
-                    return Some(client);
+                    return client;
                 };
-                client = address;
+                client = Some(address);
                 if !self.contains(address) {
-                    return Some(client);
+                    return client;
                 }
             }
         }
-        Some(client)
+        client
     }
 }
 
@@ -119,7 +135,7 @@ fn address(item: &[u8]) -> Option<IpAddr> {
 }
 
 /// What the nearest proxy says; nothing where it contradicts itself.
-fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
+pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
     let mut lines = headers.get_all(&X_FORWARDED_PROTO).iter();
     let line = lines.next()?;
     if lines.next().is_some() {

@@ -22,14 +22,14 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// An address of our own, which is nobody's business but ours.
-    pub(crate) const fn own() -> Self {
-        Self { decision: Decision::OwnEndpoint, route: None, cookies: Vec::new() }
+    /// Decided before any route was found.
+    pub(crate) const fn early(decision: Decision) -> Self {
+        Self { decision, route: None, cookies: Vec::new() }
     }
 
     /// Refused before any route was found.
     pub(crate) const fn refused(reason: Reason) -> Self {
-        Self { decision: Decision::Refuse(reason), route: None, cookies: Vec::new() }
+        Self::early(Decision::Refuse(reason))
     }
 }
 
@@ -42,6 +42,9 @@ pub(crate) async fn decide(
     memo: &mut Memo,
     now: Timestamp,
 ) -> Verdict {
+    if runtime.app_links.has(request.target.path()) {
+        return Verdict::early(Decision::OwnEndpoint);
+    }
     match gate::examine(&runtime.policy, request) {
         Examined::Decided { decision, route } => {
             Verdict { decision, route: route.cloned(), cookies: Vec::new() }

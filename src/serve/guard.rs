@@ -4,7 +4,6 @@
 //! connections, and a fixed 60 s for a handshake. Here each connection has one timer that knows
 //! what the connection is waiting for. What a request means is not looked at.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,23 +14,24 @@ use pingora::apps::{
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::protocols::l4::stream::Stream as Socket;
-use pingora::protocols::{ALPN, GetSocketDigest as _, Stream};
+use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::time::{self, Instant};
 
-use crate::serve::drain::{Drain, Live};
+use crate::serve::drain::Drain;
 use crate::serve::tls::ListenerTls;
 use crate::telemetry::metrics::{ListenerMetrics, Refusal};
 
 mod admission;
 mod alongside;
 mod connection;
+mod entry;
 mod patient;
 
 pub use admission::Admission;
 pub use connection::ConnectionContext;
+pub(crate) use entry::{Entry, client};
 
-use admission::Permit;
 use alongside::{First, alongside};
 use connection::{Connection, Phase};
 use patient::{Arrival, Patient};
@@ -91,10 +91,7 @@ struct Shared<A> {
     app: Arc<A>,
     settings: Settings,
     options: HttpServerOptions,
-    tls: Option<Arc<ListenerTls>>,
-    process: Process,
-    listener: Admission,
-    metrics: ListenerMetrics,
+    entry: Entry,
     epoch: Instant,
 }
 
@@ -116,46 +113,16 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
     ) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(settings.idle);
-        let listener = Admission::new(settings.max_connections);
-        let shared = Shared {
-            app,
-            settings,
-            options,
-            tls,
-            process: process.clone(),
-            listener,
-            metrics,
-            epoch: Instant::now(),
-        };
+        let entry = Entry::new(&settings, tls, process, metrics);
+        let shared = Shared { app, settings, options, entry, epoch: Instant::now() };
         Self { shared: Arc::new(shared) }
     }
 }
 
 impl<A> Shared<A> {
-    fn admit(&self, socket: &Socket) -> Option<Place> {
-        let process = self.process.admission.admit(client(socket))?;
-        let listener = self.listener.admit(None)?;
-        self.metrics.opened();
-        let metrics = self.metrics.clone();
-        Some(Place { metrics, _permits: [process, listener], _live: self.process.drain.enter() })
-    }
-
-    /// The stream over which HTTP is spoken, or none if the handshake failed or took too long.
-    async fn secure(&self, socket: Socket) -> Option<Stream> {
-        let Some(tls) = &self.tls else { return Some(Box::new(socket)) };
-        // Boxed: a handshake needs a lot of memory, an idle connection should not keep it.
-        let handshake = Box::pin(tls.accept(socket));
-        let shaken = time::timeout(self.settings.handshake, handshake).await;
-        if let Ok(Some(stream)) = shaken {
-            return Some(stream);
-        }
-        self.metrics.refused(Refusal::Handshake);
-        None
-    }
-
     /// Returns when `connection` has to be closed.
     async fn watch(&self, connection: &Connection) -> Ended {
-        let mut drain = self.process.drain.watch();
+        let mut drain = self.entry.drain().watch();
         tokio::select! {
             late = self.deadline(connection) => Ended::Late(late),
             () = drained(&mut drain, connection) => Ended::Drained,
@@ -192,8 +159,8 @@ impl<A> Shared<A> {
 
     fn count(&self, ended: Ended) {
         match ended {
-            Ended::Late(Phase::First) => self.metrics.refused(Refusal::FirstByteDeadline),
-            Ended::Late(Phase::Header) => self.metrics.refused(Refusal::HeaderDeadline),
+            Ended::Late(Phase::First) => self.entry.refused(Refusal::FirstByteDeadline),
+            Ended::Late(Phase::Header) => self.entry.refused(Refusal::HeaderDeadline),
             Ended::Late(Phase::Busy | Phase::Idle | Phase::Limited | Phase::Streams)
             | Ended::Drained => {}
         }
@@ -217,14 +184,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
     /// Serves `socket` in a task of its own, unless there are too many already.
     pub(super) fn serve(&self, socket: Socket) {
         let shared = Arc::clone(&self.shared);
-        match shared.admit(&socket) {
-            None => shared.metrics.refused(Refusal::Cap),
-            Some(place) => {
-                tokio::spawn(async move {
-                    shared.serve(socket).await;
-                    drop(place);
-                });
-            }
+        if let Some(place) = shared.entry.admit(&socket) {
+            tokio::spawn(async move {
+                shared.serve(socket).await;
+                drop(place);
+            });
         }
     }
 
@@ -236,7 +200,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
     async fn serve(self: Arc<Self>, socket: Socket) {
-        let Some(stream) = self.secure(socket).await else { return };
+        let Some(stream) = self.entry.secure(socket).await else { return };
         let connection = Arc::new(Connection::new(self.epoch));
         let speaks_http2 = stream.selected_alpn_proto() == Some(ALPN::H2);
         let stream = Box::new(Patient::new(stream, Arc::clone(&connection)));
@@ -251,14 +215,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
             self.count(ended);
         }
         if connection.was_unreadable() {
-            self.metrics.refused(Refusal::Unreadable);
+            self.entry.refused(Refusal::Unreadable);
         }
     }
 
     /// One request after the other. What pingora does for an app, but that nothing is allocated
     /// for a request before its first bytes are here.
     async fn serve_http1(&self, mut stream: Box<Patient>, connection: &Arc<Connection>) {
-        let shutdown = self.process.drain.watch();
+        let shutdown = self.entry.drain().watch();
         let mut kept = None;
         while stream.arrival().await == Arrival::Bytes {
             connection.header_begun();
@@ -302,7 +266,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
         // Until the first stream is opened, the deadline of a header holds.
         connection.header_begun();
         let app = Arc::new(Http2 { shared: Arc::clone(self), connection: Arc::clone(connection) });
-        app.process_new(stream, &self.process.drain.watch()).await;
+        app.process_new(stream, &self.entry.drain().watch()).await;
     }
 }
 
@@ -320,7 +284,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let _stream = self.connection.stream();
-        let _live = self.shared.process.drain.enter();
+        let _live = self.shared.entry.drain().enter();
         self.shared.app.process_new_http(session, shutdown).await
     }
 
@@ -331,25 +295,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.shared.options)
     }
-}
-
-/// A connection's place among those that are open, until it is dropped.
-struct Place {
-    metrics: ListenerMetrics,
-    _permits: [Permit; 2],
-    _live: Live,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.metrics.closed();
-    }
-}
-
-/// The address that counts for the cap per client; a unix socket has none.
-fn client(socket: &Socket) -> Option<IpAddr> {
-    let digest = socket.get_socket_digest()?;
-    digest.peer_addr()?.as_inet().map(|address| address.ip())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Listening sockets: bound before anything else starts, so that errors are real and early.
 //!
-//! Accepts connections and hands each to a [`Guard`], which does the rest. pingora's own accept
+//! Accepts connections and hands each to a [`Guard`] or whoever else does the rest. pingora's own accept
 //! loop is not used: it keeps 20 KiB per connection, waits 60 s for a handshake while counting
 //! nobody, and resets the connections that wait in the queue when it ends.
 
@@ -24,6 +24,10 @@ use tokio::time;
 use crate::serve::drain::Drain;
 use crate::serve::guard::Guard;
 
+mod passed;
+
+pub use passed::{NotPassed, PassedSockets};
+
 /// How long to look for connections in a queue that may be empty.
 const QUEUE_CHECK: Duration = Duration::from_millis(1);
 
@@ -40,12 +44,14 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// A unix socket at this path.
     Unix(PathBuf),
+    /// The socket of this name among those that the service manager passes.
+    Passed(String),
 }
 
-/// Neither an address with a port nor `unix:` and a path.
+/// Neither an address with a port, nor `unix:` and a path, nor `systemd:` and a name.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{found:?} is not an address to listen on; expected 127.0.0.1:8080, [::]:8080 or unix:/path"
+    "{found:?} is not an address to listen on; expected 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME"
 )]
 pub struct NotAnAddress {
     found: String,
@@ -82,6 +88,9 @@ pub enum BindError {
         /// What was asked for.
         address: ListenAddress,
     },
+    /// The service manager does not pass what was asked for.
+    #[error(transparent)]
+    NotPassed(#[from] NotPassed),
     /// Anything else.
     #[error("cannot listen on {address}")]
     Other {
@@ -97,6 +106,7 @@ pub enum BindError {
 pub struct BoundListener {
     address: ListenAddress,
     socket: BoundSocket,
+    owner: Owner,
 }
 
 #[derive(Debug)]
@@ -105,18 +115,36 @@ enum BoundSocket {
     Unix(UnixListener),
 }
 
+/// Who made a socket, and so whose it is to close for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// This process: the socket ends with it.
+    Ourselves,
+    /// The service manager: the socket stays, with all that waits in its queue, for whoever comes next.
+    ServiceManager,
+}
+
 impl ListenAddress {
     /// Starts to listen here. A unix socket that nobody answers on any more is replaced.
     ///
     /// # Errors
     /// [`BindError`], which names the address and the remedy.
     pub fn bind(&self) -> Result<BoundListener, BindError> {
+        self.bind_or_take(&mut PassedSockets::default())
+    }
+
+    /// As [`bind`](Self::bind), where `passed` has the sockets that need not be bound any more.
+    ///
+    /// # Errors
+    /// [`BindError`], which names the address and the remedy.
+    pub fn bind_or_take(&self, passed: &mut PassedSockets) -> Result<BoundListener, BindError> {
         let bound = match self {
             Self::Tcp(address) => bind_tcp(*address),
             Self::Unix(path) => {
                 clear_stale(path)?;
                 bind_unix(path)
             }
+            Self::Passed(name) => return Ok(passed.take(name)?),
         };
         bound.map_err(|error| self.explain(error))
     }
@@ -137,6 +165,7 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Passed(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -148,6 +177,9 @@ impl FromStr for ListenAddress {
         if let Some(path) = text.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
             return Ok(Self::Unix(path.into()));
         }
+        if let Some(name) = text.strip_prefix("systemd:").filter(|name| !name.is_empty()) {
+            return Ok(Self::Passed(name.into()));
+        }
         text.parse().map(Self::Tcp).map_err(|_| NotAnAddress { found: text.into() })
     }
 }
@@ -157,7 +189,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<BoundListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = ListenAddress::Tcp(listener.local_addr()?);
-    Ok(BoundListener { address, socket: BoundSocket::Tcp(listener) })
+    Ok(BoundListener { address, socket: BoundSocket::Tcp(listener), owner: Owner::Ourselves })
 }
 
 fn bind_unix(path: &Path) -> io::Result<BoundListener> {
@@ -167,6 +199,7 @@ fn bind_unix(path: &Path) -> io::Result<BoundListener> {
     Ok(BoundListener {
         address: ListenAddress::Unix(path.into()),
         socket: BoundSocket::Unix(listener),
+        owner: Owner::Ourselves,
     })
 }
 
@@ -192,6 +225,11 @@ impl BoundListener {
         &self.address
     }
 
+    /// Whether it is a unix socket: who connects is on this machine, and may open a file.
+    pub const fn is_local(&self) -> bool {
+        matches!(self.socket, BoundSocket::Unix(_))
+    }
+
     /// Serves `guard`'s app here until `drain` begins and its idle connections had time to go.
     /// Requests in progress are not awaited: that is [`Drain::wait`].
     ///
@@ -200,16 +238,21 @@ impl BoundListener {
     where
         A: HttpServerApp + Send + Sync + 'static,
     {
+        self.accept_with(drain, |socket| guard.serve(socket)).await;
+        guard.linger().await;
+    }
+
+    /// Hands each connection to `serve`, which must not wait, until `drain` begins.
+    pub(crate) async fn accept_with(self, drain: &Drain, serve: impl Fn(Socket)) {
         let address = self.address;
         match Acceptor::new(self.socket) {
-            Ok(acceptor) => acceptor.run(&guard, drain).await,
+            Ok(acceptor) => acceptor.run(&serve, drain, self.owner).await,
             Err(error) => tracing::error!(%address, %error, "cannot accept connections"),
         }
-        if let ListenAddress::Unix(path) = &address {
+        if let (ListenAddress::Unix(path), Owner::Ourselves) = (&address, self.owner) {
             // Whoever comes next may have replaced or removed it already.
             let _ = fs::remove_file(path);
         }
-        guard.linger().await;
     }
 }
 
@@ -232,18 +275,21 @@ impl Acceptor {
     }
 
     /// Accepts until the drain begins, and then those that wait in the queue: they connected
-    /// while we still listened.
-    async fn run<A: HttpServerApp + Send + Sync + 'static>(self, guard: &Guard<A>, drain: &Drain) {
+    /// while we still listened. The queue of a socket that stays is for the next process.
+    async fn run(self, serve: &impl Fn(Socket), drain: &Drain, owner: Owner) {
         let mut drain = drain.watch();
         loop {
             tokio::select! {
                 biased;
                 _ = drain.wait_for(|begun| *begun) => break,
-                socket = self.next() => guard.serve(socket),
+                socket = self.next() => serve(socket),
             }
         }
+        if owner == Owner::ServiceManager {
+            return;
+        }
         while let Ok(Ok(socket)) = time::timeout(QUEUE_CHECK, self.accept()).await {
-            guard.serve(socket);
+            serve(socket);
         }
     }
 

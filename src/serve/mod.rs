@@ -3,6 +3,7 @@
 //! [`Bound`] listens, so that bind errors come before anything else; [`Server`] serves, reloads and stops.
 
 pub mod drain;
+pub mod ext_authz;
 pub mod guard;
 mod hook;
 pub mod keys;
@@ -19,7 +20,8 @@ mod assertions;
 mod callers;
 mod context;
 mod failure;
-mod forwarded;
+mod forward_auth;
+pub(crate) mod forwarded;
 mod gatekeeper;
 mod handed;
 mod observer;
@@ -34,9 +36,11 @@ mod request_id;
 mod runtime;
 mod server;
 mod story;
+mod terms;
 mod upstream;
 mod view;
 mod watch;
 
+pub use forward_auth::{Dialect, Original, SubRequest};
 pub use runtime::StartError;
 pub use server::{Bound, ListenError, Server};

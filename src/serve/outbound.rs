@@ -41,6 +41,10 @@ enum Name<'a> {
     Given(&'a HeaderName),
 }
 
+/// Carry a token, and a proof of possession ([RFC 9449 §4.1](https://www.rfc-editor.org/rfc/rfc9449#section-4.1)).
+static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
+static DPOP: HeaderName = HeaderName::from_static("dpop");
+
 /// Room for the fields of most requests.
 const USUAL_BYTES: usize = 512;
 
@@ -155,7 +159,8 @@ fn strip(
     }
 }
 
-fn is_plain(name: &HeaderName) -> bool {
+/// Whether `name` has no signs but dashes: other spellings are nobody's to trust.
+pub(crate) fn is_plain(name: &HeaderName) -> bool {
     name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
@@ -167,13 +172,8 @@ fn credentials(
     policy: &Policy,
 ) -> pingora::Result<()> {
     let route = permit.route();
-    if route.authorization == InboundCredential::Remove {
-        request.remove_header(&header::AUTHORIZATION);
-        request.remove_header("DPoP");
-        let carriers = policy.providers.iter().flat_map(|provider| &provider.headers);
-        carriers.for_each(|name| {
-            request.remove_header(name);
-        });
+    for name in kept_here(permit, policy) {
+        request.remove_header(name);
     }
     let several = request.headers.get_all(header::COOKIE).iter().nth(1).is_some();
     let cookies = request.headers.contains_key(header::COOKIE);
@@ -188,6 +188,16 @@ fn credentials(
         Ok(value) if !joined.is_empty() => request.insert_header("Cookie", value),
         _ => Ok(()),
     }
+}
+
+/// The fields that carry credentials, if the route keeps those here.
+pub(crate) fn kept_here<'p>(
+    permit: &Permit,
+    policy: &'p Policy,
+) -> impl Iterator<Item = &'p HeaderName> {
+    let remove = permit.route().authorization == InboundCredential::Remove;
+    let carriers = policy.providers.iter().flat_map(|provider| &provider.headers);
+    [&AUTHORIZATION, &DPOP].into_iter().chain(carriers).filter(move |_| remove)
 }
 
 /// The cookies that the app gets, as one field value. Those of our own never go on: an app could use them as the person they stand

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
@@ -25,6 +25,7 @@ use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Progress, Told};
 use crate::serve::failure::{Blame, blame, is_late};
+use crate::serve::forward_auth::{self, Askers};
 use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::hook::{Hook, done, go_on, over};
@@ -35,7 +36,7 @@ use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::screen;
 use crate::serve::settings::GuardSettings;
-use crate::serve::story;
+use crate::serve::story::{self, Place, Subject};
 use crate::serve::upstream::{Destination, Upstream, Wish};
 use crate::serve::view::{self, Parts};
 use crate::telemetry::Door;
@@ -99,6 +100,13 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         self.limit(session);
+        if forward_auth::is_question(&ctx.runtime.policy, session.req_header()) {
+            let place = self.place();
+            forward_auth::answer(session, ctx, Askers::Listed, place).await?;
+            // It is told already.
+            ctx.told = None;
+            return Ok(true);
+        }
         match self.judge(session, ctx).await {
             None => Ok(false),
             Some(reply) => {
@@ -324,7 +332,8 @@ impl ProxyHttp for Proxy {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        story::told(&self.listener, &self.lines, session, ctx);
+        let subject = Subject::of(Door::Proxy, session.req_header());
+        story::tell(self.place(), subject, session, ctx);
         ctx.leave_memo();
         over()
     }
@@ -340,6 +349,10 @@ impl ProxyHttp for Proxy {
 }
 
 impl Proxy {
+    fn place(&self) -> Place<'_> {
+        Place { listener: &self.listener, lines: &self.lines }
+    }
+
     /// Deadlines that pingora leaves open. Idle connections are the guard's: a timer of pingora's would cost every request.
     fn limit(&self, session: &mut Session) {
         session.set_read_timeout(Some(self.guard.body_deadline));
@@ -397,14 +410,12 @@ impl Proxy {
         let origin = runtime.trusted.origin(view::peer(session), scheme, &request.headers);
         let certificate = view::client_certificate(session);
         let view = parts.view(request, &origin, certificate);
-        let verdict = if runtime.app_links.has(view.target.path()) {
-            Verdict::own()
-        } else {
-            decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await
-        };
+        let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
         ctx.origin = Some(origin);
         match &verdict.decision {
-            Decision::Allow(permit) if is_too_long(request, permit.route().max_body_bytes) => {
+            Decision::Allow(permit)
+                if is_too_long(&request.headers, permit.route().max_body_bytes) =>
+            {
                 Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), ..verdict }
             }
             _ => verdict,
@@ -506,9 +517,8 @@ fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
 }
 
 /// Whether the request announces a longer body than the route takes.
-fn is_too_long(request: &RequestHeader, limit: Option<u64>) -> bool {
-    let length = request
-        .headers
+pub(crate) fn is_too_long(headers: &HeaderMap, limit: Option<u64>) -> bool {
+    let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     limit.is_some_and(|limit| length.is_some_and(|length| length > limit))

@@ -32,12 +32,14 @@ impl<'a> Reception<'a> {
     /// The endpoint that must be visited.
     pub(crate) fn plain<'p>(&self, request: &RequestView<'p>) -> Result<Reply, Endpoint<'p>> {
         let path = request.target.path().as_bytes();
-        let target = request.target.path();
-        if let Some(reply) = self.runtime.app_links.answer(request.method, target, self.asker) {
+        let links = &self.runtime.app_links;
+        if let Some(reply) = links.answer(request.method, request.target.path(), self.asker) {
             return Ok(reply);
         }
-        let rest = self.runtime.policy.own_path(path).unwrap_or_default();
-        own::plain(self.runtime, request.method, rest, self.asker)
+        match self.runtime.policy.own_path(path) {
+            Some(rest) => own::plain(self.runtime, request.method, rest, self.asker),
+            None => own::elsewhere(self.runtime, request.method, path, self.asker),
+        }
     }
 
     /// Answers a visit to an endpoint that must know its browser.
@@ -118,8 +120,9 @@ pub(crate) async fn bring_session(
     else {
         return Vec::new();
     };
-    let spec = policy.cookie(request.scheme);
-    let place = Place { spec, host: request.authority.host() };
+    let host = request.authority.host();
+    let spec = policy.cookie(request.scheme, host);
+    let place = Place { spec, host };
     match desk.sessions.save(current, ticket.as_deref(), place, now).await {
         Ok(value) => {
             let lifetime = current.persistent.then(|| now.until(current.ends));

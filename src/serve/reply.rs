@@ -212,7 +212,7 @@ const fn status(reason: Reason) -> StatusCode {
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-        Reason::UntrustedPeer => StatusCode::FORBIDDEN,
+        Reason::OwnAnswerNeeded | Reason::UntrustedPeer => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,
     }
 }

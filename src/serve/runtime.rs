@@ -7,7 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
+use crate::gate::{METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
 use crate::oidc::introspection::Checks;
 use crate::remote::http::{Client, ClientError};
 use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
@@ -40,6 +40,9 @@ pub(crate) struct Runtime {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) trusted: TrustedProxies,
     pub(crate) forwarded_names: ManagedNames,
+    /// The names that an app obeys if a front proxy passes them on: of identities, and those that replace the method where routes
+    /// name methods. In all spellings.
+    pub(crate) reserved_names: ManagedNames,
     pub(crate) limits: RequestLimits,
     pub(crate) requests: RequestLog,
     pub(crate) callers: Callers,
@@ -154,13 +157,16 @@ impl Runtime {
             resolutions: resolutions(settings.resolvers, (&client, lasting), &policy.providers),
             first_uses: Arc::clone(&lasting.first_uses),
         };
+        let trusted = TrustedProxies::new(settings.trusted_proxies);
+        let trusted = if policy.compatible.oauth2_proxy { trusted.before_https() } else { trusted };
         Ok(Self {
             desk,
             routes: policy.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unrouted: metrics.route("-"),
+            reserved_names: reserved_names(&policy),
             policy,
             upstreams,
-            trusted: TrustedProxies::new(settings.trusted_proxies),
+            trusted,
             forwarded_names: ManagedNames::of(NAMES),
             limits: settings.limits,
             requests: settings.requests,
@@ -198,6 +204,16 @@ impl Runtime {
         let index = route.and_then(|route| usize::try_from(route.id.0).ok());
         index.and_then(|index| self.routes.get(index)).unwrap_or(&self.unrouted)
     }
+}
+
+fn reserved_names(policy: &Policy) -> ManagedNames {
+    let mut names: Vec<&str> = policy.identity_headers.iter().map(HeaderName::as_str).collect();
+    for name in METHOD_OVERRIDES {
+        if policy.managed.contains(&HeaderName::from_static(name)) {
+            names.push(name);
+        }
+    }
+    ManagedNames::of(&names)
 }
 
 /// By whom the sessions of each provider are renewed.

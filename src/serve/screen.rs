@@ -13,20 +13,30 @@ pub(crate) fn screen(
     headers: &HeaderMap,
     limits: &RequestLimits,
 ) -> Result<(), Reason> {
+    request_line(method, target, limits)?;
+    fits(headers, limits)?;
+    framing(headers)
+}
+
+/// Refuses methods that are never passed on, and targets that are too long.
+pub(crate) fn request_line(
+    method: &Method,
+    target: &[u8],
+    limits: &RequestLimits,
+) -> Result<(), Reason> {
     if method == Method::TRACE
         || method == Method::CONNECT
         || !method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
     {
         return Err(Reason::MethodNotAllowed);
     }
-    if target.len() > limits.target_bytes || headers.len() > limits.headers {
-        return Err(Reason::HeadersTooLarge);
-    }
-    fits(headers, limits)?;
-    framing(headers)
+    if target.len() > limits.target_bytes { Err(Reason::HeadersTooLarge) } else { Ok(()) }
 }
 
 fn fits(headers: &HeaderMap, limits: &RequestLimits) -> Result<(), Reason> {
+    if headers.len() > limits.headers {
+        return Err(Reason::HeadersTooLarge);
+    }
     let (mut all, mut cookies) = (0, 0);
     for (name, value) in headers {
         all += name.as_str().len() + value.len() + 4;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use pingora::apps::HttpServerOptions;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use tokio::task::JoinHandle;
@@ -17,8 +17,10 @@ use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
 use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
-use crate::serve::guard::{self, Admission, Guard, Process};
-use crate::serve::listener::{BindError, BoundListener, ListenAddress};
+use crate::serve::ext_authz;
+use crate::serve::forward_auth::ForwardAuth;
+use crate::serve::guard::{self, Admission, Entry, Guard, Process};
+use crate::serve::listener::{BindError, BoundListener, ListenAddress, PassedSockets};
 use crate::serve::proxy::Proxy;
 use crate::serve::readiness::Readiness;
 use crate::serve::request_id::RequestIds;
@@ -68,17 +70,20 @@ pub enum ListenError {
 }
 
 impl Bound {
-    /// Listens wherever `settings` say.
-    pub fn listen(settings: &ProcessSettings) -> Result<Self, ListenError> {
-        let listen = |listener: &ListenerSettings| {
+    /// Listens wherever `settings` say, and takes what they name out of `passed`.
+    pub fn listen(
+        settings: &ProcessSettings,
+        passed: &mut PassedSockets,
+    ) -> Result<Self, ListenError> {
+        let mut listen = |listener: &ListenerSettings| {
             let tls = listener.tls.as_ref().map(ListenerTls::load).transpose();
             let tls =
                 tls.map_err(|source| ListenError::Tls { listener: listener.name.clone(), source })?;
-            Ok((listener.clone(), listener.address.bind()?, tls.map(Arc::new)))
+            Ok((listener.clone(), listener.address.bind_or_take(passed)?, tls.map(Arc::new)))
         };
         let listeners =
-            settings.listeners.iter().map(listen).collect::<Result<_, ListenError>>()?;
-        let admin = settings.admin.as_ref().map(ListenAddress::bind).transpose()?;
+            settings.listeners.iter().map(&mut listen).collect::<Result<_, ListenError>>()?;
+        let admin = settings.admin.as_ref().map(|admin| admin.bind_or_take(passed)).transpose()?;
         Ok(Self { listeners, admin })
     }
 
@@ -201,8 +206,49 @@ impl Builder<'_> {
         tls: Option<Arc<ListenerTls>>,
     ) {
         match settings.door {
-            Door::Proxy | Door::ForwardAuth | Door::ExtAuthz => self.proxy(settings, bound, tls),
+            Door::Proxy => self.proxy(settings, bound, tls),
+            Door::ForwardAuth => self.forward_auth(settings, bound, tls),
+            Door::ExtAuthz => self.ext_authz(settings, bound, tls),
         }
+    }
+
+    fn forward_auth(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        let app = ForwardAuth {
+            live: Arc::clone(self.live),
+            clock: self.lasting.clock.clone(),
+            ids: Arc::new(RequestIds::new(random())),
+            guard: self.guard.clone(),
+            listener: settings.name.clone(),
+            lines: self.lines.clone(),
+        };
+        self.serve(app, settings, bound, tls);
+    }
+
+    fn ext_authz(
+        &self,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
+        let limits = self.limits(settings.max_connections);
+        let metrics = self.lasting.metrics.listener(&settings.name);
+        info!(listener = settings.name, address = %bound.address(), "listening");
+        let judge = ext_authz::Judge {
+            live: Arc::clone(self.live),
+            clock: self.lasting.clock.clone(),
+            ids: RequestIds::new(random()),
+            listener: settings.name,
+            lines: self.lines.clone(),
+        };
+        let entry = Entry::new(&limits, tls, self.shared, metrics);
+        let door = Arc::new(ext_authz::Door::new(judge, entry, limits));
+        let drain = self.shared.drain.clone();
+        tokio::spawn(async move { ext_authz::serve(door, bound, &drain).await });
     }
 
     fn proxy(
@@ -222,6 +268,17 @@ impl Builder<'_> {
         let mut app = HttpProxy::new(door, Arc::new(ServerConf::default()));
         app.handle_init_modules();
         app.server_options = Some(HttpServerOptions::default());
+        self.serve(app, settings, bound, tls);
+    }
+
+    /// Puts `app` behind the guard of its listener.
+    fn serve<A: HttpServerApp + Send + Sync + 'static>(
+        &self,
+        app: A,
+        settings: ListenerSettings,
+        bound: BoundListener,
+        tls: Option<Arc<ListenerTls>>,
+    ) {
         let limits = self.limits(settings.max_connections);
         let metrics = self.lasting.metrics.listener(&settings.name);
         let guard = Guard::new(Arc::new(app), limits, tls, self.shared, metrics);

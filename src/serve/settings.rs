@@ -221,8 +221,12 @@ pub struct PartySettings {
     pub relying_party: RelyingPartySettings,
     /// Where it sends browsers back to, if not to the origin that they come from.
     pub redirect_uri: Option<String>,
+    /// Whether its answers come to the one callback that has no provider's name in it.
+    pub has_sole_callback: bool,
     /// How long ago an ID token may have been issued.
     pub id_token_max_age: Duration,
+    /// Claims that an ID token must have, by name and text.
+    pub id_token_claims: Vec<(String, String)>,
     /// When sessions are renewed.
     pub schedule: Schedule,
     /// How long after a sign-in its own session is used once more.

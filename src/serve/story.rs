@@ -1,8 +1,9 @@
 //! Tells what happened: metrics of the request, its line in the log, failures of upstreams.
 
-use http::header;
+use http::{Method, header};
 use pingora::Error;
-use pingora::proxy::Session;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
 use tracing::warn;
 
 use crate::serve::context::{Context, Told};
@@ -25,35 +26,61 @@ pub(crate) fn upstream_failed(upstream: &str, kind: UpstreamError, error: &Error
     );
 }
 
+/// Where a request came in, and where its line goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The listener's name.
+    pub(crate) listener: &'a str,
+    pub(crate) lines: &'a LineWriter,
+}
+
+/// The request that was judged: the one that came in, or the one that was asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) door: Door,
+    pub(crate) method: &'a Method,
+    pub(crate) host: Option<&'a str>,
+    pub(crate) target: &'a [u8],
+}
+
+impl<'a> Subject<'a> {
+    /// The request that came in by `door`.
+    pub(crate) fn of(door: Door, request: &'a RequestHeader) -> Self {
+        let host = view::host(request).ok();
+        Self { door, method: &request.method, host, target: request.raw_path() }
+    }
+}
+
 /// A request is over.
-pub(crate) fn told(listener: &str, lines: &LineWriter, session: &Session, ctx: &Context) {
+pub(crate) fn tell(place: Place<'_>, subject: Subject<'_>, session: &ServerSession, ctx: &Context) {
     let Some(told) = &ctx.told else { return };
-    ctx.runtime.metrics.answered(Door::Proxy, told.outcome, ctx.started.elapsed());
+    ctx.runtime.metrics.answered(subject.door, told.outcome, ctx.started.elapsed());
     if ctx.runtime.requests.wants(told.outcome) {
-        line(listener, session, ctx, told).write(lines);
+        line(place.listener, subject, session, ctx, told).write(place.lines);
     }
 }
 
 fn line<'a>(
     listener: &'a str,
-    session: &'a Session,
+    subject: Subject<'a>,
+    session: &'a ServerSession,
     ctx: &'a Context,
     told: &'a Told,
 ) -> RequestLine<'a> {
-    let request = session.req_header();
     let policy = &ctx.runtime.policy;
     let upstream = ctx.permit().and_then(|permit| permit.route().upstream);
     let upstream = upstream.and_then(|id| ctx.runtime.upstream(id));
     let caller = told.caller.as_deref();
     let provider = caller.and_then(|caller| policy.provider(caller.provider()));
+    let user_agent = session.req_header().headers.get(header::USER_AGENT);
     RequestLine {
         time: Moment { unix_millis: ctx.began_millis },
-        door: Door::Proxy,
+        door: subject.door,
         listener,
         request_id: ctx.id.as_str(),
-        method: Text(request.method.as_str().as_bytes()),
-        host: view::host(request).ok().map(|host| Text(host.as_bytes())),
-        path: Path::of(request.raw_path()),
+        method: Text(subject.method.as_str().as_bytes()),
+        host: subject.host.map(|host| Text(host.as_bytes())),
+        path: Path::of(subject.target),
         route: told.route.as_deref().map(|route| &*route.name),
         outcome: told.outcome,
         reason: told.reason.label(),
@@ -65,6 +92,6 @@ fn line<'a>(
         bytes_in: ctx.body_bytes,
         bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
         client: ctx.origin.and_then(|origin| origin.client),
-        user_agent: request.headers.get(header::USER_AGENT).map(|agent| Text(agent.as_bytes())),
+        user_agent: user_agent.map(|agent| Text(agent.as_bytes())),
     }
 }

@@ -9,6 +9,7 @@ mod listener;
 mod names;
 mod upstream;
 
+pub(crate) use client::certificate_in_url;
 pub use client::client_certificate;
 pub use files::{CertificateFiles, TlsError};
 pub use listener::{ClientAuth, ClientAuthMode, Http2, ListenerTls, ListenerTlsSettings, Version};

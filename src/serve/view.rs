@@ -79,12 +79,15 @@ pub(crate) fn target(request: &RequestHeader) -> Result<&str, Reason> {
 /// The authority of an absolute-form target, and the origin-form of the rest.
 fn absolute(written: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = written.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return None;
-    }
+    let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    known.then(|| authority_and_target(rest))
+}
+
+/// What stands behind the `://` of a URL, as authority and origin-form.
+pub(crate) fn authority_and_target(rest: &str) -> (&str, &str) {
     match rest.find(['/', '?', '#', '\\']) {
-        None => Some((rest, "/")),
-        Some(end) => Some(rest.split_at(end)),
+        None => (rest, "/"),
+        Some(end) => rest.split_at(end),
     }
 }
 

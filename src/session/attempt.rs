@@ -13,15 +13,19 @@ use crate::base::scheme::Scheme;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::session::cookie::{CookieSpec, SameSite, Scope};
+use crate::session::handover::{Departure, Referral};
 use crate::session::return_to::ReturnTo;
 use crate::session::seal::{Nonce, OpenError, Purpose, SealingKeys};
 use crate::session::wire::{DecodeError, Reader, Writer};
 use crate::token::sha256_base64url;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What every attempt's cookie begins with, its prefix apart.
-const BASE_NAME: &str = "sidegate_attempt_";
+const ATTEMPT: &str = "sidegate_attempt_";
+
+/// The same for sign-ins that were left to another host.
+const DEPARTURE: &str = "sidegate_departure_";
 
 /// More attempts than this are not even looked at.
 const MAX_SEEN: usize = 64;
@@ -66,6 +70,8 @@ pub struct Attempt {
     pub asked: Asked,
     /// The redirect URI that was sent, to be sent again.
     pub redirect_uri: String,
+    /// The host that wants the session, if another one does.
+    pub referral: Option<Referral>,
 }
 
 /// What the caller knows of an attempt; the rest is random.
@@ -83,6 +89,8 @@ pub struct AttemptStart {
     pub asked: Asked,
     /// See [`Attempt::redirect_uri`].
     pub redirect_uri: String,
+    /// See [`Attempt::referral`].
+    pub referral: Option<Referral>,
 }
 
 /// Why a cookie holds no attempt that could still be ended.
@@ -124,7 +132,8 @@ impl Attempt {
     pub fn new(entropy: &AttemptEntropy, start: AttemptStart) -> Self {
         let mut id = [0; 16];
         id.copy_from_slice(&entropy[..16]);
-        let AttemptStart { provider, return_to, created, restarted, asked, redirect_uri } = start;
+        let AttemptStart { provider, return_to, created, restarted, asked, redirect_uri, referral } =
+            start;
         Self {
             id: AttemptId(id),
             provider,
@@ -135,6 +144,7 @@ impl Attempt {
             restarted,
             asked,
             redirect_uri,
+            referral,
         }
     }
 
@@ -157,6 +167,7 @@ impl Attempt {
         out.option(self.asked.max_age.map(|age| age.as_secs()), Writer::number);
         out.list(&self.asked.acr_values, |out, value| out.text(value));
         out.text(&self.redirect_uri);
+        out.option(self.referral.as_ref(), |out, referral| referral.write(out));
         keys.seal(&spec.context(Purpose::Attempt, host), nonce, &out.finish())
     }
 
@@ -196,12 +207,14 @@ fn read(reader: &mut Reader<'_>) -> Result<Attempt, DecodeError> {
             acr_values: reader.list(32, Reader::string)?,
         },
         redirect_uri: reader.string()?,
+        referral: reader.option(Referral::read)?,
     })
 }
 
-/// The cookies of attempts: one each, seen by our own endpoints alone.
+/// The cookies of attempts, or of departures: one each, seen by our own endpoints alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptCookies {
+    name: &'static str,
     base: CookieSpec,
     scheme: Scheme,
     same_site: SameSite,
@@ -212,8 +225,17 @@ impl AttemptCookies {
     /// Cookies for the endpoints below `prefix`. `same_site` is `Lax`, or `None` where the provider answers with a form that it
     /// makes the browser post ([Form Post](https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html)).
     pub fn new(prefix: &str, scheme: Scheme, same_site: SameSite) -> Self {
-        let base = CookieSpec::new(BASE_NAME, Scope::Host, scheme, same_site, prefix);
-        Self { base, scheme, same_site, path: prefix.to_owned() }
+        Self::called(ATTEMPT, prefix, scheme, same_site)
+    }
+
+    /// The same for sign-ins that are left to another host, which answers with a link.
+    pub fn departures(prefix: &str, scheme: Scheme) -> Self {
+        Self::called(DEPARTURE, prefix, scheme, SameSite::Lax)
+    }
+
+    fn called(name: &'static str, prefix: &str, scheme: Scheme, same_site: SameSite) -> Self {
+        let base = CookieSpec::new(name, Scope::Host, scheme, same_site, prefix);
+        Self { name, base, scheme, same_site, path: prefix.to_owned() }
     }
 
     /// The cookie of the attempt `id`.
@@ -238,8 +260,8 @@ impl AttemptCookies {
                 continue;
             }
             let seen = begun.len() < MAX_SEEN;
-            let attempt = seen.then(|| Attempt::open(keys, &spec, host, value, now).ok());
-            begun.push((attempt.flatten().map(|attempt| attempt.created), spec));
+            let created = seen.then(|| self.created(keys, &spec, host, value, now)).flatten();
+            begun.push((created, spec));
             if begun.len() == 2 * MAX_SEEN {
                 break;
             }
@@ -248,6 +270,22 @@ impl AttemptCookies {
         let kept = begun.iter().take(keep).take_while(|(created, _)| created.is_some()).count();
         begun.drain(..kept);
         begun.into_iter().map(|(_, spec)| spec).collect()
+    }
+
+    /// When what the cookie holds was begun, if it opens and is not over.
+    fn created(
+        &self,
+        keys: &SealingKeys,
+        spec: &CookieSpec,
+        host: &str,
+        value: &str,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        if self.name == DEPARTURE {
+            let departure = Departure::open(keys, spec, host, value, now);
+            return departure.ok().map(|departure| departure.created);
+        }
+        Attempt::open(keys, spec, host, value, now).ok().map(|attempt| attempt.created)
     }
 
     /// The attempts' cookies in `headers`: the end of the name, and the value.
@@ -262,7 +300,7 @@ impl AttemptCookies {
     }
 
     fn named(&self, short: &str) -> CookieSpec {
-        let name = format!("{BASE_NAME}{short}");
+        let name = format!("{}{short}", self.name);
         CookieSpec::new(&name, Scope::Host, self.scheme, self.same_site, &self.path)
     }
 }

@@ -150,6 +150,25 @@ impl CookieSpec {
         chunk_of(name, self.name.as_bytes()).is_some_and(|(_, rest)| rest.is_empty())
     }
 
+    /// Whether browsers send it to `host`, which is without port and in lower case, when some host of its domain has set it. One
+    /// without a domain goes to whichever host sets it.
+    pub fn reaches(&self, host: &str) -> bool {
+        match &self.scope {
+            Scope::Domain(domain) => host
+                .strip_suffix(domain.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+            Scope::Host => true,
+        }
+    }
+
+    /// The domain whose hosts share it, if they do.
+    pub fn domain(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Domain(domain) => Some(domain),
+            Scope::Host => None,
+        }
+    }
+
     /// Where values of this cookie belong, for a request to `host`, which is without port and in lower case.
     pub fn context<'a>(&'a self, purpose: Purpose, host: &'a str) -> SealContext<'a> {
         let scope = match &self.scope {

@@ -4,6 +4,7 @@
 mod attempt;
 mod codec;
 mod cookie;
+mod handover;
 mod hint;
 mod id;
 mod keep;
@@ -29,6 +30,7 @@ pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,
     Scope,
 };
+pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referral};
 pub use hint::Hint;
 pub use id::SessionId;
 pub use keep::{Keep, carry_strength, keep_claims};
@@ -181,6 +183,13 @@ impl Session {
             }
         });
         Life::Good { until: ends.min(self.idle_until).min(touch).min(renewal) }
+    }
+
+    /// The same, over by `ends` at the latest: what goes on with an older sign-in lives no longer than that.
+    #[must_use]
+    pub fn ending_by(self, ends: Timestamp) -> Self {
+        let ends = self.ends.min(ends);
+        Self { idle_until: self.idle_until.min(ends), ends, ..self }
     }
 
     /// Whether renewing should be tried.

@@ -80,12 +80,17 @@ impl AllowedHosts {
         Self { hosts, prefix: prefix.trim_end_matches('/').to_owned() }
     }
 
+    /// Whether `host`, without port and in lower case, is one of them.
+    pub fn has(&self, host: &str) -> bool {
+        self.hosts.iter().any(|pattern| matches(pattern, host))
+    }
+
     fn admits(&self, url: &Url, own: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
         let scheme = url.scheme() == "https" || url.scheme() == own.scheme();
         let port = url.port().is_none() || url.port() == own.port();
         let host = host.strip_suffix('.').unwrap_or(host);
-        scheme && port && self.hosts.iter().any(|pattern| matches(pattern, host))
+        scheme && port && self.has(host)
     }
 
     /// Whether the path is an endpoint of ours under any reading: percent-encoding undone, slashes folded, case aside.
@@ -165,11 +170,14 @@ impl ReturnTo {
         self.is_local().then(|| self.0.split('#').next().unwrap_or_default())
     }
 
-    /// An address of at most `limit` bytes that leads to the same place as far as it goes: without fragment and query, or to
-    /// the root.
+    /// An address of at most `limit` bytes that leads to the same place as far as it goes: without fragment, query and path, or
+    /// to the root.
     pub(super) fn shortened(&self, limit: usize) -> Self {
-        let ends = [self.0.len(), self.end('#'), self.end('?').min(self.end('#'))];
-        let fits = ends.into_iter().find(|end| *end <= limit);
+        let path = self.0.find("://").map(|at| at + 3);
+        let host = path.and_then(|path| Some(path + self.0[path..].find('/')? + 1));
+        let query = self.end('?').min(self.end('#'));
+        let ends = [Some(self.0.len()), Some(self.end('#')), Some(query), host];
+        let fits = ends.into_iter().flatten().find(|end| *end <= limit);
         fits.map_or_else(Self::root, |end| Self(self.0[..end].to_owned()))
     }
 

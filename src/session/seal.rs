@@ -36,10 +36,18 @@ pub enum Purpose {
     Attempt,
     /// A session in a store.
     Body,
+    /// A sign-in that was left to another host.
+    Departure,
+    /// Where a browser goes on to after a sign-out.
+    Farewell,
+    /// A session on its way to another host.
+    Handover,
     /// What the sign-in page remembers of a browser.
     Hint,
     /// That a provider was asked in vain, without showing anything.
     Probe,
+    /// Who sent a browser to the host for signing in.
+    Referral,
     /// A session in its cookie.
     Session,
     /// The `state` of an authorization request.
@@ -49,11 +57,15 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Attempt,
         Self::Body,
+        Self::Departure,
+        Self::Farewell,
+        Self::Handover,
         Self::Hint,
         Self::Probe,
+        Self::Referral,
         Self::Session,
         Self::State,
         Self::Ticket,
@@ -63,8 +75,12 @@ impl Purpose {
         match self {
             Self::Attempt => "attempt",
             Self::Body => "body",
+            Self::Departure => "departure",
+            Self::Farewell => "farewell",
+            Self::Handover => "handover",
             Self::Hint => "hint",
             Self::Probe => "probe",
+            Self::Referral => "referral",
             Self::Session => "session",
             Self::State => "state",
             Self::Ticket => "ticket",

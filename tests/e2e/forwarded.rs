@@ -12,7 +12,7 @@ routes:
 ";
 
 /// What a proxy may say about a request, with values that would open every door.
-const CLAIMS: &[(&str, &str)] = &[
+pub(crate) const CLAIMS: &[(&str, &str)] = &[
     ("X-Forwarded-Uri", "/public"),
     ("X-Forwarded-Method", "OPTIONS"),
     ("X-Forwarded-Host", "evil.test"),

@@ -19,7 +19,7 @@ routes:
 ";
 
 /// Names that sidegate sets here, and some that other products set.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "X-Forwarded-User",
     "X-Forwarded-Email",
     "X-Forwarded-Groups",
@@ -51,10 +51,10 @@ const NAMES: &[&str] = &[
     "X-Skipper-Proxy",
 ];
 
-const FORGED: &str = "forged-by-the-client";
+pub(crate) const FORGED: &str = "forged-by-the-client";
 
 /// `name` in spellings that servers fold to the same variable.
-fn spellings(name: &str) -> BTreeSet<String> {
+pub(crate) fn spellings(name: &str) -> BTreeSet<String> {
     let one = name.replacen('-', "_", 1);
     let last = name.rfind('-').map(|at| format!("{}_{}", &name[..at], &name[at + 1..]));
     let whole = ["-", "_", ".", "~", "!"].map(|sign| name.replace('-', sign));

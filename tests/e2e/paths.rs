@@ -15,7 +15,7 @@ routes:
 ";
 
 /// Ways to write a path below `/public` that some server reads as `/admin`.
-const ADMIN_BY_PUBLIC: &[&str] = &[
+pub(crate) const ADMIN_BY_PUBLIC: &[&str] = &[
     "/public/../admin",
     "/public/../admin/secrets",
     "/public/x/../../admin",
@@ -50,7 +50,7 @@ const ADMIN_BY_PUBLIC: &[&str] = &[
 ];
 
 /// Ways to write `/admin` itself.
-const ADMIN: &[&str] = &[
+pub(crate) const ADMIN: &[&str] = &[
     "/admin",
     "/admin/",
     "/admin/x",

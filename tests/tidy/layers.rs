@@ -47,8 +47,11 @@ const IMPURE: &[&str] = &[
 const NAMED_IN: &[(&str, &[&str])] = &[
     ("anyhow", &["src/cli/"]),
     ("clap", &["src/cli/"]),
+    ("envoy_types", &["src/serve/ext_authz/"]),
+    ("hyper", &["src/serve/ext_authz/"]),
+    ("hyper_util", &["src/serve/ext_authz/"]),
     ("jsonwebtoken", &["src/token/signature"]),
-    ("minijinja", &["src/demo/", "src/serve/pages/"]),
+    ("minijinja", &["src/cli/snippet/", "src/demo/", "src/serve/pages/"]),
     ("moka", &["src/remote/", "src/serve/callers"]),
     ("pingora", &["src/demo/", "src/serve", "src/telemetry/log.rs"]),
     ("prometheus", &["src/telemetry/"]),
@@ -58,6 +61,7 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/config/"]),
     ("schemars", &["src/config/"]),
     ("serde_yaml", &["src/config/", "src/demo/addresses.rs"]),
+    ("tonic", &["src/serve/ext_authz/"]),
     ("x509_parser", &["src/serve/tls"]),
 ];
 

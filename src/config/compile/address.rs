@@ -13,7 +13,10 @@ use crate::serve::settings::Server;
 /// The longest path of a unix socket that the system takes, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`.
+/// The longest name that systemd gives to a socket, in bytes.
+const MAX_SOCKET_NAME: usize = 255;
+
+/// Reads `HOST:PORT`, `[IPV6]:PORT`, `unix:/path` or `systemd:NAME`.
 pub(super) fn listen(
     text: &str,
     inputs: &Inputs,
@@ -22,6 +25,9 @@ pub(super) fn listen(
 ) -> Option<ListenAddress> {
     if let Some(socket) = text.strip_prefix("unix:") {
         return socket_path(text, socket, inputs, path, report).map(ListenAddress::Unix);
+    }
+    if let Some(name) = text.strip_prefix("systemd:") {
+        return socket_name(name, path, report).map(ListenAddress::Passed);
     }
     let found = text.parse::<SocketAddr>();
     if found.is_err() {
@@ -60,6 +66,23 @@ fn remedy_for_address(text: &str) -> String {
     String::from("write an IP address and a port such as 127.0.0.1:8080, or unix:/path")
 }
 
+/// The name of a socket that systemd passes: what
+/// [`FileDescriptorName=`](https://www.freedesktop.org/software/systemd/man/latest/systemd.socket.html#FileDescriptorName=) takes.
+fn socket_name(name: &str, path: &KeyPath, report: &mut Report) -> Option<String> {
+    let is_name = (1..=MAX_SOCKET_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    if is_name {
+        return Some(name.to_owned());
+    }
+    let message = format!("`{name}` is no name of a socket that systemd passes");
+    report.refuse(
+        path,
+        message,
+        "write systemd:web, and FileDescriptorName=web in the socket unit",
+    );
+    None
+}
+
 fn socket_path(
     text: &str,
     written: &str,
@@ -87,6 +110,7 @@ fn socket_path(
 pub(super) fn overlap(a: &ListenAddress, b: &ListenAddress) -> bool {
     match (a, b) {
         (ListenAddress::Unix(a), ListenAddress::Unix(b)) => a == b,
+        (ListenAddress::Passed(a), ListenAddress::Passed(b)) => a == b,
         (ListenAddress::Tcp(a), ListenAddress::Tcp(b)) => {
             let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
             a.port() == b.port() && a.port() != 0 && same_host
@@ -95,11 +119,12 @@ pub(super) fn overlap(a: &ListenAddress, b: &ListenAddress) -> bool {
     }
 }
 
-/// Whether everybody on the network could reach it.
+/// Whether everybody on the network could reach it, as far as the configuration tells: where a passed socket listens is said
+/// elsewhere.
 pub(super) const fn is_remote(address: &ListenAddress) -> bool {
     match address {
         ListenAddress::Tcp(address) => !address.ip().is_loopback(),
-        ListenAddress::Unix(_) => false,
+        ListenAddress::Unix(_) | ListenAddress::Passed(_) => false,
     }
 }
 
@@ -215,6 +240,10 @@ mod tests {
         for text in ["127.0.0.1:8080", "[::]:443", "0.0.0.0:0", "unix:/run/x.sock", "unix:x.sock"] {
             assert_eq!(listen_remedy(text), None, "{text}");
         }
+        assert_eq!(listen_remedy("systemd:sidegate.socket"), None);
+        for text in ["systemd:", "systemd:a:b", "systemd:a b", "systemd:\u{e4}"] {
+            assert!(listen_remedy(text).unwrap().starts_with("write systemd:web"), "{text}");
+        }
         assert!(listen_remedy(":8080").unwrap().starts_with("write 127.0.0.1:8080"));
         assert!(listen_remedy("8080").unwrap().starts_with("write 127.0.0.1:8080"));
         assert_eq!(listen_remedy("http://127.0.0.1:80/").unwrap(), "write 127.0.0.1:80");
@@ -268,6 +297,9 @@ mod tests {
         assert!(overlap(&at("0.0.0.0:80"), &at("127.0.0.1:80")));
         assert!(!overlap(&at("127.0.0.1:80"), &at("127.0.0.2:80")));
         assert!(!overlap(&at("127.0.0.1:0"), &at("127.0.0.1:0")));
+        let passed = |name: &str| ListenAddress::Passed(name.to_owned());
+        assert!(overlap(&passed("web"), &passed("web")));
+        assert!(!overlap(&passed("web"), &passed("admin")));
     }
 
     #[test]

@@ -147,6 +147,7 @@ fn refuse_without_id(written: &Written, path: &KeyPath, report: &mut Report) {
         ("revalidate", written.revalidate.is_some()),
         ("keep_alive", written.keep_alive.is_some()),
         ("id_token_algorithms", written.id_token_algorithms.is_some()),
+        ("id_token_claims", written.id_token_claims.is_some()),
         ("introspection", written.introspection.is_some()),
     ] {
         if is_written {

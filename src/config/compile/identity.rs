@@ -8,7 +8,7 @@ use http::header::HeaderName;
 
 use crate::config::compile::{require, times, words};
 use crate::config::file::{
-    Assertion, AssertionSpec as WrittenSpec, Disposal, HeaderSet, Identity, RouteAssertion,
+    Assertion, AssertionSpec as WrittenSpec, Disposal, HeaderSet, Identity, RouteAssertion, System,
 };
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
@@ -23,6 +23,8 @@ type Field = (HeaderName, HeaderSource);
 /// What one `identity` section says, each part only if it says it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wishes {
+    /// The contract where nothing else is wished for, if not the usual one.
+    usual: Option<Preset>,
     headers: Option<Vec<HeaderSet>>,
     claims: Option<Vec<Field>>,
     assertion: Option<AssertionWish>,
@@ -39,6 +41,7 @@ enum AssertionWish {
 impl Wishes {
     pub(super) fn read(written: &Identity, path: &KeyPath, report: &mut Report) -> Self {
         Self {
+            usual: None,
             headers: written
                 .headers
                 .as_ref()
@@ -56,9 +59,20 @@ impl Wishes {
         }
     }
 
+    /// The same where apps know the headers of systems whose place we take.
+    pub(super) fn in_place_of(self, systems: &[System]) -> Self {
+        let usual = systems.iter().find_map(|system| match system {
+            System::Authelia => Some(Preset::Remote),
+            System::Authgear => None,
+            System::Oauth2Proxy => Some(Preset::XAuthRequest),
+        });
+        Self { usual, ..self }
+    }
+
     /// What holds on a route: its own wishes, and for the rest those of all routes.
     pub(super) fn over(self, all: &Self) -> Self {
         Self {
+            usual: all.usual,
             headers: self.headers.or_else(|| all.headers.clone()),
             claims: self.claims.or_else(|| all.claims.clone()),
             assertion: self.assertion.or_else(|| all.assertion.clone()),
@@ -96,7 +110,7 @@ impl Wishes {
 
     /// The identity headers, in the order they are sent. A claim replaces a header of the same name.
     pub(super) fn fields(&self) -> Vec<Field> {
-        let usual = [HeaderSet::Preset(Preset::XForwarded)];
+        let usual = [HeaderSet::Preset(self.usual.unwrap_or(Preset::XForwarded))];
         let claims = self.claims.as_deref().unwrap_or_default();
         let taken: BTreeSet<String> = claims.iter().map(|(name, _)| words::folded(name)).collect();
         let sets = self.headers.as_deref().unwrap_or(&usual).iter();

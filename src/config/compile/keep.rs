@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::gate::{Access, HeaderSource, Provider, Route, Rule};
+use crate::gate::{
+    AUTHGEAR_CLAIMS, Access, Compatible, HeaderSource, PHONE_VERIFIED, Provider, Route, Rule,
+    authgear_claim_path,
+};
 use crate::identity::{ClaimMap, ClaimPath, ClaimPaths};
 use crate::session::Keep;
 
@@ -10,6 +13,7 @@ use crate::session::Keep;
 pub(super) fn compile<'a>(
     routes: impl Iterator<Item = &'a Route> + Clone,
     providers: &[Provider],
+    compatible: Compatible,
 ) -> Keep {
     let mut keep = Keep::default();
     for provider in providers.iter().filter(|provider| provider.relying_party.is_some()) {
@@ -17,6 +21,16 @@ pub(super) fn compile<'a>(
         // For `/.auth/session`, whose reader wants to greet somebody, and for every header of the user.
         for path in [&claims.user, &claims.name, &claims.email, &claims.preferred_username] {
             all(&mut keep, path);
+        }
+        // For `userinfo`, and for the answers of the resolver.
+        if compatible.oauth2_proxy {
+            all(&mut keep, &claims.groups);
+        }
+        if compatible.authgear {
+            all(&mut keep, &claims.roles);
+            whole(&mut keep, &ClaimPath::Name(PHONE_VERIFIED.to_owned()));
+            let said = AUTHGEAR_CLAIMS.map(authgear_claim_path);
+            said.iter().for_each(|path| whole(&mut keep, path));
         }
         for route in routes.clone().filter(|route| route.access != Access::Public) {
             headers(&mut keep, route, claims);

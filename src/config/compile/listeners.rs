@@ -37,6 +37,7 @@ pub(super) fn compile(
             let message = format!("there are two listeners `{}`", settings.name);
             report.refuse(&written.path.key("name"), message, "give each a name of its own");
         }
+        written.check_trust(&settings, &file.trusted_proxies, report);
         compiled.push(settings);
     }
     compiled
@@ -101,6 +102,16 @@ impl Written {
             tls,
             max_connections: *max_connections,
         })
+    }
+
+    /// Whoever asks over TCP must be listed, or nothing is ever allowed.
+    fn check_trust(&self, settings: &ListenerSettings, trusted: &[String], report: &mut Report) {
+        let local = matches!(settings.address, ListenAddress::Unix(_));
+        if settings.door != Entrance::Proxy && !local && trusted.is_empty() {
+            let message = "nobody is believed here: every question of a proxy will be refused";
+            let remedy = "list the addresses of the proxies in front in `trusted_proxies`, or listen on a unix socket";
+            report.warn(&self.path.key("door"), message, remedy);
+        }
     }
 }
 

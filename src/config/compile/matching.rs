@@ -7,7 +7,7 @@ use crate::config::compile::words;
 use crate::config::file::{List, Matcher};
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::gate::{PathPattern, PathPatternError};
+use crate::gate::{Compatible, PathPattern, PathPatternError};
 
 /// Which requests a route is for.
 #[derive(Debug)]
@@ -23,15 +23,14 @@ pub(super) struct Matching {
 impl Matching {
     pub(super) fn read(
         written: &Matcher,
-        prefix: &str,
+        own: (&str, Compatible),
         path: &KeyPath,
         report: &mut Report,
     ) -> Self {
         let everything = List(vec![String::from("/*")]);
         let paths = written.paths.as_ref().unwrap_or(&everything);
-        let one_path = |text: &str, path: &KeyPath, report: &mut Report| {
-            path_pattern(text, prefix, path, report)
-        };
+        let one_path =
+            |text: &str, path: &KeyPath, report: &mut Report| path_pattern(text, own, path, report);
         Self {
             hosts: each(written.hosts.as_ref(), &path.key("hosts"), report, host_pattern),
             paths: each(Some(paths), &path.key("paths"), report, one_path),
@@ -93,7 +92,7 @@ fn explain_host(text: &str) -> (String, String) {
 
 fn path_pattern(
     text: &str,
-    prefix: &str,
+    (prefix, compatible): (&str, Compatible),
     path: &KeyPath,
     report: &mut Report,
 ) -> Option<PathPattern> {
@@ -105,6 +104,13 @@ fn path_pattern(
             return None;
         }
     };
+    if matches!(&pattern, PathPattern::Exact(path) if compatible.serves(path.as_bytes())) {
+        let message = format!(
+            "`{text}` is an address of a system in `compatible_with`: it would never match"
+        );
+        report.refuse(path, message, "remove it");
+        return None;
+    }
     if is_below(&pattern, prefix) {
         let message =
             format!("`{text}` lies under sidegate's own endpoints, {prefix}: it would never match");
@@ -182,13 +188,16 @@ mod tests {
     use super::*;
     use crate::config::problem::Lines;
 
+    const OWN: (&str, Compatible) =
+        ("/.auth", Compatible { authelia: false, authgear: false, oauth2_proxy: false });
+
     fn read(hosts: &[&str], paths: &[&str]) -> Vec<(String, String)> {
         let list = |items: &[&str]| {
             (!items.is_empty()).then(|| List(items.iter().map(|s| (*s).to_owned()).collect()))
         };
         let mut report = Report::new(Lines::default());
         let written = Matcher { hosts: list(hosts), paths: list(paths), methods: None };
-        Matching::read(&written, "/.auth", &KeyPath::root(), &mut report);
+        Matching::read(&written, OWN, &KeyPath::root(), &mut report);
         report
             .into_parts()
             .0
@@ -206,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_left_out_matches_everything() {
         let mut report = Report::new(Lines::default());
-        let matching = Matching::read(&Matcher::default(), "/.auth", &KeyPath::root(), &mut report);
+        let matching = Matching::read(&Matcher::default(), OWN, &KeyPath::root(), &mut report);
         assert!(report.is_clean());
         assert_eq!(matching.paths, [PathPattern::Prefix(String::new())]);
         assert!(matching.hosts.is_empty() && matching.methods.is_empty());

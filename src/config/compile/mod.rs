@@ -33,12 +33,12 @@ mod words;
 use crate::config::compile::identity::{Signer, Wishes};
 use crate::config::compile::route::Surroundings;
 use crate::config::compile::upstreams::UpstreamTimes;
-use crate::config::file::{Access, File};
+use crate::config::file::{Access, File, System};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::{Size, Span};
-use crate::gate::{Policy, Provider};
+use crate::gate::{Compatible, Policy, Provider};
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::settings::{
     IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ResolvingSettings,
@@ -58,6 +58,7 @@ pub(super) fn compile(
     check_loops(&upstreams, &listeners, report);
     let providers = providers::compile(&mut file, inputs, report);
     check_need_of_providers(&file, &providers, report);
+    preflight::check_answers(file.routes.as_deref().unwrap_or_default(), &listeners, report);
     let process = process(&file, listeners, inputs, report);
     let listeners = process.as_ref().map(|process| process.listeners.as_slice());
     let parts = Parts { upstreams, providers, listeners: listeners.unwrap_or_default() };
@@ -144,7 +145,7 @@ fn service(
     let cache = times::size(file.cache.size, Size::mib(1), Size::mib(1 << 20), &cache, report);
     let assertion = process::assertion(&file.assertion, inputs, report);
     let outbound = process::egress(&file.egress, inputs, report);
-    let app_links = app_links::compile(file.app_links.as_ref(), &file.prefix, inputs, report);
+    let app_links = app_links::compile(file.app_links.as_ref(), file.prefix(), inputs, report);
     let pages = sign_in::pages(file.sign_in.as_ref(), inputs, report);
     let (mut policy, providers) = (policy?, providers?);
     let sign_in = desk?.open(&mut policy, providers.parties);
@@ -201,6 +202,15 @@ struct Names {
     providers: Vec<String>,
 }
 
+/// Whose addresses are served.
+fn compatible(file: &File) -> Compatible {
+    Compatible {
+        authelia: file.takes_place_of(System::Authelia),
+        authgear: file.takes_place_of(System::Authgear),
+        oauth2_proxy: file.takes_place_of(System::Oauth2Proxy),
+    }
+}
+
 fn policy(
     file: &File,
     names: &Names,
@@ -208,13 +218,15 @@ fn policy(
     report: &mut Report,
 ) -> Option<Policy> {
     let root = KeyPath::root();
-    let prefix = words::prefix(&file.prefix, &root.key("prefix"), report);
+    let prefix = words::prefix(file.prefix(), &root.key("prefix"), report);
+    let systems = file.compatible_with.as_ref().map(|list| list.0.as_slice()).unwrap_or_default();
     let around = Surroundings {
         upstreams: &names.upstreams,
         provider_names: &names.providers,
         providers: providers.map(|providers| providers.providers.as_slice()),
-        prefix: prefix.as_deref().unwrap_or("/.auth"),
-        identity: &Wishes::read(&file.identity, &root.key("identity"), report),
+        prefix: prefix.as_deref().unwrap_or_else(|| file.prefix()),
+        compatible: compatible(file),
+        identity: &Wishes::read(&file.identity, &root.key("identity"), report).in_place_of(systems),
         signer: &Signer::read(&file.assertion, &root.key("assertion"), report),
         max_body: file.limits.body,
         timeout: process::request_timeout(&file.timeouts, report),
@@ -233,6 +245,7 @@ fn policy(
         routes: routes.routes,
         providers: providers?.providers.clone(),
         prefix: prefix?,
+        compatible: compatible(file),
         max_token_bytes: max_token_bytes?,
         max_remembered: max_remembered?,
         sessions: None,

@@ -23,8 +23,16 @@ use crate::serve::settings::{IntrospectingSettings, PartySettings};
 pub(super) struct Surroundings<'a> {
     /// The prefix of our own endpoints.
     pub(super) prefix: &'a str,
+    /// Whether the only provider at which people sign in may answer where oauth2-proxy had its callback.
+    pub(super) has_sole_callback: bool,
     /// Without sessions, nobody signs in.
     pub(super) session: Option<&'a Session>,
+}
+
+/// Whether people could sign in at the provider, through us.
+pub(super) fn is_client(written: &Written) -> bool {
+    let is_ours = written.r#type.speaks_oidc() && written.client_id.is_some();
+    is_ours && written.login_url.is_none()
 }
 
 /// One provider, and where it stands.
@@ -61,9 +69,7 @@ impl Place<'_> {
 
     /// Whether people sign in there, through us.
     pub(super) fn is_party(&self) -> bool {
-        let written = self.written;
-        let is_ours = written.r#type.speaks_oidc() && written.client_id.is_some();
-        is_ours && written.login_url.is_none() && self.around.session.is_some()
+        is_client(self.written) && self.around.session.is_some()
     }
 
     /// How people sign in there, if they do.
@@ -93,7 +99,10 @@ impl Place<'_> {
         });
         let keep_alive = self.keep_alive(report);
         let session = self.around.session.filter(|_| self.is_party())?;
+        let own = format!("{}/callback/{}", self.around.prefix, self.name);
+        let has_own = written.redirect_uri.as_ref().is_some_and(|uri| uri.ends_with(&own));
         Some(PartySettings {
+            has_sole_callback: self.around.has_sole_callback && !has_own,
             provider: self.id,
             name: self.name.to_owned(),
             title: written.title.clone().unwrap_or_else(|| self.title()),
@@ -103,6 +112,7 @@ impl Place<'_> {
                 None => None,
             },
             id_token_max_age: id_token_max_age?,
+            id_token_claims: written.id_token_claims.clone().into_iter().flatten().collect(),
             schedule: Schedule {
                 ahead: session.renew_ahead.map(|span| span.0),
                 revalidate: revalidate.flatten(),
@@ -130,10 +140,13 @@ impl Place<'_> {
         let path = self.path.key("redirect_uri");
         let url = urls::for_browsers(text, &path, report)?;
         let own = format!("{}/callback/{}", self.around.prefix, self.name);
-        if url.path() != own || url.query().is_some() || url.fragment().is_some() {
+        let sole = format!("{}/callback", self.around.prefix);
+        let is_ours = url.path() == own || (self.around.has_sole_callback && url.path() == sole);
+        if !is_ours || url.query().is_some() || url.fragment().is_some() {
             let origin = url.origin().ascii_serialization();
             let message = format!("`{text}` does not lead back to sidegate");
-            report.refuse(&path, message, format!("write {origin}{own}"));
+            let usual = if self.around.has_sole_callback { sole } else { own };
+            report.refuse(&path, message, format!("write {origin}{usual}"));
             return None;
         }
         Some(text.to_owned())

@@ -8,6 +8,8 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Preflight, Upgrades};
+use crate::serve::settings::ListenerSettings;
+use crate::telemetry::Door;
 
 /// Whether connections of the route may leave HTTP.
 pub(super) fn upgrades(route: &Route, path: &KeyPath, report: &mut Report) -> Upgrades {
@@ -36,6 +38,24 @@ pub(super) fn preflight(
         None | Some(Written::Word(PreflightWord::Refuse)) => Some(Preflight::Refuse),
         Some(Written::Word(PreflightWord::Forward)) => Some(Preflight::Forward),
         Some(Written::Rule(rule)) => answer(rule, path, report),
+    }
+}
+
+/// Warns of preflights that are to be answered here, though only proxies in front ask: they pass a 2xx on to the app.
+pub(super) fn check_answers(routes: &[Route], listeners: &[ListenerSettings], report: &mut Report) {
+    let is = |door: Door| listeners.iter().any(|listener| listener.door == door);
+    if is(Door::Proxy) || !is(Door::ForwardAuth) {
+        return;
+    }
+    let path = KeyPath::root().key("routes");
+    for (index, route) in routes.iter().enumerate() {
+        if matches!(route.preflight, Some(Written::Rule(_))) {
+            let message =
+                "a proxy in front cannot be given the answer to a preflight: it is refused";
+            let remedy =
+                "write preflight: forward and have the app answer, or answer in the proxy itself";
+            report.warn(&path.index(index).key("preflight"), message, remedy);
+        }
     }
 }
 

@@ -8,14 +8,14 @@ use url::Url;
 
 use crate::config::compile::{client, keys, parties, require, times, words};
 use crate::config::file::{
-    ClaimNames, DpopWord, File, List, Provider as Written, TokenTypeWord, TokenTypes,
+    DpopWord, File, List, Provider as Written, ProviderType, System, TokenTypeWord, TokenTypes,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Dpop, LoginUrl, LoginUrlError, NonceRule, Provider, ProviderId, RelyingParty};
-use crate::identity::{ClaimMap, ClaimPaths};
+use crate::identity::{AuthTimeRule, ClaimMap, ClaimPaths};
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::settings::{IntrospectingSettings, PartySettings, ResolvingSettings};
@@ -50,7 +50,12 @@ pub(super) struct Parts {
 pub(super) fn compile(file: &mut File, inputs: &mut Inputs, report: &mut Report) -> Vec<Compiled> {
     let written = written(file, report);
     let count = written.len();
-    let around = parties::Surroundings { prefix: &file.prefix, session: file.session.as_ref() };
+    let clients = written.iter().filter(|(_, written)| parties::is_client(written)).count();
+    let around = parties::Surroundings {
+        prefix: file.prefix(),
+        has_sole_callback: file.takes_place_of(System::Oauth2Proxy) && clients == 1,
+        session: file.session.as_ref(),
+    };
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut compiled: Vec<Compiled> = Vec::new();
     for (path, written) in &written {
@@ -136,7 +141,7 @@ impl One<'_> {
         let headers = headers(written.headers.as_ref(), &path.key("headers"), report);
         let login_url =
             written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
-        let claims = claims(&written.claims, &path.key("claims"), report);
+        let claims = claims(written, &path.key("claims"), report);
         let dpop = dpop(written, path, report);
         let place = parties::Place { written, name, path, id: self.id, around: self.around };
         place.check(report);
@@ -332,7 +337,8 @@ fn is_login_address(text: &str) -> bool {
     })
 }
 
-fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
+fn claims(provider: &Written, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
+    let written = &provider.claims;
     let mut read = |key: &str, names: &List<String>| {
         let path = path.key(key);
         let several = names.0.len() > 1;
@@ -359,5 +365,10 @@ fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<C
         groups: groups?,
         roles: roles?,
         scopes: scopes?,
+        auth_time: match provider.r#type {
+            // What one app approves for another is as new as the approval, and has no methods.
+            ProviderType::Authgear => AuthTimeRule::WithMethods,
+            _ => AuthTimeRule::Alone,
+        },
     })
 }

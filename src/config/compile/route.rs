@@ -13,8 +13,8 @@ use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Size;
 use crate::gate::{
-    Access, AssertionSpec, CredentialKind, CredentialKinds, HeaderSource, LoginUrl, Provider,
-    ProviderId, Route, RouteId, SignInRule, UpstreamId,
+    Access, AssertionSpec, Compatible, CredentialKind, CredentialKinds, HeaderSource, LoginUrl,
+    Provider, ProviderId, Route, RouteId, SignInRule, UpstreamId,
 };
 
 /// What routes refer to.
@@ -24,6 +24,7 @@ pub(super) struct Surroundings<'a> {
     /// None where one of them did not compile.
     pub(super) providers: Option<&'a [Provider]>,
     pub(super) prefix: &'a str,
+    pub(super) compatible: Compatible,
     pub(super) identity: &'a Wishes,
     pub(super) signer: &'a Signer,
     pub(super) max_body: Option<Size>,

@@ -110,7 +110,12 @@ impl Compiled {
         around: &Surroundings<'_>,
         report: &mut Report,
     ) {
-        let matching = Matching::read(&written.r#match, around.prefix, &path.key("match"), report);
+        let matching = Matching::read(
+            &written.r#match,
+            (around.prefix, around.compatible),
+            &path.key("match"),
+            report,
+        );
         // More routes than ids can count do not fit into a file.
         let id = RouteId(u32::try_from(self.routes.len()).unwrap_or(u32::MAX));
         let builder = Builder { written, path: &path, around };

@@ -30,6 +30,8 @@ pub(super) struct Compiled {
     pub(super) store: StoreSettings,
     pub(super) revocations_file: Option<std::path::PathBuf>,
     pub(super) persistent: bool,
+    /// The cookies on http and https for hosts that the domain does not reach, if there is one.
+    pub(super) apart: Option<(CookieSpec, CookieSpec)>,
     /// The first key, for what is derived from it.
     pub(super) first_key: Hidden<[u8; 32]>,
 }
@@ -58,7 +60,16 @@ pub(super) fn compile(
     };
     let probe_cookie = String::from(PROBE_COOKIE);
     Some(Compiled {
-        policy: SessionPolicy { http, https, keys: sealing, limits: limits?, kept, probe_cookie },
+        policy: SessionPolicy {
+            http,
+            https,
+            keys: sealing,
+            limits: limits?,
+            kept,
+            probe_cookie,
+            home: None,
+        },
+        apart: written.cookie.domain.as_ref().and_then(|_| apart(&written.cookie)),
         store,
         revocations_file: match file {
             Some(file) => Some(file?),
@@ -124,6 +135,14 @@ fn cookies(
     let http = spec(Scheme::Http)?;
     let https = spec(Scheme::Https)?;
     (domain != Some(None)).then_some((http, https))
+}
+
+/// The same cookies without a domain. That they can be named was seen before.
+fn apart(written: &SessionCookie) -> Option<(CookieSpec, CookieSpec)> {
+    let spec = |scheme| CookieSpec::session(&written.name, Scope::Host, scheme).ok();
+    let same_site = same_site(written.same_site);
+    let (http, https) = (spec(Scheme::Http)?, spec(Scheme::Https)?);
+    Some((http.with_same_site(same_site), https.with_same_site(same_site)))
 }
 
 const fn same_site(word: SameSiteWord) -> SameSite {
@@ -261,7 +280,8 @@ pub(super) fn check(
 ) {
     let path = KeyPath::root().key("session");
     let has_proxies = !file.trusted_proxies.is_empty();
-    if let Some(domain) = &written.cookie.domain {
+    let home = file.sign_in.as_ref().and_then(|sign_in| sign_in.host.as_ref());
+    if let (Some(domain), None) = (&written.cookie.domain, home) {
         check_hosts(domain, file.routes.as_deref().unwrap_or_default(), &path, report);
     }
     let plain = listeners.iter().filter(|listener| listener.tls.is_none());
@@ -324,7 +344,7 @@ fn check_hosts(domain: &str, routes: &[Route], path: &KeyPath, report: &mut Repo
         let message = format!(
             "the host `{host}` of a route is not in `{domain}`: nobody could sign in there"
         );
-        let remedy = "remove `domain`, or write `accepts:` without `session` in that route";
+        let remedy = "remove `domain`, add `host:` to `sign_in:`, or write `accepts:` without `session` in that route";
         report.refuse(&path.key("cookie").key("domain"), message, remedy);
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use url::Url;
 
-use crate::base::host::HostPattern;
+use crate::base::host::{Authority, HostPattern};
 use crate::config::compile::session::is_public_suffix;
 use crate::config::compile::{matching, times, urls, words};
 use crate::config::file::{
-    Frequency, List, PromptWord, RouteSignIn, SignIn as Written, SignOut as WrittenSignOut,
+    File, Frequency, List, PromptWord, RouteSignIn, SignIn as Written, SignOut as WrittenSignOut,
     SilentWord,
 };
 use crate::config::inputs::{Inputs, reason};
@@ -28,16 +28,60 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(900);
 
 /// What `sign_in` says for all routes.
 pub(super) struct SignIn {
+    /// The one host where people sign in, if there is one.
+    pub(super) home: Option<HomeHost>,
     pub(super) return_hosts: AllowedHosts,
     pub(super) keeps_fragments: bool,
 }
 
-pub(super) fn compile(written: &Written, prefix: &str, report: &mut Report) -> SignIn {
-    let path = KeyPath::root().key("sign_in").key("return_hosts");
+/// The one host where people sign in.
+pub(super) struct HomeHost {
+    /// Scheme and authority, as browsers write them.
+    pub(super) origin: String,
+    /// The host alone, in lower case.
+    pub(super) host: String,
+}
+
+pub(super) fn compile(written: &Written, file: &File, report: &mut Report) -> SignIn {
+    let path = KeyPath::root().key("sign_in");
+    let returning = path.key("return_hosts");
     let items = written.return_hosts.iter().flat_map(|list| list.0.iter().enumerate());
-    let hosts = items.filter_map(|(index, text)| return_host(text, &path.index(index), report));
-    let return_hosts = AllowedHosts::new(hosts.collect(), prefix);
-    SignIn { return_hosts, keeps_fragments: written.keep_fragment }
+    let hosts =
+        items.filter_map(|(index, text)| return_host(text, &returning.index(index), report));
+    let mut hosts: Vec<HostPattern> = hosts.collect();
+    let home = written.host.as_ref().map(|text| {
+        hosts.extend(hosts_of_routes(file));
+        home(text, hosts.is_empty(), &path.key("host"), report)
+    });
+    let return_hosts = AllowedHosts::new(hosts, file.prefix());
+    SignIn { home: home.flatten(), return_hosts, keeps_fragments: written.keep_fragment }
+}
+
+/// The hosts that routes name, but for those that strangers have: whoever signs in is led there.
+fn hosts_of_routes(file: &File) -> impl Iterator<Item = HostPattern> {
+    let routes = file.routes.iter().flatten();
+    let written = routes.filter_map(|route| route.r#match.hosts.as_ref()).flat_map(|list| &list.0);
+    // What is no host is told where routes are read.
+    let hosts = written.filter_map(|text| HostPattern::parse(text).ok());
+    hosts.filter(|host| !matches!(host, HostPattern::Wildcard(below) if is_public_suffix(below)))
+}
+
+/// The origin where people sign in.
+fn home(text: &str, is_for_nobody: bool, path: &KeyPath, report: &mut Report) -> Option<HomeHost> {
+    let url = urls::for_browsers(text, path, report)?;
+    let origin = url.origin().ascii_serialization();
+    let host = url.host_str().and_then(Authority::parse).map(|host| host.host().to_owned());
+    let Some(host) = host.filter(|_| url.as_str() == format!("{origin}/")) else {
+        let message = format!("`{text}` is more than the scheme and the host");
+        report.refuse(path, message, format!("write {origin}"));
+        return None;
+    };
+    if is_for_nobody {
+        let message = "there is no host to sign in for: no route names one";
+        report.refuse(path, message, "add `hosts:` to `match:` of the routes, or `return_hosts:`");
+        return None;
+    }
+    Some(HomeHost { origin, host })
 }
 
 fn return_host(text: &str, path: &KeyPath, report: &mut Report) -> Option<HostPattern> {

@@ -10,7 +10,8 @@ use serde::Deserialize;
 #[serde(untagged)]
 #[schemars(extend("examples" = ["127.0.0.1:8080"]))]
 pub(crate) enum Listen {
-    /// `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`. The host is an IP address; `0.0.0.0` and `[::]` are all of them.
+    /// `HOST:PORT`, `[IPV6]:PORT`, `unix:/path`, or `systemd:NAME` for a socket that systemd passes. The host is an IP address;
+    /// `0.0.0.0` and `[::]` are all of them.
     Address(String),
     Listener(Box<Listener>),
 }
@@ -19,8 +20,8 @@ pub(crate) enum Listen {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`. The host is an IP address; `0.0.0.0` and `[::]` are all of them. Port 0
-    /// takes any free port and logs it.
+    /// `HOST:PORT`, `[IPV6]:PORT`, `unix:/path`, or `systemd:NAME` for a socket that systemd passes. The host is an IP address;
+    /// `0.0.0.0` and `[::]` are all of them. Port 0 takes any free port and logs it.
     #[schemars(extend("examples" = ["0.0.0.0:8443", "unix:/run/sidegate/app.sock"]))]
     pub(crate) address: String,
     /// What comes in here.

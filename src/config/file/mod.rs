@@ -7,6 +7,7 @@
 mod app_links;
 mod authgear;
 mod client;
+mod compatible;
 mod edge;
 mod identity;
 mod list;
@@ -24,15 +25,14 @@ pub(crate) use client::{
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
     PushedRequestsWord, ResponseModeWord,
 };
+pub(crate) use compatible::System;
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
 pub(crate) use identity::{
     Assertion, AssertionSpec, Disposal, HeaderSet, Identity, RouteAssertion,
 };
 pub(crate) use list::List;
 pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts};
-pub(crate) use provider::{
-    ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
-};
+pub(crate) use provider::{KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes};
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
 };
@@ -76,10 +76,12 @@ pub(crate) struct File {
     /// The signed assertion by which upstreams can verify that sidegate named the caller.
     #[serde(default)]
     pub(crate) assertion: Assertion,
-    /// Where sidegate's own endpoints live. No route can match below it.
-    #[serde(default = "default_prefix")]
+    /// Where sidegate's own endpoints live. No route can match below it. Left out: `/.auth`, or `/oauth2` in place of oauth2-proxy.
     #[schemars(extend("examples" = ["/.auth"]))]
-    pub(crate) prefix: String,
+    pub(crate) prefix: Option<String>,
+    /// Other systems whose place sidegate takes: what asks them goes on asking, at the same addresses. Left out: none.
+    #[schemars(extend("examples" = ["oauth2-proxy"]))]
+    pub(crate) compatible_with: Option<List<System>>,
     /// Sign-in sessions: with this section, and a provider that has a `client_id`, people sign in here.
     pub(crate) session: Option<Session>,
     /// How people sign in, for all providers.
@@ -115,6 +117,15 @@ pub(crate) struct File {
     pub(crate) threads: Option<usize>,
 }
 
-fn default_prefix() -> String {
-    String::from("/.auth")
+impl File {
+    /// Where sidegate's own endpoints live.
+    pub(crate) fn prefix(&self) -> &str {
+        let usual = if self.takes_place_of(System::Oauth2Proxy) { "/oauth2" } else { "/.auth" };
+        self.prefix.as_deref().unwrap_or(usual)
+    }
+
+    /// Whether what asked `system` asks sidegate now.
+    pub(crate) fn takes_place_of(&self, system: System) -> bool {
+        self.compatible_with.as_ref().is_some_and(|list| list.0.contains(&system))
+    }
 }

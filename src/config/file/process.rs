@@ -28,7 +28,7 @@ pub(crate) enum AdminWord {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AdminListener {
-    /// `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`. Whoever reaches it can read the metrics.
+    /// `HOST:PORT`, `[IPV6]:PORT`, `unix:/path` or `systemd:NAME`. Whoever reaches it can read the metrics.
     pub(crate) address: String,
 }
 

@@ -106,6 +106,9 @@ pub(crate) struct Provider {
     /// How long ago an ID token may have been issued, 1d at most.
     #[serde(default = "default_id_token_max_age")]
     pub(crate) id_token_max_age: Span,
+    /// What ID tokens must say beside, by the exact names of claims: a sign-in with another value, or none, is refused.
+    #[schemars(extend("examples" = [{"org_id": "org_9ybs"}]))]
+    pub(crate) id_token_claims: Option<BTreeMap<String, String>>,
     /// How people sign out there.
     #[serde(default)]
     pub(crate) logout: LogoutSection,

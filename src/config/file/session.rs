@@ -174,6 +174,10 @@ pub(crate) enum SameSiteWord {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SignIn {
+    /// The one host where people sign in and out for all apps, as an origin; left out: each host does that for itself. It counts for
+    /// the hosts that routes name, and those of `return_hosts`.
+    #[schemars(extend("examples" = ["https://auth.example.com"]))]
+    pub(crate) host: Option<String>,
     /// Hosts that a sign-in may lead to, beside the one it began at: `app.example.com`, or `*.example.com` for every host
     /// below.
     #[schemars(extend("examples" = [["*.example.com"]]))]
@@ -188,7 +192,7 @@ pub(crate) struct SignIn {
 
 impl Default for SignIn {
     fn default() -> Self {
-        Self { return_hosts: None, keep_fragment: true, templates: None }
+        Self { host: None, return_hosts: None, keep_fragment: true, templates: None }
     }
 }
 

@@ -216,6 +216,30 @@ fn what_is_risky_but_may_be_meant_is_a_warning() {
     );
 }
 
+/// What a front proxy asks about nobody answers as was meant.
+#[test]
+fn doors_that_would_refuse_everything_are_a_warning() {
+    let doors = |listeners: &str, rest: &str| {
+        let provider = "provider: { issuer: https://l.example, audience: a }";
+        warnings(&format!("listeners: [{listeners}]\n{provider}\n{rest}"))
+    };
+    let tcp = "{ address: 127.0.0.1:9000, door: forward_auth }";
+    let found = doors(tcp, "");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("listeners[0].door: nobody is believed here"), "{found:?}");
+    let trusting = "trusted_proxies: [127.0.0.1]\n";
+    assert_eq!(doors(tcp, trusting), [""; 0]);
+    assert_eq!(doors("{ address: unix:/run/a.sock, door: forward_auth }", ""), [""; 0]);
+    let answering = format!(
+        "{trusting}routes: [{{ match: {{ paths: /* }}, preflight: {{ origins: https://a.example, methods: GET }} }}]\n"
+    );
+    let found = doors(tcp, &answering);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("routes[0].preflight: a proxy in front cannot"), "{found:?}");
+    let both = format!("{tcp}, {{ address: 127.0.0.1:8080 }}");
+    assert_eq!(doors(&both, &format!("{answering}upstream: http://127.0.0.1:2\n")), [""; 0]);
+}
+
 #[test]
 fn a_file_is_loaded_from_disk_with_paths_beside_it() {
     let world = world();

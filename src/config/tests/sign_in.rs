@@ -64,8 +64,8 @@ fn the_short_file_signs_people_in_without_another_key() {
     assert!(!client.userinfo && settings.sign_out.at_provider && settings.keeps_fragments);
     assert!(!settings.persistent && matches!(settings.store, StoreSettings::Cookie));
     let sessions = policy.sessions.unwrap();
-    assert_eq!(sessions.cookie(Scheme::Https).name(), "__Host-sidegate");
-    assert_eq!(sessions.cookie(Scheme::Http).name(), "sidegate");
+    assert_eq!(sessions.cookie(Scheme::Https, "app.example.com").name(), "__Host-sidegate");
+    assert_eq!(sessions.cookie(Scheme::Http, "app.example.com").name(), "sidegate");
     assert_eq!((sessions.limits, sessions.kept), (Limits::default(), SessionsKept::InCookie));
     assert_eq!(policy.providers[0].relying_party.as_ref().unwrap().client, "web");
     assert!(policy.routes[0].accepts.contains(CredentialKind::Session));
@@ -121,6 +121,62 @@ fn discovery_is_done_without_where_nothing_of_it_is_missing() {
     assert_eq!(source(endpoints), MetadataSource::Discovery);
     let keys = format!("{endpoints}\n  jwks_uri: https://l.example/k");
     assert_eq!(source(&keys), MetadataSource::Configured);
+}
+
+/// The short file with routes for these hosts, and `host` for signing in.
+fn with_host(host: &str, hosts: &str, cookie: &str) -> String {
+    format!(
+        "{SHORT}  cookie: {{ {cookie} }}\nsign_in: {{ host: \"{host}\" }}\nroutes:\n  - match: {{ hosts: [{hosts}] }}\n"
+    )
+}
+
+#[test]
+fn one_host_signs_in_for_those_that_routes_name() {
+    let hosts = "app.example.com, \"*.apps.example.com\", \"*.com\", app.other.example";
+    let text = with_host("https://Auth.example.com/", hosts, "domain: example.com");
+    assert_eq!(warnings(&text), [""; 0]);
+    let ServiceSettings { policy, sign_in, .. } = service(&text);
+    let sessions = policy.sessions.unwrap();
+    let home = sessions.home.as_ref().unwrap();
+    assert_eq!(
+        (home.origin.as_str(), home.host.as_str()),
+        ("https://auth.example.com", "auth.example.com")
+    );
+    assert_eq!(sessions.cookie(Scheme::Https, "app.example.com").name(), "__Secure-sidegate");
+    assert_eq!(sessions.cookie(Scheme::Https, "app.other.example").name(), "__Host-sidegate");
+    assert!(sessions.shares("app.example.com") && !sessions.shares("app.other.example"));
+    let allowed = sign_in.unwrap().return_hosts;
+    for (host, is_allowed) in [
+        ("app.example.com", true),
+        ("a.apps.example.com", true),
+        ("app.other.example", true),
+        ("stranger.com", false),
+        ("apps.example.com", false),
+    ] {
+        assert_eq!(allowed.has(host), is_allowed, "{host}");
+    }
+    let apart = service(&with_host("https://auth.example.com", "app.example.com", ""));
+    let sessions = apart.policy.sessions.unwrap();
+    assert!(!sessions.shares("app.example.com") && sessions.home_of("auth.example.com").is_none());
+}
+
+#[test]
+fn without_a_host_of_its_own_a_sign_in_returns_to_no_other_host() {
+    let text = format!("{SHORT}routes:\n  - match: {{ hosts: [app.example.com] }}\n");
+    let ServiceSettings { policy, sign_in, .. } = service(&text);
+    assert!(policy.sessions.unwrap().home.is_none());
+    assert!(!sign_in.unwrap().return_hosts.has("app.example.com"));
+}
+
+#[test]
+fn a_strict_cookie_is_not_shown_to_the_host_of_sign_ins() {
+    let text = with_host("https://auth.example.com", "app.example.com", "same_site: strict");
+    assert!(warnings(&text)[0].starts_with("session.cookie.same_site: browsers do not show"));
+    let shared = "same_site: strict, domain: example.com";
+    assert_eq!(
+        warnings(&with_host("https://auth.example.com", "app.example.com", shared)),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -183,7 +239,7 @@ fn a_session_for_a_domain_has_another_prefix() {
     let text =
         SHORT.replace("session:\n", "session:\n  cookie: { name: app, domain: example.co.uk }\n");
     let sessions = service(&text).policy.sessions.unwrap();
-    assert_eq!(sessions.cookie(Scheme::Https).name(), "__Secure-app");
+    assert_eq!(sessions.cookie(Scheme::Https, "app.example.com").name(), "__Secure-app");
 }
 
 #[test]
@@ -247,4 +303,29 @@ fn methods_that_fall_to_an_open_route_are_a_warning() {
     );
     let meant = routes("  - match: { paths: /admin/* }\n    access: public\n");
     assert_eq!(warnings(&meant), [""; 0]);
+}
+
+#[test]
+fn in_place_of_oauth2_proxy_its_callback_prefix_and_headers_are_the_usual_ones() {
+    let text = format!("{SHORT}compatible_with: oauth2-proxy\n");
+    let ServiceSettings { policy, sign_in, .. } = service(&text);
+    assert!(policy.compatible.oauth2_proxy && !policy.compatible.authelia);
+    assert_eq!(policy.prefix, "/oauth2");
+    assert!(policy.identity_headers.iter().any(|name| name == "x-auth-request-user"));
+    let settings = sign_in.unwrap();
+    assert!(settings.parties[0].has_sole_callback);
+    let own = text.replace(
+        "client_id: web",
+        "client_id: web\n  redirect_uri: https://app.example.com/oauth2/callback/default",
+    );
+    assert!(!self::sign_in(&own).parties[0].has_sole_callback);
+    let two = text.replace("provider:\n  issuer", "providers:\n- name: other\n  issuer: https://other.example.com\n  client_id: x\n- name: main\n  issuer");
+    assert!(self::sign_in(&two).parties.iter().all(|party| !party.has_sole_callback));
+    let kept = service(&format!("{text}prefix: /.auth\nidentity: {{ headers: remote }}\n")).policy;
+    assert_eq!(kept.prefix, "/.auth");
+    assert!(kept.identity_headers.iter().all(|name| name.as_str().starts_with("remote-")));
+    let first =
+        service(&format!("{SHORT}compatible_with: [authgear, authelia, oauth2-proxy]\n")).policy;
+    assert!(first.identity_headers.iter().any(|name| name == "remote-user"));
+    assert!(service(SHORT).policy.prefix == "/.auth" && !service(SHORT).policy.compatible.authgear);
 }

@@ -101,3 +101,21 @@ fn a_token_that_a_page_cannot_send_by_itself_needs_no_origin() {
     let request = get("/ws").websocket().by_ada().header("origin", "https://evil.example");
     sockets(&[]).check(request, allow("ada"));
 }
+
+/// `Upgrade` is of the connection and stays with the front proxy, which opens the WebSocket all the same.
+#[test]
+fn a_handshake_that_a_front_proxy_tells_of_is_known_by_its_key() {
+    let key = |target: &str| get(target).header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    check(key("/ws").relayed().by_ada(), forbid("upgrade_not_allowed"));
+    check(key("/ws").by_ada(), allow("ada"));
+    sockets(&[]).check(key("/ws").relayed().by_ada(), allow("ada"));
+    let foreign =
+        || key("/ws").cookie("sso", token().text()).header("origin", "https://evil.example");
+    sockets(&[]).check(foreign().relayed(), forbid("cross_origin_upgrade"));
+    let own = key("/ws").cookie("sso", token().text()).header("origin", "https://app.example");
+    sockets(&[]).check(own.relayed(), allow("ada"));
+    let smuggled = key("/ws").header("upgrade", "h2c, websocket").relayed().by_ada();
+    sockets(&[]).check(smuggled, forbid("upgrade_not_allowed"));
+    let posted = ask("POST", "/ws").header("sec-websocket-key", "x").relayed().by_ada();
+    sockets(&[]).check(posted, forbid("upgrade_not_allowed"));
+}

@@ -11,7 +11,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::session::{CookieSpec, RevocationSet, Revoked, SealingKeys, Session, Ticket, Tokens};
+use crate::session::{
+    CookieSpec, RevocationSet, Revoked, SealingKeys, Session, SessionId, Ticket, Tokens,
+};
 use crate::telemetry::metrics::{SessionMetrics, StoreOperation, StoreResult};
 
 mod body;
@@ -148,6 +150,26 @@ impl Sessions {
     /// Whether cookies are tickets.
     pub fn are_stored(&self) -> bool {
         !matches!(*self.store, Store::Cookie(_))
+    }
+
+    /// A ticket for a session that is to be stored; none where sessions are in their cookies.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] without random bytes.
+    pub fn new_ticket(&self, id: SessionId) -> Result<Option<Ticket>, StoreError> {
+        if self.are_stored() { body::new_ticket(id).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether this is the first use of `name` in all processes that share the store, within `window`. Without a store that others
+    /// share this process alone knows, and whoever asks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nobody can tell.
+    pub async fn use_once(&self, name: &[u8; 16], window: Duration) -> Result<bool, StoreError> {
+        match &*self.store {
+            Store::Cookie(_) | Store::Memory(_) => Ok(true),
+            Store::Redis(remote) => remote.use_once(name, window).await,
+        }
     }
 
     /// Writes the session, under its ticket if it has one, and returns what its cookie shall hold. A stored session that has

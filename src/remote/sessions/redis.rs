@@ -144,6 +144,18 @@ impl Remote {
         self.call::<Option<String>>(&call).await.map(|taken| taken.is_some())
     }
 
+    /// Whether nobody used `name` within `window` before.
+    pub(super) async fn use_once(
+        &self,
+        name: &[u8; 16],
+        window: Duration,
+    ) -> Result<bool, StoreError> {
+        let key = self.key(&format!("h:{}", SessionId::from_bytes(*name).text()));
+        let mut call = redis::cmd("SET");
+        call.arg(key).arg(&self.name).arg("NX").arg("EX").arg(window.as_secs().max(1));
+        self.call::<Option<String>>(&call).await.map(|taken| taken.is_some())
+    }
+
     pub(super) async fn end_turn(&self, id: SessionId) -> Result<(), StoreError> {
         let mut call = redis::cmd("EVAL");
         call.arg(END_TURN).arg(1).arg(self.turn_key(id)).arg(&self.name);

@@ -50,10 +50,10 @@ fn a_file_in_the_way_of_a_socket_is_kept() {
 
 #[test]
 fn addresses_are_read_as_they_are_written() {
-    for text in ["127.0.0.1:8080", "[::]:443", "unix:/run/sidegate/authz.sock"] {
+    for text in ["127.0.0.1:8080", "[::]:443", "unix:/run/sidegate/authz.sock", "systemd:web"] {
         assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
     }
-    for text in ["8080", "localhost:80", "unix:relative", "unix:", ""] {
+    for text in ["8080", "localhost:80", "unix:relative", "unix:", "systemd:", ""] {
         assert!(text.parse::<ListenAddress>().is_err(), "{text}");
     }
 }

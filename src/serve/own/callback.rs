@@ -13,12 +13,16 @@ use crate::oidc::authorization::{
 use crate::serve::own::desk::Party;
 use crate::serve::own::establish::{Established, establish};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::login::{Beginning, back, demand, login_path, same_site, scripted, start};
+use crate::serve::own::hand_over;
+use crate::serve::own::links::{back, login_path, scripted};
+use crate::serve::own::login::demand;
 use crate::serve::own::sso_cookie::{self, Unseen};
+use crate::serve::own::start::{Beginning, same_site, start};
+use crate::serve::own::unnoticed;
 use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
 use crate::serve::reply::Reply;
-use crate::session::{Attempt, CookieSpec, Prompt, State};
+use crate::session::{Attempt, AttemptId, CookieSpec, Prompt, ReturnTo, State};
 
 /// Takes up the fragment that was kept when the browser left.
 const ARRIVE: &str = r#"(function(){var a=document.getElementById("go"),h="",k="sidegate "+a.dataset.key;try{h=sessionStorage.getItem(k)||"";sessionStorage.removeItem(k)}catch(e){}location.replace(a.getAttribute("href")+h)})()"#;
@@ -57,6 +61,15 @@ pub(crate) async fn arrive(visit: &Visit<'_>, name: &str) -> Reply {
     reply.with_cookies(spec.clear(1))
 }
 
+/// Takes the answer where no provider's name is in the address: only one is told that address.
+pub(crate) async fn arrive_at_sole(visit: &Visit<'_>) -> Reply {
+    let sole = visit.desk.parties().iter().find(|party| party.settings.has_sole_callback);
+    match sole {
+        Some(party) => arrive(visit, party.name()).await,
+        None => Failure::UnknownProvider.reply(visit, None, None),
+    }
+}
+
 /// The attempt of this browser that `state` names.
 fn attempt(visit: &Visit<'_>, spec: &CookieSpec, state: &State) -> Option<Attempt> {
     let text = spec.read(visit.headers()).ok()??;
@@ -81,7 +94,9 @@ async fn answered(
         return Failure::IssuerMismatch.reply(visit, Some(&error.to_string()), None);
     }
     match callback {
-        Callback::Error { error, description, .. } => refused(visit, attempt, error, description),
+        Callback::Error { error, description, .. } => {
+            refused(visit, attempt, error, description).await
+        }
         Callback::Bare { .. } => seen(visit, party, attempt).await,
         Callback::Code { code, .. } => redeemed(visit, party, attempt, code).await,
     }
@@ -90,19 +105,19 @@ async fn answered(
 /// The provider's own cookie must be seen here before anybody goes on: else the page would lead here again.
 async fn seen(visit: &Visit<'_>, party: &Party, attempt: &Attempt) -> Reply {
     match sso_cookie::look(visit, party, attempt).await {
-        Ok(()) => completed(visit, party, attempt),
+        Ok(()) => completed(visit, party, arrived(visit, attempt)),
         Err(Unseen { failure, detail, clear }) => {
-            let again = again(visit, attempt);
-            failure.reply(visit, detail.as_deref(), Some(&again)).with_cookies(clear)
+            failed(visit, attempt, failure, detail.as_deref()).await.with_cookies(clear)
         }
     }
 }
 
-fn completed(visit: &Visit<'_>, party: &Party, attempt: &Attempt) -> Reply {
+/// `onward`, with a note of the sign-in that led there.
+fn completed(visit: &Visit<'_>, party: &Party, onward: Reply) -> Reply {
     let mut hint = visit.hint();
     hint.complete(visit.now);
     hint.provider = Some(party.name().to_owned());
-    arrived(visit, attempt).with_cookies(visit.keep_hint(&hint))
+    onward.with_cookies(visit.keep_hint(&hint))
 }
 
 async fn redeemed(
@@ -112,60 +127,77 @@ async fn redeemed(
     code: &Secret<String>,
 ) -> Reply {
     match establish(visit, party, attempt, code).await {
-        Ok(Established { cookies, weak: false }) => {
-            completed(visit, party, attempt).with_cookies(cookies)
+        Ok(Established { cookies, weak: false, parcel }) => {
+            let onward = match &attempt.referral {
+                Some(referral) => hand_over::hand_over(visit, referral, &attempt.return_to, parcel),
+                None => arrived(visit, attempt),
+            };
+            completed(visit, party, onward.with_cookies(cookies))
         }
-        Ok(Established { cookies, weak: true }) => {
+        Ok(Established { cookies, weak: true, .. }) => {
             let again = again(visit, attempt);
             Failure::TooWeak.reply(visit, None, Some(&again)).with_cookies(cookies)
         }
-        Err((failure, detail)) => {
-            let again = again(visit, attempt);
-            failure.reply(visit, detail.as_deref(), Some(&again))
-        }
+        Err((failure, detail)) => failed(visit, attempt, failure, detail.as_deref()).await,
     }
 }
 
+async fn failed(
+    visit: &Visit<'_>,
+    attempt: &Attempt,
+    failure: Failure,
+    detail: Option<&str>,
+) -> Reply {
+    let again = again(visit, attempt);
+    match attempt.asked.prompt {
+        Some(Prompt::None) => unnoticed::fail(visit, attempt, failure, detail, Some(&again)).await,
+        _ => failure.reply(visit, detail, Some(&again)),
+    }
+}
+
+/// Begins anew where the sign-in began.
 fn again(visit: &Visit<'_>, attempt: &Attempt) -> String {
-    login_path(visit.prefix(), &attempt.return_to, Some(&attempt.provider))
+    let path = login_path(visit.prefix(), &attempt.return_to, Some(&attempt.provider));
+    let origin = attempt.referral.as_ref().map(|referral| referral.origin.as_str());
+    format!("{}{path}", origin.unwrap_or_default())
 }
 
 /// To where the person wanted to go; browsers that keep fragments take theirs along.
 fn arrived(visit: &Visit<'_>, attempt: &Attempt) -> Reply {
-    let silent = attempt.asked.prompt == Some(Prompt::None);
-    let plain = attempt.return_to.as_str().contains('#');
-    if visit.desk.keeps_fragments && visit.shows_pages() && !silent && !plain {
-        let link = attempt.return_to.as_str();
-        return scripted(visit, Leaving { link, key: &attempt.id.short(), script: ARRIVE });
+    match attempt.asked.prompt {
+        Some(Prompt::None) => back(&attempt.return_to),
+        _ => with_fragment(visit, attempt.id, &attempt.return_to),
     }
-    back(&attempt.return_to)
+}
+
+/// To `return_to`, with the fragment that was kept under the name of `id`, if there is one.
+pub(crate) fn with_fragment(visit: &Visit<'_>, id: AttemptId, return_to: &ReturnTo) -> Reply {
+    let plain = return_to.as_str().contains('#');
+    if visit.desk.keeps_fragments && visit.shows_pages() && !plain {
+        let link = return_to.as_str();
+        return scripted(visit, Leaving { link, key: &id.short(), script: ARRIVE });
+    }
+    back(return_to)
 }
 
 /// The provider says no. Whoever was not to be asked goes on as a guest, and is left in peace for a while.
-fn refused(visit: &Visit<'_>, attempt: &Attempt, error: &ErrorCode, description: &str) -> Reply {
+async fn refused(
+    visit: &Visit<'_>,
+    attempt: &Attempt,
+    error: &ErrorCode,
+    description: &str,
+) -> Reply {
     if attempt.asked.prompt == Some(Prompt::None) && error.needs_person() {
-        return back(&attempt.return_to).with_cookies(probed(visit, attempt));
+        return unnoticed::go_on(visit, attempt.referral.as_ref(), &attempt.return_to);
     }
     let detail = format!("{error}: {description}");
-    let again = again(visit, attempt);
     let failure = match error {
         ErrorCode::AccessDenied => Failure::AccessDenied,
         ErrorCode::UnmetAuthenticationRequirements => Failure::TooWeak,
         ErrorCode::TemporarilyUnavailable => Failure::ProviderUnavailable,
         _ => Failure::ProviderError,
     };
-    failure.reply(visit, Some(&detail), Some(&again))
-}
-
-/// The cookie that says for a while that the provider knows no session. It is no authority: at worst it spares a redirect.
-fn probed(visit: &Visit<'_>, attempt: &Attempt) -> Vec<HeaderValue> {
-    let interval =
-        demand(visit, &attempt.return_to).and_then(|demand| demand.route.sign_in.silent.interval());
-    let seconds = interval.map_or(900, |interval| interval.as_secs());
-    let secure = if visit.request.scheme == crate::gate::Scheme::Https { "; Secure" } else { "" };
-    let name = &visit.sessions.probe_cookie;
-    let text = format!("{name}=1; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    HeaderValue::try_from(text).into_iter().collect()
+    failed(visit, attempt, failure, Some(&detail)).await
 }
 
 /// The attempt's cookie is gone: too old, pushed out by others, used up, or never sent.
@@ -191,13 +223,14 @@ async fn without_attempt(visit: &Visit<'_>, party: &Party, state: State) -> Repl
         max_age: demand.as_ref().and_then(|demand| demand.max_age),
         acr_values: demand.map(|demand| demand.acr_values).unwrap_or_default(),
     };
-    start(visit, party, Beginning { return_to: state.return_to, asked, restarted: true }).await
+    let return_to = state.return_to;
+    start(visit, party, Beginning { return_to, asked, restarted: true, referral: None }).await
 }
 
 /// Not a state of ours, or not for this host.
 async fn strange(visit: &Visit<'_>, why: &str) -> Reply {
     if visit.present().await.is_ok() {
-        return back(&crate::session::ReturnTo::root());
+        return back(&ReturnTo::root());
     }
     Failure::StateInvalid.reply(visit, Some(why), None)
 }

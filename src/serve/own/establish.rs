@@ -19,9 +19,10 @@ use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
-use crate::serve::own::visit::{Present, Visit};
+use crate::serve::own::visit::Visit;
 use crate::session::{
-    Attempt, Prompt, Revoked, Session, SessionId, Tokens, carry_strength, keep_claims,
+    Attempt, Parcel, Prompt, Revoked, Session, SessionId, Ticket, Tokens, carry_strength,
+    keep_claims,
 };
 use crate::token::{Claims, KeySet};
 
@@ -34,6 +35,8 @@ pub(crate) struct Established {
     pub(crate) cookies: Vec<HeaderValue>,
     /// Whether it is not enough for the page that was wanted: going there would lead here again.
     pub(crate) weak: bool,
+    /// What another host is handed of it, if one wants it.
+    pub(crate) parcel: Parcel,
 }
 
 /// Redeems `code` and makes a session of what it brings.
@@ -51,22 +54,27 @@ pub(crate) async fn establish(
     let (token, keys) = verified(visit, party, attempt, &tokens).await?;
     let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
     let before = visit.present().await.ok();
-    let claims = match &before {
-        Some(Present { session, .. }) if is_same_sign_in(party, attempt, &token, session) => {
-            carry_strength(claims, &session.claims)
+    let same = before.as_ref().map(|present| &present.session);
+    let same = same.filter(|session| is_same_sign_in(party, attempt, &token, session));
+    let session = match same {
+        Some(before) => {
+            let claims = carry_strength(claims, &before.claims);
+            made(visit, party, &tokens, &token, &claims)?.ending_by(before.ends)
         }
-        _ => claims,
+        None => made(visit, party, &tokens, &token, &claims)?,
     };
-    let session = made(visit, party, &tokens, &token, &claims)?;
     let weak = demand(visit, &attempt.return_to)
         .is_some_and(|demand| is_too_weak(visit, &demand, &session));
-    let cookies = kept(visit, &session, before).await?;
+    let ticket = visit.desk.sessions.new_ticket(session.id).map_err(|error| unkept(&error))?;
+    let cookies = kept(visit, &session, ticket.as_ref()).await?;
+    visit.runtime.metrics.sessions().started(&session.provider);
     tracing::info!(
         provider = party.name(),
         session = ?session.id,
         "signed in"
     );
-    Ok(Established { cookies, weak })
+    let parcel = Parcel::of(&session, ticket.as_ref());
+    Ok(Established { cookies, weak, parcel })
 }
 
 fn failed(error: &ExchangeError) -> Failed {
@@ -100,18 +108,32 @@ async fn verified(
     let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
     let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
     let keys = of_party.current().await.ok_or_else(unavailable)?;
-    match verify(&keys) {
-        Ok(token) => Ok((token, keys)),
+    let (token, keys) = match verify(&keys) {
+        Ok(token) => (token, keys),
         Err(error) if error.key_doubt() => {
             let newer = of_party.newer_for(text.expose()).await.ok_or_else(|| refused(&error))?;
             let token = verify(&newer).map_err(|error| refused(&error))?;
-            Ok((token, newer))
+            (token, newer)
         }
         Err(error @ (IdTokenError::AcrNotMet | IdTokenError::AuthTooOld)) => {
-            Err((Failure::TooWeak, Some(error.to_string())))
+            return Err((Failure::TooWeak, Some(error.to_string())));
         }
-        Err(error) => Err(refused(&error)),
+        Err(error) => return Err(refused(&error)),
+    };
+    match missing_claim(&party.settings.id_token_claims, token.claims()) {
+        Some(name) => {
+            let detail =
+                format!("claim `{name}` of the ID token is not what `id_token_claims` says");
+            Err((Failure::IdentityRefused, Some(detail)))
+        }
+        None => Ok((token, keys)),
     }
+}
+
+/// The first of the claims that are demanded and that `claims` do not have with that very value.
+fn missing_claim<'d>(demanded: &'d [(String, String)], claims: &Claims) -> Option<&'d str> {
+    let differs = |(name, value): &&(String, String)| claims.text(name) != Some(value.as_str());
+    demanded.iter().find(differs).map(|(name, _)| name.as_str())
 }
 
 /// The claims of the ID token, and those of userinfo where it is asked.
@@ -196,44 +218,51 @@ fn provider_end(claims: &Claims) -> Option<Timestamp> {
 
 /// Whether a route asks for a newer or stronger authentication than the session has.
 pub(crate) fn is_too_weak(visit: &Visit<'_>, demand: &SignInDemand<'_>, session: &Session) -> bool {
-    let party = visit.desk.party_named(&session.provider);
-    let provider = party.and_then(|party| visit.runtime.policy.provider(party.id()));
-    let identity = provider.and_then(|provider| {
-        let issuer = Arc::clone(&provider.issuer);
-        Identity::new(issuer, session.claims.clone(), &provider.claims, session.ends).ok()
-    });
+    let identity = identity(visit, session);
     let verdict = identity.map(|identity| would_admit(demand.route, &identity, visit.now));
     matches!(verdict, Some(Err(Reason::AuthenticationTooOld | Reason::AuthenticationTooWeak)))
 }
 
-/// Keeps the session, and ends the one that the browser had: its id must not live on under another's name.
-async fn kept(
+/// Whom the session is of, by the claims that it keeps.
+pub(crate) fn identity(visit: &Visit<'_>, session: &Session) -> Option<Identity> {
+    let party = visit.desk.party_named(&session.provider)?;
+    let provider = visit.runtime.policy.provider(party.id())?;
+    let issuer = Arc::clone(&provider.issuer);
+    Identity::new(issuer, session.claims.clone(), &provider.claims, session.ends).ok()
+}
+
+/// Keeps the session, under its ticket if it is stored, and ends the one that the browser had: its id must not live on under
+/// another's name.
+pub(crate) async fn kept(
     visit: &Visit<'_>,
     session: &Session,
-    before: Option<Present>,
+    ticket: Option<&Ticket>,
 ) -> Result<Vec<HeaderValue>, Failed> {
-    let saved = visit.desk.sessions.save(session, None, visit.place(), visit.now).await;
-    let value = saved.map_err(|error| match error {
-        StoreError::Ended => (Failure::SignedOutMeanwhile, None),
-        StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
-        StoreError::Damaged | StoreError::Unavailable(_) => {
-            (Failure::StoreUnavailable, Some(error.to_string()))
-        }
-    })?;
+    let saved = visit.desk.sessions.save(session, ticket, visit.place(), visit.now).await;
+    let value = saved.map_err(|error| unkept(&error))?;
     let chunks = visit.cookie().chunks_present(visit.headers());
     let lifetime = lifetime(visit, session);
     let cookies = visit.cookie().write(&value, lifetime, chunks);
     let cookies = cookies.map_err(|error| (Failure::CookieTooLarge, Some(error.to_string())))?;
-    if let Some(Present { session: before, .. }) = before {
+    if let Some(before) = visit.former().await.filter(|before| *before != session.id) {
         let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
-        let what = Revoked::Session(before.id);
+        let what = Revoked::Session(before);
         let ended = visit.desk.sessions.end(&what, visit.now, until, visit.now);
         if let Err(error) = ended.await {
             tracing::warn!(%error, "the browser's former session could not be ended in the store");
         }
     }
-    visit.runtime.metrics.sessions().started(&session.provider);
     Ok(cookies)
+}
+
+fn unkept(error: &StoreError) -> Failed {
+    match error {
+        StoreError::Ended => (Failure::SignedOutMeanwhile, None),
+        StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
+        StoreError::Damaged | StoreError::Unavailable(_) => {
+            (Failure::StoreUnavailable, Some(error.to_string()))
+        }
+    }
 }
 
 fn lifetime(visit: &Visit<'_>, session: &Session) -> Option<Duration> {

@@ -79,6 +79,8 @@ failures! {
     StoreUnavailable => "store_unavailable", SERVICE_UNAVAILABLE, "sessions cannot be kept at the moment";
     /// The provider did not do what the route asks for.
     TooWeak => "too_weak", FORBIDDEN, "the login service did not confirm the stronger or newer sign-in that the page asks for";
+    /// A host for which nobody signs in here.
+    UnknownHost => "unknown_host", BAD_REQUEST, "nobody signs in here for that host";
     /// No such provider.
     UnknownProvider => "unknown_provider", NOT_FOUND, "there is no login service of that name";
 }

@@ -4,15 +4,21 @@
 
 mod back_channel;
 mod callback;
+mod compatible;
+mod depart;
 mod desk;
 mod establish;
 mod failure;
 mod front_channel;
+mod hand_over;
 mod keys;
+mod links;
 mod login;
 mod session;
 mod sign_out;
 mod sso_cookie;
+mod start;
+mod unnoticed;
 mod visit;
 mod webhook;
 
@@ -36,13 +42,22 @@ pub(crate) enum Endpoint<'a> {
     BackChannelLogout(&'a str),
     Callback(&'a str),
     FrontChannelLogout(&'a str),
+    HandOver,
     Keys,
     Login,
     Logout,
     RenewSession,
     Session,
     SessionScript,
+    Ready,
     SignedOut,
+    /// Of oauth2-proxy: the only callback.
+    SoleCallback,
+    /// Of oauth2-proxy: the page from which people sign in.
+    SignInPage,
+    /// Of oauth2-proxy: signing out by a link.
+    SignOutLink,
+    UserInfo,
     Webhook(&'a str),
 }
 
@@ -52,6 +67,7 @@ impl<'a> Endpoint<'a> {
         let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
         Some(match path.split_once('/') {
             None => match path {
+                "handover" => Self::HandOver,
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
                 "logout" => Self::Logout,
@@ -69,15 +85,33 @@ impl<'a> Endpoint<'a> {
         })
     }
 
+    /// The endpoint at `path` behind the prefix as oauth2-proxy has it.
+    fn of_oauth2_proxy(path: &[u8]) -> Option<Self> {
+        Some(match path {
+            b"/callback" => Self::SoleCallback,
+            b"/sign_in" => Self::SignInPage,
+            b"/sign_out" => Self::SignOutLink,
+            b"/start" => Self::Login,
+            b"/userinfo" => Self::UserInfo,
+            _ => return None,
+        })
+    }
+
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
             Self::BackChannelLogout(_) | Self::RenewSession | Self::Webhook(_) => "POST",
-            Self::Callback(_) => "GET, POST",
-            Self::FrontChannelLogout(_) => "GET",
-            Self::Keys | Self::Login | Self::Session | Self::SessionScript | Self::SignedOut => {
-                "GET, HEAD"
-            }
+            Self::Callback(_) | Self::SoleCallback => "GET, POST",
+            Self::FrontChannelLogout(_) | Self::HandOver => "GET",
+            Self::Keys
+            | Self::Login
+            | Self::Ready
+            | Self::Session
+            | Self::SessionScript
+            | Self::SignedOut
+            | Self::SignInPage
+            | Self::SignOutLink
+            | Self::UserInfo => "GET, HEAD",
             Self::Logout => "GET, HEAD, POST",
         }
     }
@@ -90,7 +124,11 @@ impl<'a> Endpoint<'a> {
     pub(crate) fn reads_form(self, method: &Method) -> bool {
         let with_form = matches!(
             self,
-            Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout | Self::Webhook(_)
+            Self::BackChannelLogout(_)
+                | Self::Callback(_)
+                | Self::Logout
+                | Self::SoleCallback
+                | Self::Webhook(_)
         );
         *method == Method::POST && with_form
     }
@@ -106,7 +144,12 @@ pub(crate) fn plain<'a>(
     path: &'a [u8],
     asker: Asker<'_>,
 ) -> Result<Reply, Endpoint<'a>> {
-    let Some(endpoint) = Endpoint::at(path) else { return Ok(Reply::not_found(asker)) };
+    let found = Endpoint::at(path);
+    let foreign = || {
+        let ours = runtime.policy.compatible.oauth2_proxy;
+        ours.then(|| Endpoint::of_oauth2_proxy(path)).flatten()
+    };
+    let Some(endpoint) = found.or_else(foreign) else { return Ok(Reply::not_found(asker)) };
     if !endpoint.takes(method) {
         let reply = Reply::refusal(Reason::MethodNotAllowed, asker);
         return Ok(reply.replacing(header::ALLOW, HeaderValue::from_static(endpoint.methods())));
@@ -119,17 +162,42 @@ pub(crate) fn plain<'a>(
     }
 }
 
+/// Answers at an address outside the prefix: those by which oauth2-proxy is watched. They say nothing of any request, so that no
+/// proxy can take them for an answer about one (CVE-2026-34457).
+///
+/// # Errors
+/// The endpoint that needs a [`Visit`].
+pub(crate) fn elsewhere<'a>(
+    runtime: &Runtime,
+    method: &Method,
+    path: &[u8],
+    asker: Asker<'_>,
+) -> Result<Reply, Endpoint<'a>> {
+    let served = runtime.policy.compatible.oauth2_proxy && Endpoint::Ready.takes(method);
+    match path {
+        b"/ready" if served && runtime.desk.is_some() => Err(Endpoint::Ready),
+        b"/ping" | b"/ready" if served => Ok(compatible::well()),
+        _ => Ok(Reply::not_found(asker)),
+    }
+}
+
 /// Answers a visit to `endpoint`.
 pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply {
     match endpoint {
         Endpoint::BackChannelLogout(name) => back_channel::logout(visit, name).await,
         Endpoint::Callback(name) => callback::arrive(visit, name).await,
         Endpoint::FrontChannelLogout(name) => front_channel::logout(visit, name).await,
+        Endpoint::HandOver => hand_over::arrive(visit).await,
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
-        Endpoint::SignedOut => sign_out::signed_out(visit),
+        Endpoint::Ready => compatible::ready(visit).await,
+        Endpoint::SignedOut => sign_out::signed_out(visit).await,
+        Endpoint::SignInPage => compatible::sign_in_page(visit),
+        Endpoint::SignOutLink => sign_out::by_link(visit).await,
+        Endpoint::SoleCallback => callback::arrive_at_sole(visit).await,
+        Endpoint::UserInfo => compatible::user_info(visit).await,
         Endpoint::Webhook(name) => webhook::receive(visit, name).await,
         Endpoint::Keys | Endpoint::SessionScript => Reply::not_found(visit.asker),
     }
@@ -161,5 +229,6 @@ mod tests {
         let callback = Endpoint::Callback("main");
         assert!(callback.takes(&Method::GET) && callback.takes(&Method::POST));
         assert!(!callback.takes(&Method::HEAD) && !callback.takes(&Method::OPTIONS));
+        assert_eq!(Endpoint::HandOver.methods(), "GET");
     }
 }

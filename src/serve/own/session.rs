@@ -5,7 +5,7 @@ use http::header::{self, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::gate::Reason;
-use crate::serve::own::login::login_path;
+use crate::serve::own::links::login_path;
 use crate::serve::own::visit::{Absent, Present, Visit};
 use crate::serve::reply::Reply;
 use crate::session::{ReturnTo, Session};

@@ -6,21 +6,23 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::base::secret::Secret;
-use crate::gate::SignInFlow;
+use crate::gate::{Home, SignInFlow};
 use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
 use crate::remote::relying_party::HintRule;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::login::{login_path, redirect, scripted};
+use crate::serve::own::links::{login_path, redirect, scripted};
+use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
-use crate::session::{ReturnTo, Revoked, Tokens};
+use crate::session::{Farewell, ReturnTo, Revoked, Tokens};
 use crate::token::Jwt;
 
 /// How long other services that are told of a sign-out may take.
@@ -53,6 +55,21 @@ pub(crate) async fn logout(visit: &Visit<'_>) -> Reply {
     confirm(visit, return_to)
 }
 
+/// Signs out who follows a link of a page of ours, as oauth2-proxy does, and asks everybody else: only browsers that say where a link
+/// was are believed.
+pub(crate) async fn by_link(visit: &Visit<'_>) -> Reply {
+    let query = visit.query().as_bytes();
+    let Ok(return_to) = only(query, "rd") else {
+        return Failure::MalformedAnswer.reply(visit, Some("rd is given twice"), None);
+    };
+    let return_to = allowed(visit, return_to.as_deref());
+    let is_link = *visit.request.method == Method::GET && visit.is_navigation();
+    if is_link && visit.comes_from_ourselves() {
+        return sign_out(visit, return_to).await;
+    }
+    confirm(visit, return_to)
+}
+
 /// Where a person goes after signing out: an address of the list, or one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum After {
@@ -65,11 +82,8 @@ enum After {
 fn allowed(visit: &Visit<'_>, text: Option<&str>) -> After {
     let Some(text) = text else {
         // Whole, since the provider must know it: it is an address that is registered there.
-        let whole = |address: &String| match address.strip_prefix('/') {
-            Some(_) => format!("{}{address}", visit.base()),
-            None => address.clone(),
-        };
-        let usual = visit.desk.sign_out.usually.as_ref().map(whole);
+        let usual = visit.desk.sign_out.usually.as_ref();
+        let usual = usual.map(|address| whole(visit, address));
         return usual.map_or(After::Page, After::There);
     };
     let listed = Url::parse(text).ok().filter(|url| visit.desk.sign_out.return_to.contains(url));
@@ -108,15 +122,53 @@ fn confirm(visit: &Visit<'_>, after: After) -> Reply {
 async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
     let location = match visit.present().await {
         Ok(present) => match ended(visit, &present, &after).await {
-            Ok(location) => location,
+            Ok(location) => by_home(visit, location),
             Err(reply) => return *reply,
         },
         Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
-        Err(_) => sso_sign_out(visit, &after).unwrap_or_else(|| here(visit, &after)),
+        Err(_) => match sso_sign_out(visit, &after) {
+            Some(location) => by_home(visit, location),
+            None => at_home(visit, &after).unwrap_or_else(|| here(visit, &after)),
+        },
     };
     let reply = leave(visit, &location).with_cookies(visit.clear_session());
     let reply = reply.with_cookies(upstream_cookies(visit));
     reply.with(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""))
+}
+
+/// The host where people sign in, if it has cookies of its own.
+fn home_apart<'v>(visit: &Visit<'v>) -> Option<&'v Home> {
+    visit.home().filter(|_| !visit.sessions.shares(visit.host()))
+}
+
+/// On to `location` by way of the host where people sign in: what was ended here is a cookie there too, which would be forgotten to
+/// be ended when this process is. Straight on, where the address would be too long for that.
+fn by_home(visit: &Visit<'_>, location: String) -> String {
+    let (Some(home), Some(nonce)) = (home_apart(visit), visit.desk.nonce()) else {
+        return location;
+    };
+    let farewell = Farewell { onward: whole(visit, &location), created: visit.now };
+    let next = farewell.seal(&visit.sessions.keys, &home.host, nonce);
+    next.map_or(location, |next| {
+        format!("{}{}/signed-out?next={next}", home.origin, visit.prefix())
+    })
+}
+
+/// The question at the host where people sign in: there may be a session there, though there is none here.
+fn at_home(visit: &Visit<'_>, after: &After) -> Option<String> {
+    let question = format!("{}{}/logout", home_apart(visit)?.origin, visit.prefix());
+    Some(match after {
+        After::Page => question,
+        After::There(address) => {
+            let address = whole(visit, address);
+            format!("{question}?return_to={}", utf8_percent_encode(&address, NON_ALPHANUMERIC))
+        }
+    })
+}
+
+/// The address as it is told at another origin.
+fn whole(visit: &Visit<'_>, address: &str) -> String {
+    if address.starts_with('/') { visit.base() + address } else { address.to_owned() }
 }
 
 /// Browsers apply `form-action` to where a form's answer redirects too, and then on from there: a provider that asks further
@@ -151,6 +203,13 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
     }
     let fits = party.client.settings().logout.hint == HintRule::Any || last.id.is_some();
     let there = if fits { at_provider(visit, party, last.id.as_ref(), after) } else { None };
+    if !fits && visit.desk.sign_out.at_provider {
+        let provider = party.name();
+        tracing::warn!(
+            provider,
+            "there is no ID token that has not run out: the person is signed out here alone"
+        );
+    }
     Ok(there.unwrap_or_else(|| here(visit, after)))
 }
 
@@ -172,8 +231,8 @@ async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens
     };
     match party.client.refresh(&metadata, refresh).await {
         Ok(answer) => Tokens {
-            refresh: answer.refresh_token.clone().or(tokens.refresh),
-            id: answer.id_token.clone().filter(is_good),
+            refresh: answer.refresh_token.or(tokens.refresh),
+            id: answer.id_token.filter(is_good),
             access: None,
         },
         Err(error) => {
@@ -197,7 +256,7 @@ fn at_provider(
     }
     let metadata = party.client.metadata().current()?;
     let settings = &party.client.settings().logout;
-    let page = format!("{}{}/signed-out", visit.base(), visit.prefix());
+    let page = format!("{}{}/signed-out", visit.desk_base(), visit.prefix());
     let address = match after {
         After::There(address) if Url::parse(address).is_ok() => address.clone(),
         After::Page | After::There(_) => page,
@@ -279,14 +338,40 @@ fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
 }
 
-/// The page after signing out. It needs no session and begins none: it does not lead back in by itself.
-pub(crate) fn signed_out(visit: &Visit<'_>) -> Reply {
-    let link = login_path(visit.prefix(), &ReturnTo::root(), None);
+/// The page after signing out. It needs no session and begins none: it does not lead back in by itself. Where people sign in for
+/// other hosts, it takes away what is left of a session that was ended elsewhere, and leads on to where that host says.
+pub(crate) async fn signed_out(visit: &Visit<'_>) -> Reply {
+    let left = left_over(visit).await;
+    match farewell(visit) {
+        Some(Farewell { onward, .. }) => redirect(&onward).with_cookies(left),
+        None => goodbye(visit).with_cookies(left),
+    }
+}
+
+fn farewell(visit: &Visit<'_>) -> Option<Farewell> {
+    let next = only(visit.query().as_bytes(), "next").ok()??;
+    let ours = visit.is_home();
+    let open = || Farewell::open(&visit.sessions.keys, visit.host(), &next, visit.now).ok();
+    ours.then(open).flatten()
+}
+
+/// What deletes the cookie of a session that is over: one that lives is not ended by a link.
+async fn left_over(visit: &Visit<'_>) -> Vec<HeaderValue> {
+    match visit.present().await {
+        Ok(_) | Err(Absent::NoCookie | Absent::Unknown) => Vec::new(),
+        Err(_) => visit.clear_session(),
+    }
+}
+
+fn goodbye(visit: &Visit<'_>) -> Reply {
+    // Where people only sign in for others, there is nothing to come back to.
+    let leads_somewhere = !visit.is_home() || demand(visit, &ReturnTo::root()).is_some();
+    let link = leads_somewhere.then(|| login_path(visit.prefix(), &ReturnTo::root(), None));
     let explanation = Explanation {
         code: "signed_out",
         message: "signed out",
         title: Some("title.signed_out"),
-        link: Some(&link),
+        link: link.as_deref(),
         ..Explanation::default()
     };
     let reply = Reply::explain(StatusCode::OK, &explanation, visit.asker);

@@ -9,15 +9,20 @@ use http::header::{self, HeaderName, HeaderValue};
 use url::form_urlencoded;
 
 use crate::base::time::Timestamp;
-use crate::gate::{RequestView, SessionPolicy};
+use crate::gate::{Home, RequestView, SessionPolicy};
 use crate::remote::sessions::{Place, StoreError};
 use crate::serve::own::desk::Desk;
+use crate::serve::own::failure::Failure;
+use crate::serve::own::login::Refused;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 use crate::session::{
     AttemptCookies, CookieError, CookieSpec, Ended, Hint, Life, OpenError, Origin, ReturnTo,
-    SameSite, Session, SessionError, Ticket,
+    ReturnToError, SameSite, Session, SessionError, SessionId, Ticket,
 };
+
+/// Where oauth2-proxy is told which address was wanted.
+const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
 
 /// See the module's text.
 pub(crate) struct Visit<'a> {
@@ -107,6 +112,21 @@ impl<'a> Visit<'a> {
         format!("{}://{}", self.request.scheme.as_str(), self.request.authority.written())
     }
 
+    /// Where people sign in, if that is another host.
+    pub(crate) fn home(&self) -> Option<&'a Home> {
+        self.sessions.home_of(self.host())
+    }
+
+    /// Whether people sign in here for other hosts too.
+    pub(crate) fn is_home(&self) -> bool {
+        self.sessions.home.as_ref().is_some_and(|home| home.host == self.host())
+    }
+
+    /// Scheme and authority of where people sign in, here or elsewhere: what providers are told.
+    pub(crate) fn desk_base(&self) -> String {
+        self.sessions.home.as_ref().map_or_else(|| self.base(), |home| home.origin.clone())
+    }
+
     /// The prefix of our endpoints.
     pub(crate) fn prefix(&self) -> &'a str {
         &self.runtime.policy.prefix
@@ -117,20 +137,44 @@ impl<'a> Visit<'a> {
         self.request.target.written().split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// Where a parameter says to return to, or else the root.
-    pub(crate) fn return_to(&self, text: Option<&str>) -> ReturnTo {
-        let Some(origin) = self.origin() else { return ReturnTo::root() };
-        ReturnTo::local_or_root(text, &origin, &self.desk.return_hosts)
+    /// Where a parameter says to return to, or else the root. Where people sign in for all hosts there may be no page at the root,
+    /// and who names a host that nobody signs in for has made a mistake.
+    pub(crate) fn return_to(&self, text: Option<&str>) -> Result<ReturnTo, Refused> {
+        let Some(origin) = self.origin() else { return Ok(ReturnTo::root()) };
+        let found = text.map(|text| ReturnTo::parse(text, &origin, &self.desk.return_hosts));
+        match found {
+            Some(Ok(return_to)) => Ok(return_to),
+            Some(Err(error @ ReturnToError::Foreign)) if self.is_home() => {
+                Err(Refused::Failed(Failure::UnknownHost, Some(error.to_string())))
+            }
+            None | Some(Err(_)) => Ok(ReturnTo::root()),
+        }
+    }
+
+    /// Where to return to in the words of oauth2-proxy: a parameter, or what a proxy in front says of the address that was wanted.
+    /// Anybody may say so; it is judged like any other.
+    pub(crate) fn foreign_return_to(&self) -> Result<Option<Cow<'a, str>>, Repeated> {
+        if !self.runtime.policy.compatible.oauth2_proxy {
+            return Ok(None);
+        }
+        let told = self.headers().get(X_AUTH_REQUEST_REDIRECT);
+        let told = told.and_then(|told| told.to_str().ok()).map(Cow::Borrowed);
+        Ok(only(self.query().as_bytes(), "rd")?.or(told))
     }
 
     /// The cookie of sessions.
-    pub(crate) const fn cookie(&self) -> &'a CookieSpec {
-        self.sessions.cookie(self.request.scheme)
+    pub(crate) fn cookie(&self) -> &'a CookieSpec {
+        self.sessions.cookie(self.request.scheme, self.host())
     }
 
     /// The cookies of attempts that end with a redirect, or with a posted form.
     pub(crate) fn attempts(&self, same_site: SameSite) -> AttemptCookies {
         AttemptCookies::new(self.prefix(), self.request.scheme, same_site)
+    }
+
+    /// The cookies of sign-ins that are left to another host.
+    pub(crate) fn departures(&self) -> AttemptCookies {
+        AttemptCookies::departures(self.prefix(), self.request.scheme)
     }
 
     /// Where the session's value counts.
@@ -176,10 +220,28 @@ impl<'a> Visit<'a> {
                 Session::open(&self.sessions.keys, self.cookie(), self.host(), &text.value)?;
             Present { session: Arc::new(session), ticket: None }
         };
+        self.living(found)
+    }
+
+    /// The session, if it lives.
+    pub(crate) fn living(&self, found: Present) -> Result<Present, Absent> {
         match found.session.life(&self.sessions.limits, self.now) {
             Life::Over(ended) => Err(ended.into()),
             Life::Good { .. } | Life::Touch => self.known(found),
         }
+    }
+
+    /// The session that this browser came with and that a new one replaces. One that was handed on may be in use at another host
+    /// still, when nobody used it here for too long.
+    pub(crate) async fn former(&self) -> Option<SessionId> {
+        if let Ok(present) = self.present().await {
+            return Some(present.session.id);
+        }
+        self.sessions.home.as_ref().filter(|_| !self.desk.sessions.are_stored())?;
+        let text = self.cookie().read(self.headers()).ok()??;
+        let session =
+            Session::open(&self.sessions.keys, self.cookie(), self.host(), &text.value).ok()?;
+        (self.now < session.ends).then_some(session.id)
     }
 
     /// Only a session of a provider and client that are configured, and that nobody ended.
@@ -191,6 +253,14 @@ impl<'a> Visit<'a> {
         });
         let ended = self.desk.revocations.is_revoked(session, self.now);
         if ours && !ended { Ok(found) } else { Err(Absent::Ended) }
+    }
+
+    /// Whether the browser says that this is to be the page it shows next.
+    pub(crate) fn is_navigation(&self) -> bool {
+        let is = |name: &'static str, value: &str| {
+            self.headers().get(name).is_some_and(|found| found.as_bytes() == value.as_bytes())
+        };
+        is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
     }
 
     /// Whether this is a browser that shows what it gets as a page, and so runs its scripts.

@@ -17,6 +17,11 @@ pub(in crate::session) fn attempt(seed: u8, created: Timestamp) -> Attempt {
         restarted: false,
         asked,
         redirect_uri: "https://app.example.com/.auth/callback/corp".into(),
+        referral: Some(Referral {
+            departure: AttemptId::from_bytes([seed; 16]),
+            origin: "https://app.other.example".into(),
+            created,
+        }),
     };
     Attempt::new(&entropy, start)
 }
@@ -43,7 +48,8 @@ fn the_challenge_is_that_of_the_standard() {
 
 #[test]
 fn an_attempt_is_read_back_as_it_was() {
-    let plain = Attempt { asked: Asked::default(), restarted: true, ..attempt(1, at(0)) };
+    let plain =
+        Attempt { asked: Asked::default(), referral: None, restarted: true, ..attempt(1, at(0)) };
     for attempt in [attempt(0, at(0)), plain] {
         let spec = cookies().spec(attempt.id);
         let sealed = attempt.seal(&keys(), &spec, HOST, [1; 12]);

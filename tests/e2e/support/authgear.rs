@@ -105,7 +105,10 @@ impl Authgear {
 
     /// The answer to a form that an app posts.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
-        self.client.post(format!("{}{path}", self.origin)).form(form).send().await.unwrap()
+        let request = self.client.post(format!("{}{path}", self.origin));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(body).send().await.unwrap()
     }
 
     /// The answer to a form that an app posts to the token endpoint, as JSON.

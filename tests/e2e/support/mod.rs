@@ -1,15 +1,22 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
+pub(crate) mod apache;
 pub(crate) mod authgear;
 pub(crate) mod certificates;
+pub(crate) mod check;
+pub(crate) mod clock;
 pub(crate) mod command;
+pub(crate) mod doors;
+pub(crate) mod envoy;
 pub(crate) mod forgeries;
 pub(crate) mod front_door;
 pub(crate) mod held;
+pub(crate) mod hosts;
 pub(crate) mod html;
 pub(crate) mod http;
 pub(crate) mod jar;
 pub(crate) mod key_server;
+pub(crate) mod manager;
 pub(crate) mod metrics;
 pub(crate) mod misbehaving;
 pub(crate) mod nginx;
@@ -25,5 +32,6 @@ pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tokens;
 pub(crate) mod upstream;
+pub(crate) mod vendors;
 pub(crate) mod webdriver;
 pub(crate) mod wire;

@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 
-/// Where services are installed, which is not on everybody's `PATH`.
-const SERVICE_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+/// Where else programs are: what `tests/peers/install.sh` installs, and services, which are not on everybody's `PATH`.
+const DIRECTORIES: [&str; 3] =
+    [concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/peers/bin"), "/usr/sbin", "/usr/local/sbin"];
 
 /// The first of `names` that is installed; reports the first name as missing if none is.
 pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
@@ -31,6 +32,8 @@ fn report(line: &str) {
 
 fn locate(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain(SERVICE_DIRECTORIES.map(PathBuf::from));
+    // Ours first: they have the versions that the tests know.
+    let [ours, services @ ..] = DIRECTORIES.map(PathBuf::from);
+    let directories = [ours].into_iter().chain(std::env::split_paths(&path)).chain(services);
     directories.map(|directory| directory.join(name)).find(|file| file.is_file())
 }

@@ -41,13 +41,14 @@ struct Output {
 
 impl Program {
     /// Starts `command`.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// Starts `command` with `input` as its standard input.
+    pub(crate) fn start_with(mut command: Command, input: Stdio) -> Self {
         let name = Path::new(command.as_std().get_program()).display().to_string();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child =
             command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let output = Arc::new(Output::default());
@@ -131,6 +132,16 @@ impl Sidegate {
         Self::run_in(directory)
     }
 
+    /// As [`run`](Self::run), with `environment` beside its own.
+    pub(crate) fn run_with(configuration: &str, environment: Vec<(String, String)>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.yaml");
+        std::fs::write(&file, configuration).unwrap();
+        let mut command = sidegate();
+        command.arg("run").arg("-c").arg(file).envs(environment);
+        Self { program: Program::start(command), directory }
+    }
+
     /// `sidegate run` with the `config.yaml` that is in `directory` already, among other files.
     pub(crate) fn run_in(directory: TempDir) -> Self {
         let mut command = sidegate();
@@ -164,7 +175,12 @@ impl Sidegate {
 
     /// Where the first listener listens that is not the admin's, once it does.
     pub(crate) async fn address(&self) -> SocketAddr {
-        self.program.wait_for(|line| listening(line, |listener| listener != "admin")).await
+        self.program.wait_for(Self::listening).await
+    }
+
+    /// The address in `line`, if it says where a listener listens that is not the admin's.
+    pub(crate) fn listening(line: &str) -> Option<SocketAddr> {
+        listening(line, |listener| listener != "admin")
     }
 
     /// Kills it, so that it can tidy up nothing, and starts it again with `configuration`.

@@ -1,10 +1,10 @@
 //! A client that sends exact bytes and shows what comes back: for requests that no HTTP library would send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::process::PATIENCE;
@@ -57,6 +57,22 @@ impl Request {
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
+    /// Method and target as they are written.
+    pub(crate) fn line(&self) -> (&str, &str) {
+        let (method, rest) = self.line.split_once(' ').unwrap();
+        (method, rest.strip_suffix(" HTTP/1.1").unwrap())
+    }
+
+    /// The host that is asked for.
+    pub(crate) fn asked_host(&self) -> &str {
+        &self.host
+    }
+
+    /// The other fields, in their order.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.fields
     }
 
     /// The bytes on the wire.
@@ -121,6 +137,13 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(to: SocketAddr) -> Self {
         Self { stream: BufReader::new(TcpStream::connect(to).await.unwrap()) }
+    }
+
+    /// One from the local address `from`: another client of the same machine.
+    pub(crate) async fn open_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        Self { stream: BufReader::new(socket.connect(to).await.unwrap()) }
     }
 
     /// Sends `bytes`, as far as the other side takes them.

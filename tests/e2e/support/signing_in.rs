@@ -32,6 +32,11 @@ pub(crate) struct Setting {
 impl Setting {
     /// With `lines` in the provider's section, `rest` at the end, and `more` in the client's registration.
     pub(crate) async fn start(lines: &str, rest: &str, more: Value) -> Option<Self> {
+        Self::at("127.0.0.1:0", lines, rest, more).await
+    }
+
+    /// As [`start`](Self::start), with the listener that `listen` describes.
+    pub(crate) async fn at(listen: &str, lines: &str, rest: &str, more: Value) -> Option<Self> {
         let provider = OidcProvider::start().await?;
         let upstream = Upstream::answering(who).await;
         let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
@@ -41,7 +46,7 @@ impl Setting {
             format!("  client_secret: {{ value: {} }}\n", json!(CLIENT_SECRET))
         };
         let configuration = format!(
-            "listen: 127.0.0.1:0\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nprovider:\n  name: main\n  \
+            "listen: {listen}\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nprovider:\n  name: main\n  \
              issuer: {}\n  client_id: {CLIENT_ID}\n{secret}{lines}session:\n  keys: [{{ value: \"{KEY}\" }}]\n{rest}",
             upstream.url(),
             provider.issuer,

@@ -70,7 +70,7 @@ impl Site {
 }
 
 /// A file for `upstream`, written as there, and the provider `issuer`, with `rest` behind.
-pub(super) fn configuration(upstream: &str, issuer: &Issuer, rest: &str) -> String {
+pub(crate) fn configuration(upstream: &str, issuer: &Issuer, rest: &str) -> String {
     let listen = if rest.contains("\nlisteners:") { "" } else { "listen: 127.0.0.1:0\n" };
     let admin = if rest.contains("\nadmin:") { "" } else { "admin: none\n" };
     format!(

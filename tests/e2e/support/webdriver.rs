@@ -49,7 +49,7 @@ pub(crate) struct Browser {
     session: String,
     client: Client,
     _program: Program,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -67,7 +67,19 @@ impl Browser {
         let created =
             send(&client, Method::POST, format!("http://{driver}/session"), body).await.unwrap();
         let session = created["sessionId"].as_str().unwrap().to_owned();
-        Some(Self { driver, session, client, _program: program, _profile: profile })
+        Some(Self { driver, session, client, _program: program, profile })
+    }
+
+    /// Closes the browser and opens it again, with what it keeps between runs.
+    pub(crate) async fn restart(mut self) -> Self {
+        let old = format!("http://{}/session/{}", self.driver, self.session);
+        send(&self.client, Method::DELETE, old, Value::Null).await.unwrap();
+        let binary = find(&["chromium", "chromium-browser", "google-chrome"]).unwrap();
+        let body = capabilities(&binary, self.profile.path());
+        let at = format!("http://{}/session", self.driver);
+        let created = send(&self.client, Method::POST, at, body).await.unwrap();
+        created["sessionId"].as_str().unwrap().clone_into(&mut self.session);
+        self
     }
 
     /// Opens `url` and waits until it has loaded.

@@ -36,8 +36,8 @@ fuzz_target!(|written: &str| {
         headers: &headers,
         client: None,
         certificate: None,
-            relayed: false,
-            terms: None,
+        relayed: false,
+        terms: None,
     };
     if let Examined::Decided { decision: Decision::Allow(_), .. } = examine(&POLICY, view) {
         let decoded = target.path().replace("%2e", ".").replace("%2E", ".");

@@ -10,10 +10,12 @@ use sidegate::base::scheme::Scheme;
 use sidegate::base::secret::Secret;
 use sidegate::base::time::Timestamp;
 use sidegate::session::{
-    AttemptCookies, CookieSpec, SameSite, Scope, SealingKeys, Session, State, Ticket,
+    AttemptCookies, CookieSpec, Farewell, Handover, Referral, SameSite, Scope, SealingKeys, Session,
+    State, Ticket,
 };
 
 const HOST: &str = "app.example.com";
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 static KEYS: LazyLock<SealingKeys> = LazyLock::new(|| {
     let secret = std::array::from_fn(|index| u8::try_from(index).expect("32 bytes"));
@@ -35,7 +37,13 @@ fuzz_target!(|input: &[u8]| {
         assert!(Session::open(&KEYS, &SPEC, HOST, &text.value).is_err());
         assert!(Ticket::open(&KEYS, &SPEC, HOST, &text.value).is_err());
         assert!(State::open(&KEYS, HOST, &text.value).is_err());
+        assert!(Handover::open(&KEYS, HOST, &text.value).is_err());
+        assert!(Referral::open(&KEYS, HOST, &text.value, NOW).is_err());
+        assert!(Farewell::open(&KEYS, HOST, &text.value, NOW).is_err());
     }
     let attempts = AttemptCookies::new("/.auth", Scheme::Https, SameSite::Lax);
-    let _ = attempts.surplus(&headers, &KEYS, HOST, Timestamp::from_secs(1_700_000_000), 5);
+    let departures = AttemptCookies::departures("/.auth", Scheme::Https);
+    for cookies in [attempts, departures] {
+        let _ = cookies.surplus(&headers, &KEYS, HOST, NOW, 5);
+    }
 });

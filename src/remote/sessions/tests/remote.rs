@@ -53,6 +53,16 @@ async fn what_one_process_ends_is_told_to_the_others_once() {
 
 /// x046: of several processes one uses the refresh token, the others get what it got.
 #[tokio::test]
+async fn what_is_used_once_is_used_for_all_processes() {
+    let Some(server) = Server::start() else { return };
+    let (here, there) = (process(&server.settings()), process(&server.settings()));
+    let window = Duration::from_secs(60);
+    assert!(here.use_once(&[1; 16], window).await.unwrap());
+    assert!(!there.use_once(&[1; 16], window).await.unwrap());
+    assert!(there.use_once(&[2; 16], window).await.unwrap());
+}
+
+#[tokio::test]
 async fn of_several_processes_one_renews() {
     let Some(server) = Server::start() else { return };
     let (here, there) = (process(&server.settings()), process(&server.settings()));

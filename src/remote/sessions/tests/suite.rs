@@ -33,6 +33,7 @@ on_every_store! {
     an_older_session_does_not_replace_one_that_was_renewed,
     the_turn_to_renew_is_given_to_whoever_has_the_newest,
     a_session_without_bounds_is_not_stored,
+    a_ticket_that_is_made_first_leads_to_the_session,
 }
 
 async fn a_session_is_found_by_its_ticket_and_by_no_other(sessions: &Sessions) {
@@ -47,6 +48,12 @@ async fn a_session_is_found_by_its_ticket_and_by_no_other(sessions: &Sessions) {
     assert_eq!(subject(sessions, &unknown, 1).await, None);
     let tokens = sessions.tokens(&sessions.load(&ticket, at(1)).await.unwrap().unwrap());
     assert_eq!(tokens.id.unwrap().expose(), "hint");
+}
+
+async fn a_ticket_that_is_made_first_leads_to_the_session(sessions: &Sessions) {
+    let ticket = sessions.new_ticket(id(1)).unwrap().expect("sessions are stored");
+    save(sessions, &session(1, "ada", None, 0), Some(&ticket)).await.unwrap();
+    assert_eq!(subject(sessions, &ticket, 1).await.as_deref(), Some("ada"));
 }
 
 async fn a_session_that_has_ended_is_not_found(sessions: &Sessions) {

@@ -93,7 +93,7 @@ async fn s_ag5_a_token_that_another_app_approved_is_good_but_not_strong() {
         authgear.register(id, &[], &client).await;
     }
     authgear.tell("user", &json!({ "sub": "ada", "amr": ["pwd", "otp", "mfa"] })).await;
-    let rest = "routes:\n  - { name: strong, match: { paths: /strong }, require: { amr_any: mfa } }\n  - { name: fresh, match: { paths: /fresh }, require: { amr_any: mfa, max_auth_age: 10m } }\n  - { name: rest, match: { paths: /* } }\n";
+    let rest = "routes:\n  - { name: strong, match: { paths: /strong }, require: { amr_any: mfa } }\n  - { name: fresh, match: { paths: /fresh }, require: { max_auth_age: 10m } }\n  - { name: rest, match: { paths: /* } }\n";
     let judged_here =
         authgear.app("api.edge.test", "verify: jwt\nclients: [APP_A, APP_B]", rest).await;
     let resolved = authgear.app("api.edge.test", "resolver: { RESOLVER }", rest).await;

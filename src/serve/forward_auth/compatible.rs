@@ -1,0 +1,126 @@
+//! Questions in the words of systems that sidegate takes the place of: what their configurations tell of a request, and what a
+//! client can add to it without the proxy noticing.
+//!
+//! These configurations were written for servers that look at the session alone. The fields that they set are believed, and none that
+//! they leave to the client: the method never counts, another host only where it can change nothing, and without a target there has to
+//! be one route for all.
+
+use http::Method;
+use http::header::HeaderName;
+
+use crate::base::host::Authority;
+use crate::gate::{Match, Policy, Reason};
+use crate::serve::forward_auth::original::{
+    SubRequest, Words, X_ENVOY_ORIGINAL_PATH, X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL,
+    X_REWRITE_URL, text,
+};
+use crate::serve::forwarded::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::serve::view::authority_and_target;
+
+/// Fields that tell a target. Each proxy sets one of them.
+const TARGETS: [HeaderName; 3] = [X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL];
+
+/// Where nobody says so, people come by https: oauth2-proxy has secure cookies unless it is told otherwise.
+const USUAL_SCHEME: &str = "https";
+
+/// The request that is asked about, and the name of its route if that does not follow from the target.
+pub(super) type Asked<'a> = (Words<'a>, Option<String>);
+
+/// A question at `/oauth2/auth`.
+///
+/// # Errors
+/// [`Reason::ForwardedMixed`] where the target or the host is told in two ways that differ; [`Reason::ForwardedIncomplete`] where
+/// what is not told could change the decision.
+pub(super) fn oauth2_proxy<'a>(
+    sub_request: &SubRequest<'a>,
+    policy: &Policy,
+) -> Result<Asked<'a>, Reason> {
+    sub_request.has_none_of(&[X_ENVOY_ORIGINAL_PATH, X_REWRITE_URL])?;
+    let told = target(sub_request)?;
+    let (scheme, authority, target) = match told {
+        Some(url) if url.contains("://") && !url.starts_with('/') => {
+            let (scheme, rest) = url.split_once("://").ok_or(Reason::MalformedTarget)?;
+            let (authority, target) = authority_and_target(rest);
+            (scheme, authority, Some(target))
+        }
+        told => (scheme(sub_request)?, host(sub_request, policy)?, told),
+    };
+    let name = host_name(authority)?;
+    if policy.table.tells_methods_apart(&name) {
+        return Err(Reason::ForwardedIncomplete);
+    }
+    let route = match target {
+        Some(_) => None,
+        None => Some(sole_route(policy, &name)?),
+    };
+    let target = target.unwrap_or("/");
+    Ok((Words { method: Method::GET, scheme, authority, target }, route))
+}
+
+/// A question at Authgear's resolver, which is about a session and not about a request: it has the host of the resolver and the
+/// client's credentials.
+///
+/// # Errors
+/// [`Reason::ForwardedIncomplete`] where that host has several routes.
+pub(super) fn authgear<'a>(
+    sub_request: &SubRequest<'a>,
+    policy: &Policy,
+) -> Result<Asked<'a>, Reason> {
+    let authority = sub_request.host.ok_or(Reason::MalformedHost)?;
+    let route = sole_route(policy, &host_name(authority)?)?;
+    let scheme = scheme(sub_request)?;
+    Ok((Words { method: Method::GET, scheme, authority, target: "/" }, Some(route)))
+}
+
+/// A question at Authelia's `ext-authz`: the original target follows the address, which ends in a slash.
+pub(super) fn authelia_target(rest: &[u8]) -> &[u8] {
+    if rest.starts_with(b"/") { rest } else { b"" }
+}
+
+fn target<'a>(sub_request: &SubRequest<'a>) -> Result<Option<&'a str>, Reason> {
+    let told = TARGETS.into_iter().filter(|name| sub_request.headers.contains_key(name));
+    let mut told = told.map(|name| sub_request.field(&name));
+    match (told.next(), told.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(Reason::ForwardedMixed),
+        (Some(Ok(field)), None) => text(field, Reason::MalformedTarget).map(Some),
+        (Some(Err(reason)), None) => Err(reason),
+    }
+}
+
+/// The host that the client asked for. A proxy that keeps it in `Host` may let the client say anything in the other field; one that
+/// does not asks at a host of its own: one without routes, or with the same one for everything.
+fn host<'a>(sub_request: &SubRequest<'a>, policy: &Policy) -> Result<&'a str, Reason> {
+    let own = sub_request.host.ok_or(Reason::MalformedHost)?;
+    if !sub_request.headers.contains_key(&X_FORWARDED_HOST) {
+        return Ok(own);
+    }
+    let told = text(sub_request.field(&X_FORWARDED_HOST)?, Reason::MalformedHost)?;
+    let (own_name, told_name) = (host_name(own)?, host_name(told)?);
+    if own_name == told_name {
+        return Ok(own);
+    }
+    let is_unknown = policy.table.find(&own_name, b"/", &Method::GET) == Match::NoHost;
+    let sole = policy.table.sole(&own_name);
+    if is_unknown || (sole.is_some() && sole == policy.table.sole(&told_name)) {
+        return Ok(told);
+    }
+    Err(Reason::ForwardedMixed)
+}
+
+fn host_name(authority: &str) -> Result<String, Reason> {
+    let authority = Authority::parse(authority).ok_or(Reason::MalformedHost)?;
+    Ok(authority.host().to_owned())
+}
+
+fn scheme<'a>(sub_request: &SubRequest<'a>) -> Result<&'a str, Reason> {
+    if !sub_request.headers.contains_key(&X_FORWARDED_PROTO) {
+        return Ok(USUAL_SCHEME);
+    }
+    text(sub_request.field(&X_FORWARDED_PROTO)?, Reason::ForwardedMixed)
+}
+
+fn sole_route(policy: &Policy, host: &str) -> Result<String, Reason> {
+    let route = policy.sole_route(host).ok_or(Reason::ForwardedIncomplete)?;
+    Ok(route.name.to_string())
+}

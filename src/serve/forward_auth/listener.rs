@@ -1,0 +1,149 @@
+//! A listener that only front proxies and, through them, browsers reach: questions, and our own endpoints. No request goes on
+//! from here, so it is no proxy, and costs less than one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use http::Method;
+use pingora::ErrorType;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+
+use crate::clock::Clock;
+use crate::gate::{Decision, Reason};
+use crate::serve::answer::{asker, send};
+use crate::serve::callers::Memo;
+use crate::serve::context::{Context, Told};
+use crate::serve::forward_auth::{Askers, answer, is_question};
+use crate::serve::gatekeeper::Verdict;
+use crate::serve::guard::ConnectionContext;
+use crate::serve::reception::receive;
+use crate::serve::reply::Reply;
+use crate::serve::request_id::RequestIds;
+use crate::serve::runtime::Runtime;
+use crate::serve::screen::screen;
+use crate::serve::settings::GuardSettings;
+use crate::serve::story::{self, Place, Subject};
+use crate::telemetry::Door;
+use crate::telemetry::writer::LineWriter;
+
+/// One listener's app.
+pub(crate) struct ForwardAuth {
+    pub(crate) live: Arc<ArcSwap<Runtime>>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Arc<RequestIds>,
+    pub(crate) guard: GuardSettings,
+    pub(crate) listener: String,
+    pub(crate) lines: LineWriter,
+}
+
+#[async_trait]
+impl HttpServerApp for ForwardAuth {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let connection = session.take_connection_user_context();
+        if !is_readable(&mut session).await {
+            session.shutdown().await;
+            return None;
+        }
+        let mut ctx = Context::new(self.live.load_full(), &self.clock, self.ids.next());
+        if let Some(Ok(connection)) = connection.map(|any| any.downcast::<ConnectionContext>()) {
+            connection.header_complete();
+            ctx.memo = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok());
+            ctx.connection = Some(connection);
+        }
+        self.limit(&mut session, shutdown);
+        let served = self.serve(&mut session, &mut ctx).await;
+        ctx.leave_memo();
+        served.ok()?;
+        let settings = HttpPersistentSettings::for_session(&session);
+        let stream = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+    }
+}
+
+/// Reads the header; one that is none is answered as the proxy answers it.
+async fn is_readable(session: &mut ServerSession) -> bool {
+    match session.read_request().await {
+        Ok(read) => read,
+        Err(error) => {
+            if matches!(error.etype, ErrorType::InvalidHTTPHeader) {
+                // A client that is gone cannot be told.
+                let _ = session.respond_error(400).await;
+            }
+            false
+        }
+    }
+}
+
+impl ForwardAuth {
+    fn limit(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) {
+        session.set_read_timeout(Some(self.guard.body_deadline));
+        session.set_write_timeout(Some(self.guard.body_deadline));
+        // What follows the header of a CONNECT is no request (RFC 9110 §9.3.6).
+        if *shutdown.borrow() || session.req_header().method == Method::CONNECT {
+            session.set_keepalive(None);
+        }
+    }
+
+    async fn serve(&self, session: &mut ServerSession, ctx: &mut Context) -> pingora::Result<()> {
+        let place = Place { listener: &self.listener, lines: &self.lines };
+        if is_question(&ctx.runtime.policy, session.req_header()) {
+            return answer(session, ctx, Askers::ListedAndLocal, place).await;
+        }
+        let reply = receive_visit(session, ctx).await;
+        let sent = send(session, reply, &ctx.id).await;
+        let subject = Subject::of(Door::ForwardAuth, session.req_header());
+        story::tell(place, subject, session, ctx);
+        sent
+    }
+}
+
+/// Answers at an endpoint of our own; there is nothing else here.
+async fn receive_visit(session: &mut ServerSession, ctx: &mut Context) -> Reply {
+    #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
+    let started = Instant::now();
+    let runtime = Arc::clone(&ctx.runtime);
+    let origin = Askers::ListedAndLocal.origin(&runtime, session);
+    ctx.origin = Some(origin);
+    let verdict = Verdict::early(place(session, &runtime));
+    let told = Told::of(&verdict);
+    let (outcome, reason) = (told.outcome, told.reason.label());
+    ctx.told = Some(told);
+    let reply = match &verdict.decision {
+        Decision::Refuse(reason) => {
+            Reply::refusal(*reason, asker(&runtime.pages, session.req_header(), &ctx.id))
+        }
+        _ => receive(session, &runtime, Some(&origin), (&ctx.id, ctx.now)).await,
+    };
+    let route = runtime.route_metrics(None);
+    runtime.metrics.decided(Door::ForwardAuth, route, outcome, reason, started.elapsed());
+    reply
+}
+
+/// Whether the request is for an endpoint of ours. As nothing is passed on, nobody could read its path in another way.
+fn place(session: &ServerSession, runtime: &Runtime) -> Decision {
+    let request = session.req_header();
+    match screen(&request.method, request.raw_path(), &request.headers, &runtime.limits) {
+        Err(reason) => Decision::Refuse(reason),
+        Ok(()) if is_ours(path(request.raw_path()), runtime) => Decision::OwnEndpoint,
+        Ok(()) => Decision::Refuse(Reason::NoRoute),
+    }
+}
+
+/// Whether there is anything at `path`: an endpoint, or what phones and browsers are answered about links of apps.
+fn is_ours(path: &[u8], runtime: &Runtime) -> bool {
+    let links = &runtime.app_links;
+    runtime.policy.is_own(path) || std::str::from_utf8(path).is_ok_and(|path| links.has(path))
+}
+
+/// The path of an origin-form target.
+fn path(target: &[u8]) -> &[u8] {
+    target.split(|b| *b == b'?').next().unwrap_or(target)
+}

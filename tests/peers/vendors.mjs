@@ -1,0 +1,54 @@
+// Strict stand-ins of Auth0 and Okta for the tests, after their documents; where those are silent, the standard decides.
+//
+// Started with the names of dialects, `auth0 okta`, it makes one tenant of each on a free port of 127.0.0.1 and prints one
+// line, {"origins": [...]}, in their order. A tenant checks what the real system checks and refuses what that refuses; its log
+// says why. It signs with npm `jose`, another JOSE library than sidegate's. It has a clock of its own, which tests set.
+// What tests tell it goes to ORIGIN/test/ (vendors/control.mjs).
+
+import { createServer } from 'node:http';
+import { send } from './misbehaving/answer.mjs';
+import { newKeys } from './misbehaving/keys.mjs';
+import { receive } from './misbehaving/request.mjs';
+import { Auth0 } from './vendors/auth0.mjs';
+import { control } from './vendors/control.mjs';
+import { Okta } from './vendors/okta.mjs';
+
+const DIALECTS = { auth0: Auth0, okta: Okta };
+
+// Whatever is asked for is logged, known or not: a test may insist that nothing was.
+async function serve(tenant, path, request) {
+  const endpoint = tenant.endpoint(path) ?? { name: 'unknown', methods: [] };
+  let answer = { status: 404, refused: 'no such endpoint' };
+  if (tenant.settings.down) answer = { status: 503, json: { error: 'temporarily_unavailable' }, refused: 'down' };
+  else if (endpoint.methods.includes(request.method)) answer = await endpoint.answer(request);
+  else if (endpoint.answer) answer = { status: 405, refused: `${request.method} is not allowed` };
+  tenant.note(endpoint.name, request, answer);
+  return answer;
+}
+
+async function listening(Dialect) {
+  const keys = await newKeys();
+  const tenant = new Dialect(keys);
+  const server = createServer(async (incoming, response) => {
+    try {
+      const request = await receive(incoming, tenant.origin);
+      const path = request.url.pathname;
+      const answer = path.startsWith('/test/')
+        ? await control(tenant, path.slice('/test/'.length), request)
+        : await serve(tenant, path, request);
+      await send(response, answer);
+    } catch (error) {
+      console.error(error);
+      if (!response.headersSent) response.writeHead(500);
+      response.end(String(error));
+    }
+  });
+  // A client must not meet the end of a connection that it was about to use.
+  server.keepAliveTimeout = 0;
+  await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
+  tenant.origin = `http://127.0.0.1:${server.address().port}`;
+  return tenant.origin;
+}
+
+process.on('SIGTERM', () => process.exit(0));
+console.log(JSON.stringify({ origins: await Promise.all(process.argv.slice(2).map((name) => listening(DIALECTS[name]))) }));
