@@ -54,7 +54,8 @@ async fn s_ag5_a_file_that_is_left_out_may_be_the_apps_own() {
 async fn s_ag5_a_link_in_a_browser_leads_nowhere_and_is_not_kept() {
     let Some(authgear) = Authgear::start().await else { return };
     let lines = "client_id: WEB1\nresponse_type: none\nresolver: { RESOLVER }";
-    let app = authgear.app("a.edge.test", lines, LINKS).await;
+    let rest = format!("{LINKS}log: {{ requests: all }}\n");
+    let app = authgear.app("a.edge.test", lines, &rest).await;
     authgear.register("WEB1", &[&app.site], &json!({})).await;
     let query =
         "client_id=APP_B&redirect_uri=https%3A%2F%2Fevil.test&state=s3cret-state&code=s3cret-code";
@@ -76,7 +77,8 @@ async fn s_ag5_a_link_in_a_browser_leads_nowhere_and_is_not_kept() {
     assert_eq!(authgear.count("/_resolver/resolve").await, 0);
     // A request whose line in the log comes behind theirs.
     ask(&app, get("/last")).await;
-    let log = app.sidegate.program.wait_for(|line| line.contains("/last").then(|| app.log())).await;
+    app.sidegate.program.wait_for(|line| line.contains("/last").then_some(())).await;
+    let log = app.log();
     assert!(log.contains("/authorize") && !log.contains("s3cret"), "{log}");
 }
 
