@@ -32,6 +32,19 @@ impl Compatible {
     }
 }
 
+/// The names that a configuration made for Authgear's resolver copies, in place of what a client sent: those of its documents, which
+/// forget the roles.
+pub const AUTHGEAR_COPIED: [&str; 8] = [
+    "x-authgear-session-valid",
+    "x-authgear-user-id",
+    "x-authgear-user-anonymous",
+    "x-authgear-user-verified",
+    "x-authgear-session-acr",
+    "x-authgear-session-amr",
+    "x-authgear-session-authenticated-at",
+    "x-authgear-user-can-reauthenticate",
+];
+
 /// What Authgear's resolver would say of a caller.
 #[derive(Clone, Copy, Debug)]
 pub enum Resolution<'a> {

@@ -34,7 +34,7 @@ mod upgrade;
 pub use authorize::Rule;
 pub use caller::{Caller, SessionUpdate};
 pub use compatible::{
-    AUTHELIA, AUTHGEAR, AUTHGEAR_CLAIMS, Compatible, PHONE_VERIFIED, Resolution,
+    AUTHELIA, AUTHGEAR, AUTHGEAR_CLAIMS, AUTHGEAR_COPIED, Compatible, PHONE_VERIFIED, Resolution,
     authgear_claim_path, authgear_headers,
 };
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
@@ -51,7 +51,7 @@ pub use policy::{
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
     SignInFlow, SignInRule, Silent, Upgrades, UpstreamId,
 };
-pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules};
+pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules, is_authgears};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
     KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer,

@@ -113,7 +113,19 @@ const BUILT_IN: &[&str] = &[
 ];
 
 /// Names that begin like this are another product's alone, those of its future versions too; folded.
-const PREFIXES: &[&[u8]] = &[b"x-authgear-"];
+const PREFIXES: &[&[u8]] = &[X_AUTHGEAR];
+
+const X_AUTHGEAR: &[u8] = b"x-authgear-";
+
+/// Whether `name` is one by which Authgear's resolver speaks, in any spelling.
+pub fn is_authgears(name: &HeaderName) -> bool {
+    begins(name.as_str().as_bytes(), X_AUTHGEAR)
+}
+
+/// Whether `name` is longer than `prefix`, which is folded, and begins with it.
+fn begins(name: &[u8], prefix: &[u8]) -> bool {
+    name.len() > prefix.len() && prefix.iter().zip(name).all(|(a, b)| *a == fold(*b))
+}
 
 /// Names by which some frameworks let a header replace the method; they would undo rules on methods.
 pub const METHOD_OVERRIDES: &[&str] =
@@ -161,10 +173,7 @@ impl ManagedNames {
     /// Whether only sidegate may set `name`.
     pub fn contains(&self, name: &HeaderName) -> bool {
         let bytes = name.as_str().as_bytes();
-        let begins = |prefix: &&[u8]| {
-            bytes.len() > prefix.len() && prefix.iter().zip(bytes).all(|(a, b)| *a == fold(*b))
-        };
-        if self.prefixes.iter().any(begins) {
+        if self.prefixes.iter().any(|prefix| begins(bytes, prefix)) {
             return true;
         }
         if self.lengths & 1 << bytes.len().min(127) == 0 {

@@ -284,9 +284,15 @@ async fn the_resolver_always_answers_200_and_leaves_no_name_out() {
     let spoofed = ask()
         .header("X-Forwarded-Host", "welcome.test")
         .header("X-Forwarded-Uri", "/public/x")
-        .header("X-Authgear-User-Roles", "admin")
+        .header("X-Authgear-User-Id", "root")
         .header("X-Authgear-Session-Valid", "true");
     assert_eq!(resolved(&spoofed.send(doors.asked).await), nobody);
+    // The configuration that Authgear documents would pass these on as they came.
+    for name in ["X-Authgear-User-Roles", "x_authgear_user_id", "X-Authgear-User-Future"] {
+        let answer = ask().bearer(&token).header(name, "admin").send(doors.asked).await;
+        assert_eq!(answer.status, 403, "{name}: {answer:?}");
+        assert!(!answer.head.to_ascii_lowercase().contains("x-authgear"), "{answer:?}");
+    }
     let mixed = ask().host("mixed.test").bearer(&token).send(doors.asked).await;
     assert_eq!(mixed.status, 403, "nobody says which of the routes: {mixed:?}");
 }

@@ -1,8 +1,8 @@
 // A strict stand-in for Authgear: what its server does with sessions, tokens and its resolver, and what it refuses.
 //
 // Written from Authgear's documents and the behaviour of its server, not from its code. It listens on loopback and calls itself
-// https://auth.edge.test:PORT: the tests' browser takes names in .test for this machine, and ends TLS itself. Tests steer it
-// under /__test/.
+// https://auth.edge.test:PORT, whose TLS the tests' own client ends itself, or what its argument says: http://auth.edge.localhost for
+// browsers, which take such names for this machine. Tests steer it under /__test/.
 import { createServer } from 'node:http'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { SignJWT, calculateJwkThumbprint, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, jwtVerify } from 'jose'
@@ -18,7 +18,8 @@ jwk.kid = await calculateJwkThumbprint(jwk)
 
 const users = new Map(), clients = new Map(), sessions = new Map(), grants = new Map(), access = new Map()
 const codes = new Map(), challenges = new Map(), urlTokens = new Map(), log = []
-let settings = { cookie_domain: 'edge.test', cookie_prefix: '', fault: null }
+const site = process.argv[2] ?? 'https://auth.edge.test'
+let settings = { cookie_domain: new URL(site).hostname.replace(/^[^.]+\./, ''), cookie_prefix: '', fault: null }
 let issuer
 
 const random = () => randomBytes(24).toString('base64url')
@@ -145,7 +146,7 @@ function authorize(request, response, query) {
   if (session && prompt !== 'login' && query.get('max_age') !== '0') return finish(response, query, client, session, sso)
   if (prompt === 'none') return error('login_required', 'authentication required')
   const hidden = `<input type="hidden" name="query" value="${query.toString().replaceAll('&', '&amp;')}">`
-  response.writeHead(200, { 'content-type': 'text/html' }).end(`<html><body><h1>Authgear login</h1><form method="post" action="/login">${hidden}<input name="login"></form></body></html>`)
+  response.writeHead(200, { 'content-type': 'text/html' }).end(`<html><body><h1>Authgear login</h1><form method="post" action="/login">${hidden}<input name="login"><button>Sign in</button></form></body></html>`)
 }
 
 function login(request, response, form) {
@@ -368,6 +369,6 @@ const server = createServer((request, response) => {
 })
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address()
-  issuer = `https://auth.edge.test:${port}`
+  issuer = `${site}:${port}`
   console.log(JSON.stringify({ origin: `http://127.0.0.1:${port}`, issuer }))
 })

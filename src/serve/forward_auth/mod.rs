@@ -16,11 +16,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 
-use crate::gate::{Decision, Policy, Reason, Terms};
+use crate::gate::{AUTHGEAR_COPIED, Decision, Policy, Reason, Terms, is_authgears};
 use crate::serve::answer::{asker, send};
 use crate::serve::context::{Context, Told};
 use crate::serve::forwarded::Origin;
@@ -171,7 +171,7 @@ fn read<'a>(
     let (words, route) = asked(policy, &sub_request(question, request))?;
     request_line(&words.method, words.target.as_bytes(), limits)?;
     let original = words.read()?;
-    if has_reserved(runtime, &request.headers) {
+    if has_reserved(runtime, question.dialect, &request.headers) {
         return Err(Reason::ReservedField);
     }
     let terms = terms::read(question.query())?;
@@ -213,10 +213,14 @@ fn sub_request<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubReq
 
 /// Whether a field is there that the app must not get. Inline it would be removed; a front proxy is told which fields to set, not
 /// which to drop. It replaces those that carry an identity in their plain spelling, and no other that servers take for the same
-/// (CVE-2025-64484, CVE-2026-54763).
-fn has_reserved(runtime: &Runtime, headers: &HeaderMap) -> bool {
+/// (CVE-2025-64484, CVE-2026-54763). What was made for Authgear's resolver replaces the names of its documents, and no others.
+fn has_reserved(runtime: &Runtime, dialect: Dialect, headers: &HeaderMap) -> bool {
     let plain = &runtime.policy.identity_headers;
-    headers.keys().any(|name| runtime.reserved_names.contains(name) && !plain.contains(name))
+    let is_reserved = |name: &HeaderName| match dialect {
+        Dialect::Authgear if is_authgears(name) => !AUTHGEAR_COPIED.contains(&name.as_str()),
+        _ => runtime.reserved_names.contains(name) && !plain.contains(name),
+    };
+    headers.keys().any(is_reserved)
 }
 
 /// What only sidegate itself can answer is a refusal here: the front proxy would pass a 2xx on to the app.

@@ -35,8 +35,17 @@ pub(crate) struct App {
 impl Authgear {
     /// Starts it; nothing where node or its packages are missing.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_as("https://auth.edge.test").await
+    }
+
+    /// The same for browsers, which take names below `localhost` for this machine.
+    pub(crate) async fn start_for_browsers() -> Option<Self> {
+        Self::start_as("http://auth.edge.localhost").await
+    }
+
+    async fn start_as(site: &str) -> Option<Self> {
         let mut command = Command::new(node("jose")?);
-        command.arg("authgear.mjs").current_dir(peers());
+        command.args(["authgear.mjs", site]).current_dir(peers());
         let program = Program::start(command);
         let said = program.wait_for(|line| serde_json::from_str::<Value>(line).ok()).await;
         let text = |name: &str| said[name].as_str().unwrap().to_owned();
@@ -44,10 +53,15 @@ impl Authgear {
         Some(Self { origin, issuer, client: client(), _program: program })
     }
 
+    /// The host under which its resolver is asked.
+    pub(crate) fn host(&self) -> &str {
+        self.issuer.split_once("://").unwrap().1
+    }
+
     /// The section `provider:` with `lines` in it.
     pub(crate) fn provider(&self, lines: &str) -> String {
         let Self { origin, issuer, .. } = self;
-        let host = issuer.strip_prefix("https://").unwrap();
+        let host = self.host();
         let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
         let lines = lines
             .replace("RESOLVER", &format!("url: {origin}/_resolver/resolve, host: \"{host}\""));
@@ -66,14 +80,16 @@ impl Authgear {
         } else {
             String::new()
         };
+        let listen = if rest.contains("listeners:") { "" } else { "listen: 127.0.0.1:0\n" };
         let configuration = format!(
-            "listen: 127.0.0.1:0\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nidentity: {{ headers: authgear }}\n{}{session}{rest}",
+            "{listen}admin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nidentity: {{ headers: authgear }}\n{}{session}{rest}",
             upstream.url(),
             self.provider(lines),
         );
         let sidegate = Sidegate::run(&configuration);
         let address = sidegate.address().await;
-        App { sidegate, upstream, site: format!("https://{name}:{}", address.port()) }
+        let (scheme, _) = self.issuer.split_once("://").unwrap();
+        App { sidegate, upstream, site: format!("{scheme}://{name}:{}", address.port()) }
     }
 
     /// Registers `id` with the callbacks of `sites`, and what `more` says.

@@ -204,11 +204,11 @@ async fn s_ag2_a_resolver_that_does_not_answer_is_no_verdict() {
 }
 
 #[tokio::test]
-async fn s_ag2_one_credential_is_asked_about_once() {
+async fn s_ag2_a_thousand_requests_with_one_credential_are_one_question() {
     let Some((authgear, app)) = resolved("").await else { return };
     let session = authgear.session("ada").await;
     let address = app.sidegate.address().await;
-    let requests: Vec<_> = (0..200)
+    let requests: Vec<_> = (0..1_000)
         .map(|_| {
             let request = get("/").header("Cookie", &format!("session={session}"));
             tokio::spawn(async move { request.send(address).await })
