@@ -75,8 +75,11 @@ async fn s_ag1_a_cookie_of_a_domain_that_is_too_narrow_is_explained_and_ends_the
         assert_eq!(path_of(&page).0, 400, "{page:#?}");
         assert!(page.body.contains("did not reach this application"), "{page:#?}");
         assert!(page.trail.len() <= 2, "{page:#?}");
-        let log = app.log();
-        assert!(log.contains("sso_cookie_missing") && log.contains("http.cookie_domain"), "{log}");
+        let told = |line: &str| {
+            (line.contains("sso_cookie_missing") && line.contains("http.cookie_domain"))
+                .then_some(())
+        };
+        app.sidegate.program.wait_for(told).await;
     }
 }
 
@@ -86,7 +89,8 @@ async fn s_ag1_a_prefix_that_is_not_configured_is_named() {
     authgear.tell("settings", &json!({ "cookie_prefix": "p_" })).await;
     let page = app.sign_in(&Person::new(), "/reports", "ada").await;
     assert_eq!(page.status, 400, "{page:#?}");
-    assert!(app.log().contains("cookie_prefix: p_"), "{}", app.log());
+    let told = |line: &str| line.contains("cookie_prefix: p_").then_some(());
+    app.sidegate.program.wait_for(told).await;
 }
 
 #[tokio::test]
@@ -108,7 +112,8 @@ async fn s_ag1_a_secure_cookie_over_http_is_explained() {
     let page = ada.fill_in(&login, &[("login", "ada")]).await;
     assert_eq!(page.status, 400, "{page:#?}");
     assert!(page.body.contains("only comes over https"), "{page:#?}");
-    assert!(app.log().contains("sso_cookie_insecure"), "{}", app.log());
+    let told = |line: &str| line.contains("sso_cookie_insecure").then_some(());
+    app.sidegate.program.wait_for(told).await;
 }
 
 #[tokio::test]

@@ -109,7 +109,8 @@ fn fields(request: &Recorded) -> Vec<u8> {
 
 #[tokio::test]
 async fn s_ag2c_the_documented_configuration_tells_the_app_the_same() {
-    let Some(Scene { authgear, theirs, ours, .. }) = Scene::start("").await else { return };
+    let Some(scene) = Scene::start("").await else { return };
+    let Scene { authgear, theirs, ours, .. } = &scene;
     let people = [
         json!({ "sub": "ada", "amr": ["pwd", "otp", "mfa"], "roles": ["stock.view", "stock.edit"] }),
         json!({ "sub": "bob", "amr": [], "verified": false }),
@@ -155,7 +156,8 @@ async fn s_ag2c_the_documented_configuration_tells_the_app_the_same() {
 /// The configuration forgets the roles: what a client says of its own reaches the app, unless the question is refused for it.
 #[tokio::test]
 async fn s_ag2c_roles_that_a_client_makes_up_do_not_pass_here() {
-    let Some(Scene { authgear, theirs, ours, .. }) = Scene::start("").await else { return };
+    let Some(scene) = Scene::start("").await else { return };
+    let Scene { authgear, theirs, ours, .. } = &scene;
     let session = authgear.session("ada").await;
     let planted = get("/")
         .header("Cookie", &format!("session={session}"))
