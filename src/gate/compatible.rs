@@ -73,7 +73,8 @@ pub fn authgear_headers(resolution: Resolution<'_>) -> Vec<(HeaderName, HeaderVa
     };
     let text = |source: HeaderSource| known.map(|(it, _)| source.text(it)).unwrap_or_default();
     let word = |name: &str, usual: &dyn Fn(&Identity, bool) -> bool| {
-        let told = known.map(|(it, again)| authgear_claim(it, name).unwrap_or(usual(it, again)));
+        let told =
+            known.map(|(it, again)| authgear_claim(it, name).unwrap_or_else(|| usual(it, again)));
         told.map(|fact| fact.to_string()).unwrap_or_default()
     };
     let rows = [

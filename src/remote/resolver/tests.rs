@@ -222,9 +222,10 @@ proptest! {
                 });
                 let Some(offered) = offered(texts.each_ref().map(|text| text.as_deref())) else { continue };
                 let expected = request.iter().flatten().find(|who| **who < 2);
-                let expected = expected.map_or("invalid, 1 cookies".to_owned(), |who| {
-                    format!("{} until 110", ["ada", "bob"][*who])
-                });
+                let expected = match expected {
+                    Some(who) => format!("{} until 110", ["ada", "bob"][*who]),
+                    None => "invalid, 1 cookies".to_owned(),
+                };
                 assert_eq!(answer(&resolutions, &offered, 100).await, expected);
             }
         });

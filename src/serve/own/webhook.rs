@@ -55,7 +55,7 @@ fn is_signed(visit: &Visit<'_>, secret: &Secret<String>) -> bool {
 
 fn bytes_of(hexadecimal: &[u8]) -> Option<Vec<u8>> {
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    if hexadecimal.len() % 2 != 0 {
+    if !hexadecimal.len().is_multiple_of(2) {
         return None;
     }
     hexadecimal.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
