@@ -222,10 +222,7 @@ async fn s_ag2_a_thousand_requests_with_one_credential_are_one_question() {
 
 #[tokio::test]
 async fn s_ag7_the_tokens_of_two_apps_count_and_end_together() {
-    let authgear = match Authgear::start().await {
-        Some(authgear) => authgear,
-        None => return,
-    };
+    let Some(authgear) = Authgear::start().await else { return };
     for id in ["APP_A", "APP_B"] {
         authgear.register(id, &[], &json!({})).await;
     }
