@@ -23,7 +23,7 @@ pub(crate) use authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
-    PushedRequestsWord, ResponseModeWord,
+    Parameter, PushedRequestsWord, ResponseModeWord,
 };
 pub(crate) use compatible::System;
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};
