@@ -180,8 +180,9 @@ async function tokens(grant, nonce) {
     const claims = { iss: issuer, aud: [issuer], iat: now(), exp: now() + 1800, sub: grant.sub, client_id: client.client_id, scope: grant.scope, jti: sha256hex(grant.access), ...strength(grant), ...about(grant) }
     grant.access = await sign(claims, 'at+jwt')
   }
-  access.set(grant.access, { grant, expires: now() + 1800 })
-  return { token_type: 'Bearer', access_token: grant.access, expires_in: 1800, refresh_token: grant.refresh, id_token: await idToken(grant, nonce), ...(grant.secret ? { device_secret: grant.secret } : {}) }
+  const expires_in = settings.expires_in ?? 1800
+  access.set(grant.access, { grant, expires: now() + expires_in })
+  return { token_type: 'Bearer', access_token: grant.access, expires_in, refresh_token: grant.refresh, id_token: await idToken(grant, nonce), ...(grant.secret ? { device_secret: grant.secret } : {}) }
 }
 
 const idToken = (grant, nonce) => sign({

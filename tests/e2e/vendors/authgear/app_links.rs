@@ -106,7 +106,7 @@ async fn s_ag5_a_token_that_another_app_approved_is_good_but_not_strong() {
         authgear.register(id, &[], &client).await;
     }
     authgear.tell("user", &json!({ "sub": "ada", "amr": ["pwd", "otp", "mfa"] })).await;
-    let rest = "routes:\n  - { name: strong, match: { paths: /strong }, require: { amr_any: mfa } }\n  - { name: fresh, match: { paths: /fresh }, require: { max_auth_age: 10m } }\n  - { name: rest, match: { paths: /* } }\n";
+    let rest = "app_links: { paths: [/authorize, /redirect] }\nroutes:\n  - { name: strong, match: { paths: /strong }, require: { amr_any: mfa } }\n  - { name: fresh, match: { paths: /fresh }, require: { max_auth_age: 10m } }\n  - { name: rest, match: { paths: /* } }\n";
     let judged_here =
         authgear.app("api.edge.test", "verify: jwt\nclients: [APP_A, APP_B]", rest).await;
     let resolved = authgear.app("api.edge.test", "resolver: { RESOLVER }", rest).await;
@@ -127,6 +127,10 @@ async fn s_ag5_a_token_that_another_app_approved_is_good_but_not_strong() {
     let code = authgear.token(&approve).await["code"].as_str().unwrap().to_owned();
     // Its challenge is used up: what B's app could have copied is of no use.
     assert_eq!(authgear.token(&approve).await["error"], "invalid_request");
+    // Where app B is missing, its link comes to a browser, and uses nothing up.
+    let link = get(&format!("/redirect?code={code}&state=s1")).host("b.edge.test");
+    let shown = ask(&resolved, link.navigation()).await;
+    assert_eq!((shown.status, shown.header("location")), (200, None), "{shown:?}");
     let of_b = authgear
         .token(&[
             ("grant_type", "authorization_code"),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::support::authgear::{App, Authgear, WEB};
-use crate::support::person::Person;
+use crate::support::person::{Person, Stop, Visit, filled_in};
 use crate::support::raw::{Answer, Request, get};
 use crate::support::signing_in::soon;
 
@@ -119,8 +119,42 @@ async fn s_ag4_a_sign_in_of_an_app_is_one_of_the_browser() {
     }
 }
 
-/// What an app does in the system's browser, up to where that would hand its code over.
-async fn sign_in_natively(authgear: &Authgear, person: &Person) {
+/// Whoever signs out of the app signs out of the web app that was signed in with it: its next renewal is refused.
+#[tokio::test]
+async fn s_ag4_signing_out_of_the_app_ends_the_session_of_the_web_app_elsewhere() {
+    let Some(authgear) = Authgear::start().await else { return };
+    let lines = "client_id: WEB1\nclient_secret: { value: s }\nsso_enabled: true";
+    let app = authgear.app("app.other.test", lines, "").await;
+    authgear.register(WEB, &[&app.site], &json!({ "client_secret": "s" })).await;
+    let more = json!({ "redirect_uris": ["https://native.test/done"] });
+    authgear.register(NATIVE, &[], &more).await;
+    authgear.tell("settings", &json!({ "expires_in": 2 })).await;
+    let ada = Person::new();
+    let code = sign_in_natively(&authgear, &ada).await;
+    let native = authgear
+        .token(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", NATIVE),
+            ("code", &code),
+            ("redirect_uri", "https://native.test/done"),
+            ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+        ])
+        .await;
+    let page = ada.open(&app.url("/reports")).await;
+    assert_eq!(page.status, 200, "{page:#?}\n{}", app.log());
+    let renewed = async || authgear.count("/oauth2/token").await;
+    let before = renewed().await;
+    let api = app.url("/api");
+    soon(async || ada.fetch(&api).await.status == 200 && renewed().await > before).await;
+    let refresh = native["refresh_token"].as_str().unwrap();
+    authgear.post("/oauth2/revoke", &[("token", refresh), ("client_id", NATIVE)]).await;
+    soon(async || ada.fetch(&api).await.status == 401).await;
+    let page = ada.open(&app.url("/reports")).await;
+    assert!(page.body.contains("Authgear login"), "{page:#?}");
+}
+
+/// What an app does in the system's browser; the code with which that comes back to it.
+async fn sign_in_natively(authgear: &Authgear, person: &Person) -> String {
     let mut url = Url::parse(&format!("{}/oauth2/authorize", authgear.issuer)).unwrap();
     url.query_pairs_mut().extend_pairs([
         ("client_id", NATIVE),
@@ -132,10 +166,11 @@ async fn sign_in_natively(authgear: &Authgear, person: &Person) {
         ("x_sso_enabled", "true"),
     ]);
     let login = person.open(url.as_str()).await;
-    let form = crate::support::person::filled_in(&login, &[("login", "ada")]);
-    let stop = |visit: &crate::support::person::Visit| visit.url.host_str() == Some("native.test");
-    let _ = person.visit_until(form, stop).await;
+    let form = filled_in(&login, &[("login", "ada")]);
+    let stop = |visit: &Visit| visit.url.host_str() == Some("native.test");
+    let Stop::Before(back) = person.visit_until(form, stop).await else { panic!("no code") };
     assert!(person.jar().named("session").is_some());
+    back.url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
 }
 
 /// An app that opens a page in a browser: signed in with the first request, and not once sent anywhere.
