@@ -17,6 +17,7 @@ const PUBLIC: &str = "sidegate, public route";
 const BEARER: &str = "sidegate, bearer remembered";
 const COOKIE: &str = "sidegate, cookie remembered";
 const SESSION: &str = "sidegate, session remembered";
+const RESOLVED: &str = "sidegate, resolver's word remembered";
 const DECISION: &str = "sidegate, decision for nginx";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
 const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
@@ -45,7 +46,7 @@ struct Contender {
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -82,6 +83,13 @@ const CASES: [Case; 12] = [
         start: session,
         path: "/",
         credential: Credential::Session,
+    },
+    Case {
+        name: RESOLVED,
+        foreign: None,
+        start: resolved,
+        path: "/",
+        credential: Credential::Foreign,
     },
     Case {
         name: DECISION,
@@ -135,6 +143,13 @@ fn cookie(world: &World) -> Result<Server> {
 fn session(world: &World) -> Result<Server> {
     let wish = Sidegate { provider: Use::SignIn, ..Sidegate::usual(world) };
     peers::sidegate(world, "session", &wish)
+}
+
+/// Long enough that the resolver is asked once before the first round.
+fn resolved(world: &World) -> Result<Server> {
+    let wish =
+        Sidegate { provider: Use::Resolver, cache: Some("max_age: 1h"), ..Sidegate::usual(world) };
+    peers::sidegate(world, "resolved", &wish)
 }
 
 fn decision(world: &World) -> Result<Server> {
@@ -229,6 +244,7 @@ fn print(contenders: &[Contender]) -> bool {
     bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
     bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
+    bar("remembered word of a resolver, at most 1.10 × bare pingora", cost(RESOLVED, BARE), 1.10);
     bar("decision for another proxy, at most 0.45 × bare pingora", cost(DECISION, BARE), 0.45);
     bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
     bar(

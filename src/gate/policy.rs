@@ -17,7 +17,7 @@ use crate::session::{CookieSpec, Limits, SealingKeys};
 use crate::token::NonceKey;
 
 pub use provider::{
-    Dpop, Introspection, LoginUrl, LoginUrlError, NonceRule, Provider, RelyingParty,
+    Dpop, Introspection, LoginUrl, LoginUrlError, NonceRule, Provider, RelyingParty, SignInFlow,
 };
 pub use route::{
     Access, AssertionSpec, InboundCredential, Preflight, Route, SignInRule, Silent, Upgrades,

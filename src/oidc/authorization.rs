@@ -7,7 +7,7 @@
 mod callback;
 
 pub use crate::base::prompt::Prompt;
-pub use callback::{Callback, CallbackError, ErrorCode, parse_form, parse_query};
+pub use callback::{Callback, CallbackError, ErrorCode, parse_bare, parse_form, parse_query};
 
 use std::time::Duration;
 
@@ -87,6 +87,21 @@ impl AuthorizationRequest<'_> {
     /// The address to send the browser to. Query parameters that `endpoint` has already are kept, save for those of our names.
     pub fn url(&self, endpoint: &Url) -> String {
         with_query(endpoint, &self.pairs())
+    }
+
+    /// The address to send the browser to where it is to come back with nothing but the state: `response_type=none`
+    /// ([OAuth 2.0 Multiple Response Types §4](https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html#none)). What
+    /// only a code needs is left out.
+    pub fn bare_url(&self, endpoint: &Url) -> String {
+        const OF_CODES: [&str; 5] =
+            ["scope", "nonce", "code_challenge", "code_challenge_method", "response_mode"];
+        let mut pairs = self.pairs();
+        pairs.retain(|(name, _)| !OF_CODES.contains(name));
+        let response_type = pairs.iter_mut().find(|(name, _)| *name == "response_type");
+        if let Some((_, value)) = response_type {
+            *value = "none".to_owned();
+        }
+        with_query(endpoint, &pairs)
     }
 
     /// The request to push ([RFC 9126 §2.1](https://www.rfc-editor.org/rfc/rfc9126#section-2.1)), without the client's

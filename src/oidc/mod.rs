@@ -16,7 +16,9 @@ pub mod introspection;
 pub mod logout;
 mod parameters;
 pub mod pushed;
+pub mod resolver;
 pub mod revocation;
 pub mod userinfo;
+pub mod webhook;
 
 pub use form::{FORM_MEDIA_TYPE, Form};

@@ -18,8 +18,10 @@ use url::Url;
 
 use crate::remote::egress::{self, Egress, EgressError, GuardedResolver, is_loopback};
 
+mod lookup;
 mod post;
 
+pub use lookup::Lookup;
 pub use post::{AuthorizedGet, Post};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));

@@ -13,6 +13,7 @@ pub mod provider;
 pub mod relying_party;
 pub mod renewal;
 pub mod replay;
+pub mod resolver;
 pub mod sessions;
 
 use url::Url;

@@ -105,6 +105,18 @@ impl RelyingParty {
         Ok(pushed_url(endpoint, &self.settings.registration.client_id, &pushed.request_uri))
     }
 
+    /// The same for a request that asks for nothing but that the person is signed in at the provider.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] where the provider has no such endpoint.
+    pub fn bare_authorization_url(
+        metadata: &Metadata,
+        request: &AuthorizationRequest<'_>,
+    ) -> Result<String, ExchangeError> {
+        let endpoint = needed(&metadata.endpoints.authorization, "authorization_endpoint")?;
+        Ok(request.bare_url(endpoint))
+    }
+
     /// Pushes an authorization request.
     ///
     /// # Errors

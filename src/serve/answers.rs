@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Policy, ProofUse,
-    ProviderId, Question, RenewalAnswer, RenewalQuestion, SessionAnswer, SessionQuestion,
+    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Offered, Policy, ProofUse,
+    ProviderId, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer, ResolverQuestion,
+    SessionAnswer, SessionQuestion,
 };
 use crate::remote::introspection::Introspections;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::renewal::{Held, Renew, RenewalMeans, Renewals};
 use crate::remote::replay::{FirstUses, OneTime};
+use crate::remote::resolver::Resolutions;
 use crate::remote::sessions::{Sessions, StoreError};
 use crate::session::RevocationSet;
 
@@ -26,6 +28,8 @@ pub(crate) struct Answers {
     pub(crate) renewers: Vec<Option<Arc<dyn Renew>>>,
     /// Who is asked about tokens.
     pub(crate) introspections: Vec<Option<Arc<Introspections>>>,
+    /// Who is asked about callers whom only a resolver can tell.
+    pub(crate) resolutions: Vec<Option<Arc<Resolutions>>>,
     /// Which proofs were used.
     pub(crate) first_uses: Arc<FirstUses>,
 }
@@ -46,6 +50,7 @@ impl Answers {
             }
             Question::Keys(asked) => Answer::Keys(keys.answer(asked).await),
             Question::Renewal(asked) => Answer::Renewal(self.renew(policy, asked, now).await),
+            Question::Resolver(asked) => Answer::Resolver(self.resolve(asked, now).await),
             Question::Session(asked) => Answer::Session(self.load(asked, now).await),
         }
     }
@@ -66,6 +71,26 @@ impl Answers {
         match of(&self.introspections, asked.provider) {
             Some(introspections) => introspections.answer(&asked.token, now).await,
             None => IntrospectionAnswer::Unavailable,
+        }
+    }
+
+    async fn resolve(&self, asked: &ResolverQuestion, now: Timestamp) -> ResolverAnswer {
+        match of(&self.resolutions, asked.provider) {
+            Some(resolutions) => resolutions.answer(&asked.offered, asked.purpose, now).await,
+            None => ResolverAnswer::Unavailable,
+        }
+    }
+
+    /// What the resolver of `provider` says of `offered` right now, whatever is remembered.
+    pub(crate) async fn resolve_anew(
+        &self,
+        provider: ProviderId,
+        offered: &Offered,
+        now: Timestamp,
+    ) -> ResolverAnswer {
+        match of(&self.resolutions, provider) {
+            Some(resolutions) => resolutions.answer_anew(offered, now).await,
+            None => ResolverAnswer::Unavailable,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod tls;
 mod admin;
 mod answer;
 mod answers;
+mod app_links;
 mod assertions;
 mod callers;
 mod context;

@@ -12,7 +12,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 use smallvec::SmallVec;
 
-use crate::gate::{InboundCredential, ManagedNames, Permit, Policy};
+use crate::gate::{InboundCredential, ManagedNames, Permit, Policy, Provider};
 use crate::serve::forwarded::{
     FORWARDED, Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded,
     forwarded_for,
@@ -200,8 +200,11 @@ pub(crate) fn kept_here<'p>(
 pub(crate) fn app_cookies(headers: &HeaderMap, permit: &Permit, policy: &Policy) -> Vec<u8> {
     let remove = permit.route().sso_cookie == InboundCredential::Remove;
     join_cookies(headers, |pair| {
-        let sso =
-            remove && policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies));
+        let is_of = |provider: &Provider| {
+            let resolved = provider.resolver.as_ref().map_or(&[][..], |one| &one.cookies);
+            names_one_of(pair, &provider.cookies) || names_one_of(pair, resolved)
+        };
+        let sso = remove && policy.providers.iter().any(is_of);
         let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
         !sso && !policy.is_own_cookie(name)
     })

@@ -15,6 +15,7 @@ use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
 use crate::remote::renewal::{RefreshRules, Renew, RenewalAtProvider};
 use crate::remote::replay::FirstUses;
+use crate::remote::resolver::{Resolutions, ResolverAtProvider};
 use crate::serve::answers::Answers;
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
@@ -22,7 +23,9 @@ use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
 use crate::serve::own::{Desk, Surroundings};
 use crate::serve::pages::Pages;
-use crate::serve::settings::{IntrospectingSettings, RequestLimits, ServiceSettings};
+use crate::serve::settings::{
+    AppLinks, IntrospectingSettings, RequestLimits, ResolvingSettings, ServiceSettings,
+};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
 use crate::serve::watch::Watch;
@@ -49,6 +52,8 @@ pub(crate) struct Runtime {
     /// Where people sign in and out, if they do so here.
     pub(crate) desk: Option<Desk>,
     pub(crate) answers: Answers,
+    /// Addresses that open apps.
+    pub(crate) app_links: AppLinks,
     /// Answers that go on for long.
     pub(crate) watch: Arc<Watch>,
     pub(crate) metrics: Metrics,
@@ -149,6 +154,7 @@ impl Runtime {
                 (&client, lasting),
                 &policy.providers,
             ),
+            resolutions: resolutions(settings.resolvers, (&client, lasting), &policy.providers),
             first_uses: Arc::clone(&lasting.first_uses),
         };
         let trusted = TrustedProxies::new(settings.trusted_proxies);
@@ -169,6 +175,7 @@ impl Runtime {
             keys,
             pages: settings.pages,
             answers,
+            app_links: settings.app_links,
             watch: Arc::clone(&lasting.watch),
             metrics,
         })
@@ -255,6 +262,25 @@ fn introspections(
         if let Some(place) = found.get_mut(index) {
             *place = Some(Introspections::new(&name, source, introspection, metrics));
         }
+    }
+    found
+}
+
+/// Who is asked about callers of each provider that has a resolver.
+fn resolutions(
+    settings: Vec<ResolvingSettings>,
+    (client, lasting): (&Client, &Lasting),
+    providers: &[Provider],
+) -> Vec<Option<Arc<Resolutions>>> {
+    let mut found: Vec<Option<Arc<Resolutions>>> = providers.iter().map(|_| None).collect();
+    for ResolvingSettings { provider, settings } in settings {
+        let index = usize::from(provider.0);
+        let (Some(place), Some(provider)) = (found.get_mut(index), providers.get(index)) else {
+            continue;
+        };
+        let source = ResolverAtProvider { settings: settings.clone(), client: client.clone() };
+        let metrics = lasting.metrics.sessions();
+        *place = Some(Resolutions::new(&provider.name, Arc::new(source), settings, metrics));
     }
     found
 }

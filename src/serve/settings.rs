@@ -4,15 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::gate::{Policy, ProviderId};
+use crate::base::secret::Secret;
+use crate::gate::{Policy, ProviderId, SignInFlow};
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
 use crate::remote::relying_party::RelyingPartySettings;
 use crate::remote::renewal::Schedule;
+use crate::remote::resolver::ResolverSettings;
 use crate::remote::sessions::StoreSettings;
 use crate::serve::listener::ListenAddress;
 use crate::serve::pages::Pages;
@@ -108,6 +111,10 @@ pub struct ServiceSettings {
     pub sign_in: Option<SignInSettings>,
     /// The providers that are asked about tokens, by provider id.
     pub introspections: Vec<IntrospectingSettings>,
+    /// The providers whose resolver is asked about callers, by provider id.
+    pub resolvers: Vec<ResolvingSettings>,
+    /// Addresses that open apps.
+    pub app_links: AppLinks,
 }
 
 /// How large a request header may be.
@@ -224,6 +231,10 @@ pub struct PartySettings {
     pub schedule: Schedule,
     /// How long after a sign-in its own session is used once more.
     pub keep_alive: Option<Duration>,
+    /// What a sign-in leaves behind.
+    pub flow: SignInFlow,
+    /// What its webhooks are signed with, if it sends any.
+    pub webhook: Option<Secret<String>>,
 }
 
 /// How people sign out.
@@ -250,4 +261,24 @@ pub struct IntrospectingSettings {
     pub relying_party: RelyingPartySettings,
     /// How long answers are remembered.
     pub introspection: IntrospectionSettings,
+}
+
+/// A provider whose resolver is asked about callers.
+#[derive(Clone, Debug)]
+pub struct ResolvingSettings {
+    /// Its place among the policy's providers.
+    pub provider: ProviderId,
+    /// How it is asked.
+    pub settings: ResolverSettings,
+}
+
+/// Addresses that open apps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppLinks {
+    /// What iPhones read, if it is served here.
+    pub apple: Option<Bytes>,
+    /// What Android reads, if it is served here.
+    pub android: Option<Bytes>,
+    /// The paths of links, exactly.
+    pub paths: Vec<String>,
 }

@@ -149,6 +149,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         &["door", "outcome"],
         "Time from a request's header to the end of its answer.",
     ),
+    counter(
+        "sidegate_resolutions_total",
+        &["result"],
+        "Credentials that a provider's resolver was to judge; result: invalid, remembered (not asked), saw_none, unavailable, valid.",
+    ),
     gauge("sidegate_revocations", &[], "Ended sessions, logins and persons that are remembered."),
     counter(
         "sidegate_revocations_evicted_total",

@@ -58,6 +58,7 @@ pub(super) fn compile(
         is_reserved,
         report,
     );
+    let extra = extra.into_iter().chain(single_sign_on(written)).collect();
     let logout_extra = parameters(
         written.logout_params.as_ref(),
         &path.key("logout_params"),
@@ -301,6 +302,16 @@ fn parameters(
         found.push((name.clone(), value.0.clone()));
     }
     found
+}
+
+/// Authgear's SDKs say it twice where single sign-on is off: older servers know only the second.
+fn single_sign_on(written: &Written) -> Vec<(String, String)> {
+    let pairs: &[(&str, &str)] = match written.sso_enabled {
+        None => &[],
+        Some(true) => &[("x_sso_enabled", "true")],
+        Some(false) => &[("x_sso_enabled", "false"), ("x_suppress_idp_session_cookie", "true")],
+    };
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn id_token_algorithms(written: &Written, rules: &Rules) -> AlgorithmSet {

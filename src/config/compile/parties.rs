@@ -8,8 +8,10 @@ use crate::config::compile::{times, urls};
 use crate::config::file::{
     IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType, Session,
 };
+use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
+use crate::config::secret;
 use crate::config::units::{Size, Span};
 use crate::gate::{Introspection, ProviderId};
 use crate::remote::introspection::IntrospectionSettings;
@@ -74,9 +76,14 @@ impl Place<'_> {
     pub(super) fn party(
         &self,
         client: &RelyingPartySettings,
+        inputs: &mut Inputs,
         report: &mut Report,
     ) -> Option<PartySettings> {
         let Self { written, path, .. } = self;
+        let webhook = written
+            .webhook_secret
+            .as_ref()
+            .and_then(|written| secret::load(written, &path.key("webhook_secret"), inputs, report));
         let redirect_uri =
             written.redirect_uri.as_ref().map(|text| self.redirect_uri(text, report));
         let id_token_max_age = times::span(
@@ -111,6 +118,8 @@ impl Place<'_> {
                 revalidate: revalidate.flatten(),
             },
             keep_alive,
+            flow: self.flow(),
+            webhook,
         })
     }
 

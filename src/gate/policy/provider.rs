@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::HeaderName;
 
+use crate::gate::resolver::Resolver;
 use crate::identity::ClaimMap;
 use crate::token::Rules;
 
@@ -31,6 +32,8 @@ pub struct Provider {
     pub dpop: Dpop,
     /// Which of its tokens it is asked about itself.
     pub introspection: Introspection,
+    /// Its resolver, if that is asked.
+    pub resolver: Option<Resolver>,
 }
 
 /// What the gate must know of our registration at a provider.
@@ -38,9 +41,21 @@ pub struct Provider {
 pub struct RelyingParty {
     /// Our `client_id`: sessions begun by another client do not count.
     pub client: String,
+    /// What a sign-in there leaves behind.
+    pub flow: SignInFlow,
     /// How long after a sign-in a navigation leads to the provider once more, without asking anybody, so that its session does not end
     /// for want of use; `None` for never.
     pub keep_alive: Option<Duration>,
+}
+
+/// What a sign-in at a provider leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignInFlow {
+    /// A session of our own, made of the tokens that a code brings.
+    #[default]
+    Code,
+    /// The provider's own cookie, which its resolver knows.
+    Cookie,
 }
 
 /// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).

@@ -19,6 +19,7 @@ mod properties;
 mod providers;
 mod remembered;
 mod renewal;
+mod resolver;
 mod session;
 mod silent;
 mod step_up;

@@ -8,12 +8,11 @@ use http::{HeaderMap, StatusCode};
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    CredentialKind, Decision, InboundCredential, Permit, Policy, Reason, RequestView,
+    CredentialKind, Decision, InboundCredential, Permit, Policy, Reason, RequestView, Resolution,
     authgear_headers,
 };
 use crate::serve::forward_auth::{Dialect, Original};
 use crate::serve::handed;
-use crate::serve::reception::bring_session;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 use crate::token::SigningError;
@@ -28,7 +27,7 @@ pub(super) fn untrusted(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
 }
 
 /// The answer to a permitted request; an error where its assertion cannot be signed.
-pub(super) async fn allow(
+pub(super) fn allow(
     runtime: &Runtime,
     permit: &Permit,
     (request, dialect): (&RequestView<'_>, Dialect),
@@ -46,42 +45,39 @@ pub(super) async fn allow(
     if dialect != Dialect::Oauth2Proxy {
         reply = with_credentials(reply, &runtime.policy, permit, request.headers);
     }
-    if permit.session().is_none() {
-        return Ok(reply);
-    }
-    let cookies = bring_session(runtime, permit, request, now).await;
-    if is_for_nginx(dialect) {
-        reply = numbered(reply, &cookies);
-    }
-    Ok(reply.with_cookies(cookies))
+    Ok(reply)
 }
 
 /// What Authgear's resolver would say: who calls, if anybody who may, and always with 200. That nobody can tell is no answer of it.
-pub(super) async fn resolved(
-    runtime: &Runtime,
-    decision: &Decision,
-    request: &RequestView<'_>,
-    now: Timestamp,
-    asker: Asker<'_>,
-) -> Reply {
-    let permit = match decision {
+pub(super) fn resolved(decision: &Decision, asker: Asker<'_>) -> Reply {
+    let resolution = match decision {
         Decision::Unavailable(_) => return turn_away(decision, Dialect::Authgear, None, asker),
-        Decision::Allow(permit) => Some(permit),
-        _ => None,
+        Decision::Allow(permit) => who(permit),
+        decision if decision.reason() == Reason::MissingCredential => Resolution::Nobody,
+        _ => Resolution::Invalid,
     };
-    let caller = permit.and_then(Permit::caller);
-    let has_session = permit.and_then(Permit::kind) == Some(CredentialKind::Session);
     let mut reply = Reply::empty(StatusCode::OK);
-    reply.headers.extend(authgear_headers(caller.map(|caller| caller.identity()), has_session));
-    match permit {
-        Some(permit) => reply.with_cookies(bring_session(runtime, permit, request, now).await),
-        None => reply,
+    reply.headers.extend(authgear_headers(resolution));
+    reply
+}
+
+fn who(permit: &Permit) -> Resolution<'_> {
+    let can_sign_in_again = permit.kind() == Some(CredentialKind::Session);
+    match permit.caller() {
+        Some(caller) => Resolution::Valid { identity: caller.identity(), can_sign_in_again },
+        None => Resolution::Nobody,
     }
 }
 
 /// Whether it is nginx that asks, or what speaks to it.
 const fn is_for_nginx(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::Authgear | Dialect::Nginx | Dialect::Oauth2Proxy)
+}
+
+/// `reply` with what the browser is to keep or to forget.
+pub(super) fn with_cookies(reply: Reply, dialect: Dialect, cookies: Vec<HeaderValue>) -> Reply {
+    let reply = if is_for_nginx(dialect) { numbered(reply, &cookies) } else { reply };
+    reply.with_cookies(cookies)
 }
 
 /// nginx has one variable for all fields of a name: each cookie under a name of its own, too.

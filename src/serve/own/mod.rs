@@ -16,9 +16,11 @@ mod links;
 mod login;
 mod session;
 mod sign_out;
+mod sso_cookie;
 mod start;
 mod unnoticed;
 mod visit;
+mod webhook;
 
 use http::Method;
 use http::header::{self, HeaderValue};
@@ -56,6 +58,7 @@ pub(crate) enum Endpoint<'a> {
     /// Of oauth2-proxy: signing out by a link.
     SignOutLink,
     UserInfo,
+    Webhook(&'a str),
 }
 
 impl<'a> Endpoint<'a> {
@@ -77,6 +80,7 @@ impl<'a> Endpoint<'a> {
             Some(("callback", name)) => Self::Callback(name),
             Some(("frontchannel-logout", name)) => Self::FrontChannelLogout(name),
             Some(("session", "renew")) => Self::RenewSession,
+            Some(("webhook", name)) => Self::Webhook(name),
             Some(_) => return None,
         })
     }
@@ -96,7 +100,7 @@ impl<'a> Endpoint<'a> {
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::BackChannelLogout(_) | Self::RenewSession => "POST",
+            Self::BackChannelLogout(_) | Self::RenewSession | Self::Webhook(_) => "POST",
             Self::Callback(_) | Self::SoleCallback => "GET, POST",
             Self::FrontChannelLogout(_) | Self::HandOver => "GET",
             Self::Keys
@@ -120,7 +124,11 @@ impl<'a> Endpoint<'a> {
     pub(crate) fn reads_form(self, method: &Method) -> bool {
         let with_form = matches!(
             self,
-            Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout | Self::SoleCallback
+            Self::BackChannelLogout(_)
+                | Self::Callback(_)
+                | Self::Logout
+                | Self::SoleCallback
+                | Self::Webhook(_)
         );
         *method == Method::POST && with_form
     }
@@ -190,6 +198,7 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::SignOutLink => sign_out::by_link(visit).await,
         Endpoint::SoleCallback => callback::arrive_at_sole(visit).await,
         Endpoint::UserInfo => compatible::user_info(visit).await,
+        Endpoint::Webhook(name) => webhook::receive(visit, name).await,
         Endpoint::Keys | Endpoint::SessionScript => Reply::not_found(visit.asker),
     }
 }

@@ -8,12 +8,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::base::secret::Secret;
-use crate::gate::Home;
+use crate::gate::{Home, SignInFlow};
 use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
 use crate::remote::relying_party::HintRule;
-use crate::serve::own::desk::Party;
+use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{login_path, redirect, scripted};
 use crate::serve::own::login::demand;
@@ -125,7 +125,10 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
             Err(reply) => return *reply,
         },
         Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
-        Err(_) => at_home(visit, &after).unwrap_or_else(|| here(visit, &after)),
+        Err(_) => match sso_sign_out(visit, &after) {
+            Some(location) => by_home(visit, location),
+            None => at_home(visit, &after).unwrap_or_else(|| here(visit, &after)),
+        },
     };
     let reply = leave(visit, &location).with_cookies(visit.clear_session());
     let reply = reply.with_cookies(upstream_cookies(visit));
@@ -277,6 +280,20 @@ fn at_provider(
     };
     let endpoint = metadata.endpoints.end_session.as_ref();
     sign_out_url(settings.style, party.issuer(), endpoint, &request)
+}
+
+/// Where nobody has a session of ours, but a cookie of a provider that signs people in by its own: only that can end it.
+fn sso_sign_out(visit: &Visit<'_>, after: &After) -> Option<String> {
+    let has_cookie = |party: &&Party| {
+        let provider = visit.runtime.policy.provider(party.id());
+        let resolver = provider.and_then(|provider| provider.resolver.as_ref());
+        let offered = resolver.map(|resolver| resolver.offered(visit.headers(), None));
+        party.settings.flow == SignInFlow::Cookie && !matches!(offered, None | Some(Ok(None)))
+    };
+    let party = visit.desk.parties().iter().find(has_cookie)?;
+    // The id stands for the parting alone: there is no session of ours.
+    let session = LeavingSession { id: SessionId::from_bytes(random()?), hint: None };
+    at_provider(visit, party, session, after)
 }
 
 fn here(visit: &Visit<'_>, after: &After) -> String {

@@ -1,6 +1,8 @@
 //! From the choice of a provider to its login page: an attempt, its cookie, and the way there.
 
+use crate::gate::SignInFlow;
 use crate::oidc::authorization::{AuthorizationRequest, ResponseMode};
+use crate::remote::relying_party::RelyingParty;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{redirect, scripted};
@@ -101,7 +103,10 @@ async fn address(
         ui_locales: None,
         extra: &settings.extra,
     };
-    party.client.authorization_url(&metadata, &request).await
+    match party.settings.flow {
+        SignInFlow::Code => party.client.authorization_url(&metadata, &request).await,
+        SignInFlow::Cookie => RelyingParty::bare_authorization_url(&metadata, &request),
+    }
 }
 
 /// A plain redirect; browsers that show pages get one that keeps the fragment of the address they come from.

@@ -31,7 +31,8 @@ impl Proxy {
             }
             Decision::Allow(_) => None,
             decision => {
-                Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
+                let asker = asker(&ctx.runtime.pages, session.req_header(), &ctx.id);
+                Reply::to(decision, asker).map(|reply| reply.with_cookies(verdict.cookies.clone()))
             }
         };
         let told = Told::of(&verdict);
@@ -48,8 +49,10 @@ impl Proxy {
             (Decision::Allow(permit), None) => Progress::Permitted(permit),
             _ => Progress::Answered,
         };
+        ctx.cookies = verdict.cookies;
         if ctx.permit().is_some_and(|permit| permit.session().is_some()) {
-            ctx.cookies = cookies(session, ctx).await;
+            let brought = cookies(session, ctx).await;
+            ctx.cookies.extend(brought);
         }
         reply
     }
@@ -73,7 +76,7 @@ impl Proxy {
             Decision::Allow(permit)
                 if is_too_long(&request.headers, permit.route().max_body_bytes) =>
             {
-                Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), route: verdict.route }
+                Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), ..verdict }
             }
             _ => verdict,
         }

@@ -49,6 +49,21 @@ pub enum RenewalResult {
     Renewed,
 }
 
+/// How a question to a resolver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolutionResult {
+    /// Nothing of what came is good.
+    Invalid,
+    /// It is known from before.
+    Remembered,
+    /// The resolver saw no credential.
+    SawNone,
+    /// Nobody can tell.
+    Unavailable,
+    /// It names a caller.
+    Valid,
+}
+
 /// An operation of a session store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOperation {
@@ -108,6 +123,7 @@ pub struct SessionMetrics {
     first_uses: Family<IntCounter>,
     introspections: [IntCounter; 4],
     renewals: [IntCounter; 3],
+    resolutions: [IntCounter; 5],
     revocations: IntGauge,
     revocations_evicted: IntCounter,
     evicted_counted: Arc<AtomicU64>,
@@ -129,6 +145,10 @@ impl SessionMetrics {
             renewals: each(
                 &counters(r, "sidegate_session_renewals_total"),
                 ["ended", "failed", "renewed"],
+            ),
+            resolutions: each(
+                &counters(r, "sidegate_resolutions_total"),
+                ["invalid", "remembered", "saw_none", "unavailable", "valid"],
             ),
             revocations: gauges(r, "sidegate_revocations").child(&[]),
             revocations_evicted: counters(r, "sidegate_revocations_evicted_total").child(&[]),
@@ -167,6 +187,11 @@ impl SessionMetrics {
     /// A renewal was tried.
     pub fn renewal_attempted(&self, result: RenewalResult) {
         self.renewals[result as usize].inc();
+    }
+
+    /// Credentials were to be judged by their provider's resolver.
+    pub fn resolved(&self, result: ResolutionResult) {
+        self.resolutions[result as usize].inc();
     }
 
     /// What is remembered of revocations, and how many were forgotten too early.
