@@ -21,7 +21,7 @@ pub(crate) fn read<N: AsRef<str>, V: AsRef<str>>(
     for (name, value) in pairs {
         reader.pair(name.as_ref(), value.as_ref()).ok_or(Reason::TermsMalformed)?;
     }
-    reader.terms().ok_or(Reason::TermsMalformed)
+    reader.terms()
 }
 
 #[derive(Default)]
@@ -60,16 +60,16 @@ impl Reader {
 
     /// What was read. Of a list of addresses and one of domains, ours let a caller pass who is on either; oauth2-proxy asks for
     /// both.
-    fn terms(self) -> Option<Option<Terms>> {
+    fn terms(self) -> Result<Option<Terms>, Reason> {
         let Self { route, rule, foreign } = self;
         let both = rule
             .as_ref()
             .is_some_and(|rule| !rule.emails.is_empty() && !rule.email_domains.is_empty());
         if both && foreign {
-            return None;
+            return Err(Reason::TermsMalformed);
         }
         let any = route.is_some() || rule.is_some();
-        Some(any.then_some(Terms { route, rule }))
+        Ok(any.then_some(Terms { route, rule }))
     }
 }
 
