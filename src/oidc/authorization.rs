@@ -14,7 +14,6 @@ use std::time::Duration;
 use url::Url;
 
 use crate::oidc::Form;
-use crate::token::sha256_base64url;
 
 /// The parameters that are ours: a configured extra parameter may not have one of these names. Pushed requests and request
 /// objects would replace all the others.
@@ -61,7 +60,7 @@ pub struct AuthorizationRequest<'a> {
     pub state: &'a str,
     /// Comes back in the ID token.
     pub nonce: &'a str,
-    /// Of [`challenge`].
+    /// Of the verifier, by the method `S256` ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     pub challenge: &'a str,
     /// How the response comes back.
     pub response_mode: ResponseMode,
@@ -82,11 +81,6 @@ pub struct AuthorizationRequest<'a> {
 /// Whether an extra parameter of that name would replace one that security depends on.
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || matches!(name, "acr_values" | "scope" | "ui_locales")
-}
-
-/// The `S256` challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
-pub fn challenge(verifier: &str) -> String {
-    sha256_base64url(verifier)
 }
 
 impl AuthorizationRequest<'_> {

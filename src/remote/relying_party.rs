@@ -3,6 +3,7 @@
 //! The messages are those of [`crate::oidc`]. Nothing is retried here and nothing remembered: who calls knows whether a second
 //! try is right.
 
+mod contact;
 mod error;
 mod settings;
 
@@ -31,8 +32,9 @@ use crate::oidc::pushed::{self, PushedResponse};
 use crate::oidc::revocation::{self, RevocationOutcome, TokenHint};
 use crate::oidc::userinfo::{self, UserInfo};
 use crate::remote::egress::Egress;
-use crate::remote::http::{AuthorizedGet, Client, Post, Reply};
+use crate::remote::http::{AuthorizedGet, Client, Get, Post, Reply};
 use crate::remote::provider::ProviderMetadata;
+use crate::remote::relying_party::contact::{Contact, Reach};
 use crate::remote::shown;
 use crate::token::KeySet;
 
@@ -43,6 +45,7 @@ pub struct RelyingParty {
     client: Client,
     clock: Clock,
     metadata: ProviderMetadata,
+    contact: Contact,
 }
 
 impl RelyingParty {
@@ -56,7 +59,8 @@ impl RelyingParty {
     ) -> Self {
         let known = previous.map(|previous| &previous.metadata);
         let metadata = ProviderMetadata::start(settings.metadata.clone(), client.clone(), known);
-        Self { settings, client, clock, metadata }
+        let contact = previous.map_or_else(Contact::new, |previous| previous.contact.clone());
+        Self { settings, client, clock, metadata, contact }
     }
 
     /// What was configured.
@@ -77,7 +81,8 @@ impl RelyingParty {
         self.metadata.wait(deadline).await.ok_or(ExchangeError::NoMetadata)
     }
 
-    /// The address to send a browser to; the request is pushed before if the settings or the provider want that.
+    /// The address to send a browser to; the request is pushed before if the settings or the provider want that. Where it is not,
+    /// it is made sure that somebody answers there.
     ///
     /// # Errors
     /// [`ExchangeError`]
@@ -93,6 +98,7 @@ impl RelyingParty {
             PushedRequests::Never => false,
         };
         if !pushes {
+            self.check_contact(metadata).await?;
             return Ok(request.url(endpoint));
         }
         let pushed = self.push(metadata, request).await?;
@@ -169,6 +175,7 @@ impl RelyingParty {
         let (egress, deadline) = (self.egress(url), self.settings.timeout);
         let request = AuthorizedGet { url, egress, deadline, token: access_token };
         let reply = self.client.get_authorized(request).await;
+        self.contact.exchanged(Reach::of(&reply));
         let reply = reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })?;
         let rules = &self.settings.rules;
         Ok(userinfo::parse(&answer(&reply), subject, keys, rules, self.clock.now())?)
@@ -204,6 +211,22 @@ impl RelyingParty {
         Ok(introspection::parse(&answer(&reply), checks, self.clock.now())?)
     }
 
+    /// Fails if nobody would redeem what a sign-in brings. Any answer of the token endpoint will do, and to a GET it is a refusal
+    /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
+    async fn check_contact(&self, metadata: &Metadata) -> Result<(), ExchangeError> {
+        let Some(url) = metadata.endpoints.token.clone() else { return Ok(()) };
+        let (egress, deadline, client) =
+            (self.egress(&url), self.settings.timeout, self.client.clone());
+        let probe = || async move {
+            let request = Get { url: &url, egress, deadline, validators: None };
+            Reach::of(&client.get(request).await)
+        };
+        match self.contact.reach(probe).await {
+            Reach::Answers => Ok(()),
+            Reach::Silent => Err(ExchangeError::Unreachable),
+        }
+    }
+
     async fn grant(&self, metadata: &Metadata, form: Form) -> Result<TokenResponse, ExchangeError> {
         let endpoint = needed(&metadata.endpoints.token, "token_endpoint")?;
         let reply = self.post(metadata, endpoint, form).await?;
@@ -229,6 +252,7 @@ impl RelyingParty {
         let request =
             Post { url, egress, deadline, authorization: authorization.as_ref(), body: &body };
         let reply = self.client.post_form(request).await;
+        self.contact.exchanged(Reach::of(&reply));
         reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })
     }
 

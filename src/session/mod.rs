@@ -8,6 +8,7 @@ mod handover;
 mod hint;
 mod id;
 mod keep;
+mod parting;
 mod return_to;
 mod revocation;
 mod seal;
@@ -34,6 +35,7 @@ pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referra
 pub use hint::Hint;
 pub use id::SessionId;
 pub use keep::{Keep, carry_strength, keep_claims};
+pub use parting::Parting;
 pub use return_to::{AllowedHosts, Origin, OriginError, ReturnTo, ReturnToError};
 pub use revocation::{RevocationSet, Revoked};
 pub use seal::{Nonce, OpenError, Purpose, SealContext, SealError, SealingKeys};

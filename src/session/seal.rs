@@ -44,6 +44,8 @@ pub enum Purpose {
     Handover,
     /// What the sign-in page remembers of a browser.
     Hint,
+    /// The `state` of a sign-out at a provider.
+    Parting,
     /// That a provider was asked in vain, without showing anything.
     Probe,
     /// Who sent a browser to the host for signing in.
@@ -57,13 +59,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Attempt,
         Self::Body,
         Self::Departure,
         Self::Farewell,
         Self::Handover,
         Self::Hint,
+        Self::Parting,
         Self::Probe,
         Self::Referral,
         Self::Session,
@@ -79,6 +82,7 @@ impl Purpose {
             Self::Farewell => "farewell",
             Self::Handover => "handover",
             Self::Hint => "hint",
+            Self::Parting => "parting",
             Self::Probe => "probe",
             Self::Referral => "referral",
             Self::Session => "session",

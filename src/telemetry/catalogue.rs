@@ -156,6 +156,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
     ),
     gauge("sidegate_revocations", &[], "Ended sessions, logins and persons that are remembered."),
     counter(
+        "sidegate_revocations_evicted_total",
+        &[],
+        "Ends of sessions, logins and persons that were forgotten before their time for want of room.",
+    ),
+    counter(
         "sidegate_revocations_file_failures_total",
         &[],
         "Times the file of revocations could not be written; what it lacks is lost at a restart.",

@@ -249,7 +249,7 @@ impl Sessions {
     ) -> Result<(), StoreError> {
         let started = Instant::now();
         self.revocations.revoke(what, at, keep_until, now);
-        self.metrics.revocations_held(self.revocations.len());
+        self.metrics.revocations_held(&self.revocations);
         if let Some(journal) = &self.journal {
             journal.write(Record { what: what.clone(), at, keep_until });
         }
@@ -336,7 +336,7 @@ impl Sessions {
         for Record { what, at, keep_until } in &news.records {
             self.revocations.revoke(what, *at, *keep_until, now);
         }
-        self.metrics.revocations_held(self.revocations.len());
+        self.metrics.revocations_held(&self.revocations);
         Ok(news.next)
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    CredentialKind, Decision, InboundCredential, Permit, Reason, RequestView, Resolution,
+    CredentialKind, Decision, InboundCredential, Permit, Policy, Reason, RequestView, Resolution,
     authgear_headers,
 };
 use crate::serve::forward_auth::{Dialect, Original};
@@ -39,13 +39,12 @@ pub(super) fn allow(
     let mut reply = Reply::empty(status);
     // Configurations made for oauth2-proxy let browsers ask there too, whose scripts would read what is kept from them.
     if dialect != Dialect::Oauth2Proxy {
-        let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
-        if !is_told(&header::AUTHORIZATION) {
-            reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
-        }
         reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     }
     reply.headers.extend(identity);
+    if dialect != Dialect::Oauth2Proxy {
+        reply = with_credentials(reply, &runtime.policy, permit, request.headers);
+    }
     Ok(reply)
 }
 
@@ -91,9 +90,17 @@ fn numbered(reply: Reply, cookies: &[HeaderValue]) -> Reply {
     })
 }
 
-/// The `Authorization` that the app is to get; empty where it stays here, or where nobody can say which one is meant.
-fn authorization(permit: &Permit, headers: &HeaderMap) -> HeaderValue {
-    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+/// Names every field that may carry a credential, unless it carries the identity.
+fn with_credentials(reply: Reply, policy: &Policy, permit: &Permit, headers: &HeaderMap) -> Reply {
+    policy.credential_headers().fold(reply, |reply, name| {
+        let is_told = reply.headers.iter().any(|(known, _)| known == name);
+        if is_told { reply } else { reply.with(name.clone(), credential(name, permit, headers)) }
+    })
+}
+
+/// The field `name` that the app is to get; empty where it stays here, or where nobody can say which one is meant.
+fn credential(name: &HeaderName, permit: &Permit, headers: &HeaderMap) -> HeaderValue {
+    let mut fields = headers.get_all(name).iter();
     match (permit.route().authorization, fields.next(), fields.next()) {
         (InboundCredential::Keep, Some(field), None) => field.clone(),
         _ => HeaderValue::from_static(""),

@@ -8,7 +8,6 @@ mod compatible;
 mod dialect;
 mod listener;
 mod original;
-mod terms;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +18,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
+use url::form_urlencoded;
 
 use crate::gate::{AUTHGEAR_COPIED, Decision, Policy, Reason, Terms, is_authgears};
 use crate::serve::answer::{asker, send};
@@ -30,6 +30,7 @@ use crate::serve::reply::{Reply, UpstreamFailure};
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::{request_line, screen};
 use crate::serve::story::{self, Place, Subject};
+use crate::serve::terms;
 use crate::serve::view;
 use crate::telemetry::Door;
 
@@ -174,7 +175,7 @@ fn read<'a>(
     if has_reserved(runtime, question.dialect, &request.headers) {
         return Err(Reason::ReservedField);
     }
-    let terms = terms::read(question.query())?;
+    let terms = terms::read(form_urlencoded::parse(question.query()))?;
     Ok((original, on_route(terms, route)))
 }
 

@@ -1,10 +1,13 @@
 //! What is counted of sessions, of their stores and of what is asked about tokens.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 
 use super::{counters, each, gauges, histograms, signed};
+use crate::session::RevocationSet;
 use crate::telemetry::family::Family;
 
 /// Seconds; memory takes microseconds, a store next door less than a millisecond, and 250 ms is the end.
@@ -122,6 +125,8 @@ pub struct SessionMetrics {
     renewals: [IntCounter; 3],
     resolutions: [IntCounter; 5],
     revocations: IntGauge,
+    revocations_evicted: IntCounter,
+    evicted_counted: Arc<AtomicU64>,
     started: Family<IntCounter>,
     store_operations: Family<IntCounter>,
     store_seconds: Family<Histogram>,
@@ -146,6 +151,8 @@ impl SessionMetrics {
                 ["invalid", "remembered", "saw_none", "unavailable", "valid"],
             ),
             revocations: gauges(r, "sidegate_revocations").child(&[]),
+            revocations_evicted: counters(r, "sidegate_revocations_evicted_total").child(&[]),
+            evicted_counted: Arc::default(),
             started: counters(r, "sidegate_sessions_started_total"),
             store_operations: counters(r, "sidegate_session_store_operations_total"),
             store_seconds: histograms(r, "sidegate_session_store_duration_seconds", STORE_BUCKETS),
@@ -187,9 +194,13 @@ impl SessionMetrics {
         self.resolutions[result as usize].inc();
     }
 
-    /// So many revocations are remembered.
-    pub fn revocations_held(&self, count: usize) {
-        self.revocations.set(signed(count as u64));
+    /// What is remembered of revocations, and how many were forgotten too early.
+    pub fn revocations_held(&self, held: &RevocationSet) {
+        self.revocations.set(signed(held.len() as u64));
+        let evicted = held.evicted();
+        // Whoever comes first counts the difference, so that nothing is counted twice.
+        let counted = self.evicted_counted.fetch_max(evicted, Ordering::Relaxed);
+        self.revocations_evicted.inc_by(evicted.saturating_sub(counted));
     }
 
     /// The file of revocations could not be written.
