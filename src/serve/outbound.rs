@@ -200,20 +200,15 @@ pub(crate) fn kept_here<'p>(
 pub(crate) fn app_cookies(headers: &HeaderMap, permit: &Permit, policy: &Policy) -> Vec<u8> {
     let remove = permit.route().sso_cookie == InboundCredential::Remove;
     join_cookies(headers, |pair| {
-        let is_of = |provider: &Provider| {
-            let resolved = provider.resolver.as_ref().map_or(&[][..], |one| &one.cookies);
-            names_one_of(pair, &provider.cookies) || names_one_of(pair, resolved)
+        let is_named = |name: &String| {
+            let rest = pair.strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(b"="))
         };
-        let sso = remove && policy.providers.iter().any(is_of);
+        let mut of_providers = policy.providers.iter().flat_map(Provider::cookie_names);
+        let sso = remove && of_providers.any(is_named);
         let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
         !sso && !policy.is_own_cookie(name)
     })
-}
-
-fn names_one_of(pair: &[u8], names: &[String]) -> bool {
-    names
-        .iter()
-        .any(|name| pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
 }
 
 fn join_cookies(headers: &HeaderMap, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {

@@ -36,6 +36,14 @@ pub struct Provider {
     pub resolver: Option<Resolver>,
 }
 
+impl Provider {
+    /// The cookies that carry its tokens, and those that its resolver looks at.
+    pub fn cookie_names(&self) -> impl Iterator<Item = &String> {
+        let resolved = self.resolver.iter().flat_map(|resolver| &resolver.cookies);
+        self.cookies.iter().chain(resolved)
+    }
+}
+
 /// What the gate must know of our registration at a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelyingParty {

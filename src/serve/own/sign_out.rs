@@ -269,7 +269,7 @@ fn at_provider(
         After::Page | After::There(_) => page,
     };
     let parting = Parting { session: session.id, created: visit.now };
-    let host = visit.sessions.home.as_ref().map_or_else(|| visit.host(), |home| &home.host);
+    let host = visit.sessions.home.as_ref().map_or(visit.host(), |home| &home.host);
     let state = visit.desk.nonce().map(|nonce| parting.seal(&visit.sessions.keys, host, nonce));
     let request = LogoutRequest {
         id_token_hint: session.hint,
@@ -291,9 +291,9 @@ fn sso_sign_out(visit: &Visit<'_>, after: &After) -> Option<String> {
         party.settings.flow == SignInFlow::Cookie && !matches!(offered, None | Some(Ok(None)))
     };
     let party = visit.desk.parties().iter().find(has_cookie)?;
-    // The id stands for the parting alone: there is no session of ours.
-    let session = LeavingSession { id: SessionId::from_bytes(random()?), hint: None };
-    at_provider(visit, party, session, after)
+    // There is no session that it could be named by.
+    let leaving = LeavingSession { id: SessionId::from_bytes(random()?), hint: None };
+    at_provider(visit, party, leaving, after)
 }
 
 fn here(visit: &Visit<'_>, after: &After) -> String {

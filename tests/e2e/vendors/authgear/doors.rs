@@ -96,3 +96,15 @@ async fn s_ag5_at_each_door_links_and_files_are_answered_here_or_refused() {
     }
     assert_eq!(authgear.count("/_resolver/resolve").await, 0);
 }
+
+/// Envoy may tell two `Cookie` fields as one, joined by a comma: then the second session is no part of the first one's value.
+#[tokio::test]
+async fn s_ag2_two_sessions_that_envoy_joins_are_two() {
+    let Some((authgear, app)) = doors("").await else { return };
+    let (ada, bob) = (authgear.session("ada").await, authgear.session("bob").await);
+    let envoy = Asker::at(app.sidegate.listener("authz").await).await;
+    let joined = format!("session={ada},session={bob}");
+    let (_, refused) = envoy.denied(Question::about("GET", "/x").header("cookie", &joined)).await;
+    assert_eq!(status(&refused), 400, "{refused:?}");
+    assert_eq!(authgear.count("/_resolver/resolve").await, 0);
+}
