@@ -25,6 +25,7 @@ mod reason;
 mod request;
 mod route;
 mod session;
+mod shared;
 mod sign_in;
 mod target;
 mod terms;
@@ -51,7 +52,7 @@ pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
     KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, SessionAnswer,
-    SessionQuestion,
+    SessionQuestion, VerdictAnswer, VerdictQuestion,
 };
 pub use reason::Reason;
 pub use request::{RequestView, Scheme};

@@ -194,6 +194,9 @@ pub struct RelyingParty {
     /// How long after a sign-in a navigation leads to the provider once more, without asking anybody, so that its session does not end
     /// for want of use; `None` for never.
     pub keep_alive: Option<Duration>,
+    /// The tenant whose apps share the sessions that the provider keeps for their backends: a session of one counts for the others, by
+    /// what the provider says of it to each; `None` where it does not.
+    pub tenant: Option<Arc<str>>,
 }
 
 /// Which tokens of a provider are introspected ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).

@@ -20,7 +20,7 @@ use crate::remote::egress::{self, Egress, EgressError, GuardedResolver, is_loopb
 
 mod post;
 
-pub use post::{AuthorizedGet, Post};
+pub use post::{AuthorizedGet, AuthorizedPost, Post};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));
 /// Shorter than servers keep connections, some for five seconds: a form that meets the end of one is lost, for it is not sent

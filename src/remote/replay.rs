@@ -22,6 +22,8 @@ type Key = [u8; 32];
 pub enum OneTime {
     /// The `jti` of a DPoP proof.
     DpopProof,
+    /// The name of a reference to a session that a provider keeps.
+    Handle,
     /// The name of a session's hand-over from one host to another.
     Handover,
     /// The `jti` of a logout token.
@@ -33,6 +35,7 @@ impl OneTime {
     pub const fn label(self) -> &'static str {
         match self {
             Self::DpopProof => "dpop_proof",
+            Self::Handle => "handle",
             Self::Handover => "handover",
             Self::LogoutToken => "logout_token",
         }

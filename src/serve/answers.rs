@@ -6,7 +6,9 @@ use crate::base::time::Timestamp;
 use crate::gate::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Policy, ProofUse,
     ProviderId, Question, RenewalAnswer, RenewalQuestion, SessionAnswer, SessionQuestion,
+    VerdictAnswer, VerdictQuestion,
 };
+use crate::remote::backend::BackendSessions;
 use crate::remote::introspection::Introspections;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::renewal::{Held, Renew, RenewalMeans, Renewals};
@@ -24,6 +26,8 @@ pub(crate) struct Answers {
     pub(crate) renewals: Option<Arc<Renewals>>,
     /// By whom they are renewed.
     pub(crate) renewers: Vec<Option<Arc<dyn Renew>>>,
+    /// Who is asked about sessions of other apps.
+    pub(crate) backends: Vec<Option<Arc<BackendSessions>>>,
     /// Who is asked about tokens.
     pub(crate) introspections: Vec<Option<Arc<Introspections>>>,
     /// Which proofs were used.
@@ -47,6 +51,7 @@ impl Answers {
             Question::Keys(asked) => Answer::Keys(keys.answer(asked).await),
             Question::Renewal(asked) => Answer::Renewal(self.renew(policy, asked, now).await),
             Question::Session(asked) => Answer::Session(self.load(asked, now).await),
+            Question::Verdict(asked) => Answer::Verdict(self.verdict(asked, now).await),
         }
     }
 
@@ -89,6 +94,15 @@ impl Answers {
         let means = RenewalMeans { provider, sessions };
         let held = Held { session: Arc::clone(&asked.session), ticket: asked.ticket.clone() };
         renewals.renew(&means, &held, now).await.into()
+    }
+
+    async fn verdict(&self, asked: &VerdictQuestion, now: Timestamp) -> VerdictAnswer {
+        let Some(renewals) = &self.renewals else { return VerdictAnswer::Unavailable };
+        match of(&self.backends, asked.provider) {
+            // Its own app may have learnt another name of the session since the cookie was written.
+            Some(backend) => backend.verdict(&renewals.latest(&asked.session), now).await,
+            None => VerdictAnswer::Unavailable,
+        }
     }
 
     async fn load(&self, asked: &SessionQuestion, now: Timestamp) -> SessionAnswer {

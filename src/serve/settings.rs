@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::base::secret::Secret;
 use crate::gate::{Policy, ProviderId};
+use crate::remote::backend;
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
@@ -153,6 +155,8 @@ pub struct UpstreamSettings {
     pub idle: Duration,
     /// How often a request that may be repeated is tried on another connection.
     pub retries: usize,
+    /// Whether it may say who has signed in, by a header of its answers.
+    pub is_login_service: bool,
 }
 
 /// One server of an upstream.
@@ -224,6 +228,21 @@ pub struct PartySettings {
     pub schedule: Schedule,
     /// How long after a sign-in its own session is used once more.
     pub keep_alive: Option<Duration>,
+    /// How the sessions that it keeps for backends are used, if they are.
+    pub backend: Option<BackendSettings>,
+}
+
+/// How the sessions that a provider keeps for backends are used for one app.
+#[derive(Clone, Debug)]
+pub struct BackendSettings {
+    /// How the provider is asked.
+    pub calls: backend::BackendSettings,
+    /// The login service of the app, if not the provider's own page.
+    pub login_url: Option<Url>,
+    /// What a login service proves itself with when it hands in a session.
+    pub secret: Option<Secret<String>>,
+    /// The tenant whose apps share them.
+    pub tenant: Option<String>,
 }
 
 /// How people sign out.

@@ -4,6 +4,7 @@
 mod attempt;
 mod codec;
 mod cookie;
+mod handle;
 mod handover;
 mod hint;
 mod id;
@@ -30,6 +31,7 @@ pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,
     Scope,
 };
+pub use handle::{Handle, HandleKind};
 pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referral};
 pub use hint::Hint;
 pub use id::SessionId;

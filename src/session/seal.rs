@@ -40,6 +40,8 @@ pub enum Purpose {
     Departure,
     /// Where a browser goes on to after a sign-out.
     Farewell,
+    /// A reference to a session that a provider keeps.
+    Handle,
     /// A session on its way to another host.
     Handover,
     /// What the sign-in page remembers of a browser.
@@ -57,11 +59,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Attempt,
         Self::Body,
         Self::Departure,
         Self::Farewell,
+        Self::Handle,
         Self::Handover,
         Self::Hint,
         Self::Probe,
@@ -77,6 +80,7 @@ impl Purpose {
             Self::Body => "body",
             Self::Departure => "departure",
             Self::Farewell => "farewell",
+            Self::Handle => "handle",
             Self::Handover => "handover",
             Self::Hint => "hint",
             Self::Probe => "probe",

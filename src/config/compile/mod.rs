@@ -5,6 +5,7 @@
 //! nothing would look at is a problem.
 
 mod address;
+mod backend;
 mod client;
 mod desk;
 mod files;

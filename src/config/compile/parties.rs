@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::compile::{times, urls};
+use crate::config::compile::{backend, times, urls};
 use crate::config::file::{
     IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType, Session,
 };
@@ -15,7 +15,7 @@ use crate::gate::{Introspection, ProviderId};
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::relying_party::RelyingPartySettings;
 use crate::remote::renewal::Schedule;
-use crate::serve::settings::{IntrospectingSettings, PartySettings};
+use crate::serve::settings::{BackendSettings, IntrospectingSettings, PartySettings};
 
 /// What a party depends on.
 pub(super) struct Surroundings<'a> {
@@ -74,6 +74,7 @@ impl Place<'_> {
     pub(super) fn party(
         &self,
         client: &RelyingPartySettings,
+        backend: Option<BackendSettings>,
         report: &mut Report,
     ) -> Option<PartySettings> {
         let Self { written, path, .. } = self;
@@ -108,8 +109,10 @@ impl Place<'_> {
             id_token_claims: written.id_token_claims.clone().into_iter().flatten().collect(),
             schedule: Schedule {
                 ahead: session.renew_ahead.map(|span| span.0),
-                revalidate: revalidate.flatten(),
+                // A session of the provider that was not asked about for so long lets nobody in.
+                revalidate: revalidate.flatten().or(backend.as_ref().map(|_| backend::LIFETIME)),
             },
+            backend,
             keep_alive,
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use url::Url;
 
-use crate::config::compile::{client, keys, parties, require, times, words};
+use crate::config::compile::{backend, client, keys, parties, require, times, words};
 use crate::config::file::{
     ClaimNames, DpopWord, File, List, Provider as Written, System, TokenTypeWord, TokenTypes,
 };
@@ -145,7 +145,9 @@ impl One<'_> {
         place.check(report);
         let (keys, rules) = (keys?, rules?);
         let client = client::compile(written, &rules, &keys, path, inputs, report);
-        let party = client.as_ref().and_then(|client| place.party(client, report));
+        let backend = backend::compile(&place, client.as_ref(), inputs, report);
+        let tenant = backend.as_ref().and_then(|backend| backend.tenant.as_deref()).map(Arc::from);
+        let party = client.as_ref().and_then(|client| place.party(client, backend, report));
         let (introspection, introspecting) = place.introspection(client.as_ref(), report);
         let provider = Provider {
             name: Arc::from(name),
@@ -159,6 +161,7 @@ impl One<'_> {
                 RelyingParty {
                     client,
                     keep_alive: party.as_ref().and_then(|party| party.keep_alive),
+                    tenant,
                 }
             }),
             dpop,

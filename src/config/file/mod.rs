@@ -4,6 +4,7 @@
 //! editors show. Nothing here judges: what was written well-formed but makes no sense is found when
 //! it is compiled.
 
+mod backend;
 mod client;
 mod compatible;
 mod edge;
@@ -16,6 +17,7 @@ mod secret;
 mod session;
 mod upstream;
 
+pub(crate) use backend::BackendSessions;
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,

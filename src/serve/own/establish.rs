@@ -170,6 +170,8 @@ fn made(
     let renewal = tokens
         .refresh_token
         .as_ref()
+        // Where sessions are renewed out of the provider's own, a refresh token must not be taken for the name of one.
+        .filter(|_| party.backend.is_none())
         .and_then(|_| party.settings.schedule.after(tokens.expires_in, now));
     Ok(Session {
         id,
@@ -255,7 +257,7 @@ pub(crate) async fn kept(
     Ok(cookies)
 }
 
-fn unkept(error: &StoreError) -> Failed {
+pub(crate) fn unkept(error: &StoreError) -> Failed {
     match error {
         StoreError::Ended => (Failure::SignedOutMeanwhile, None),
         StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),

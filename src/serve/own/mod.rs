@@ -2,6 +2,7 @@
 //!
 //! Each is a function from a [`Visit`] to a reply. None of them lets a request pass: that is the gate's part.
 
+mod adopt;
 mod back_channel;
 mod callback;
 mod compatible;
@@ -10,10 +11,12 @@ mod desk;
 mod establish;
 mod failure;
 mod front_channel;
+mod hand_in;
 mod hand_over;
 mod keys;
 mod links;
 mod login;
+mod login_service;
 mod session;
 mod sign_out;
 mod start;
@@ -27,6 +30,7 @@ use crate::gate::Reason;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
+pub(crate) use adopt::by_header;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use visit::Visit;
 
@@ -37,13 +41,16 @@ pub(crate) const MAX_FORM_BYTES: usize = 64 << 10;
 /// One of our endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint<'a> {
+    Adopt,
     BackChannelLogout(&'a str),
     Callback(&'a str),
     FrontChannelLogout(&'a str),
+    HandIn,
     HandOver,
     Keys,
     Login,
     Logout,
+    Redeem,
     RenewSession,
     Session,
     SessionScript,
@@ -64,12 +71,14 @@ impl<'a> Endpoint<'a> {
         let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
         Some(match path.split_once('/') {
             None => match path {
+                "adopt" => Self::Adopt,
                 "handover" => Self::HandOver,
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
                 "logout" => Self::Logout,
                 "session" => Self::Session,
                 "session.js" => Self::SessionScript,
+                "sessions" => Self::HandIn,
                 "signed-out" => Self::SignedOut,
                 _ => return None,
             },
@@ -77,6 +86,7 @@ impl<'a> Endpoint<'a> {
             Some(("callback", name)) => Self::Callback(name),
             Some(("frontchannel-logout", name)) => Self::FrontChannelLogout(name),
             Some(("session", "renew")) => Self::RenewSession,
+            Some(("sessions", "redeem")) => Self::Redeem,
             Some(_) => return None,
         })
     }
@@ -96,9 +106,9 @@ impl<'a> Endpoint<'a> {
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::BackChannelLogout(_) | Self::RenewSession => "POST",
+            Self::BackChannelLogout(_) | Self::HandIn | Self::Redeem | Self::RenewSession => "POST",
             Self::Callback(_) | Self::SoleCallback => "GET, POST",
-            Self::FrontChannelLogout(_) | Self::HandOver => "GET",
+            Self::Adopt | Self::FrontChannelLogout(_) | Self::HandOver => "GET",
             Self::Keys
             | Self::Login
             | Self::Ready
@@ -120,7 +130,12 @@ impl<'a> Endpoint<'a> {
     pub(crate) fn reads_form(self, method: &Method) -> bool {
         let with_form = matches!(
             self,
-            Self::BackChannelLogout(_) | Self::Callback(_) | Self::Logout | Self::SoleCallback
+            Self::BackChannelLogout(_)
+                | Self::Callback(_)
+                | Self::HandIn
+                | Self::Logout
+                | Self::Redeem
+                | Self::SoleCallback
         );
         *method == Method::POST && with_form
     }
@@ -176,12 +191,15 @@ pub(crate) fn elsewhere<'a>(
 /// Answers a visit to `endpoint`.
 pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply {
     match endpoint {
+        Endpoint::Adopt => adopt::arrive(visit).await,
         Endpoint::BackChannelLogout(name) => back_channel::logout(visit, name).await,
         Endpoint::Callback(name) => callback::arrive(visit, name).await,
         Endpoint::FrontChannelLogout(name) => front_channel::logout(visit, name).await,
+        Endpoint::HandIn => hand_in::take(visit),
         Endpoint::HandOver => hand_over::arrive(visit).await,
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
+        Endpoint::Redeem => hand_in::redeem(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
         Endpoint::Ready => compatible::ready(visit).await,

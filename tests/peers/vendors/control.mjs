@@ -11,6 +11,7 @@
 //   GET  log          every request so far
 //   GET  logouts      what became of each logout token that the tenant sent by itself
 //   GET  sessions     the sessions, with `sid` and clients
+//   GET  session_ids  the names of the sessions, which only backends may know
 //   GET  frames?sid=  the addresses of the frames that end a session
 //   GET  access_tokens  those that were given out, oldest first
 //   GET  federated    whose sessions at identity providers behind the tenant were ended
@@ -53,6 +54,7 @@ const COMMANDS = {
   log: (tenant) => ({ json: tenant.requests }),
   logouts: (tenant) => ({ json: tenant.logouts }),
   sessions: (tenant) => ({ json: known(tenant.sessions) }),
+  session_ids: (tenant) => ({ json: [...tenant.sessions.keys()] }),
   access_tokens: (tenant) => ({ json: [...tenant.accessTokens.keys()] }),
   federated: (tenant) => ({ json: tenant.federated ?? [] }),
   frames(tenant, _told, query) {

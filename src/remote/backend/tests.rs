@@ -1,0 +1,1 @@
+//! Tests of sessions that providers keep for backends.
