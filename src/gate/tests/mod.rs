@@ -20,6 +20,7 @@ mod providers;
 mod remembered;
 mod renewal;
 mod session;
+mod shared;
 mod silent;
 mod step_up;
 mod terms;

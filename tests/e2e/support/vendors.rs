@@ -63,6 +63,11 @@ impl Tenant {
         self.tell("rotate", json!({})).await;
     }
 
+    /// Mosaic forgets the tokens of clients.
+    pub(crate) async fn forget_client_tokens(&self) {
+        self.tell("forget", json!({})).await;
+    }
+
     /// Ends the sessions of `user`, as an administrator does. Auth0 tells the apps.
     pub(crate) async fn end(&self, user: &str) {
         self.tell("end", json!({ "sub": user })).await;

@@ -8,6 +8,7 @@
 //   POST end          { sub }: end the sessions of somebody, as an administrator does; apps are told as the dialect has it
 //   POST logout_token a logout token that is not sent (auth0_logout.mjs says what can be changed); `replay`: the newest ID token
 //   POST deliver      { client_id, token }: send a logout token; what came back
+//   POST forget       Mosaic forgets the tokens of clients
 //   GET  log          every request so far
 //   GET  logouts      what became of each logout token that the tenant sent by itself
 //   GET  sessions     the sessions, with `sid` and clients
@@ -44,6 +45,9 @@ const COMMANDS = {
   },
   end(tenant, { sub }) {
     for (const session of [...tenant.sessions.values()]) if (session.sub === sub) tenant.end(session);
+  },
+  forget(tenant) {
+    tenant.clientTokens.clear();
   },
   async logout_token(tenant, told) {
     return { json: { token: told.replay ? tenant.lastIdToken : await logoutToken(tenant, told) } };
