@@ -32,7 +32,7 @@ use crate::token::{Claims, Jwt, KeySet};
 
 use memory::Name;
 
-pub use memory::BackendMemory;
+pub use memory::{BackendMemory, Renamed};
 pub use renewal::RenewalAtBackend;
 
 /// How long a call waits for the provider's metadata, if that was never had.
@@ -73,6 +73,8 @@ pub struct BackendParts {
     pub provider: ProviderId,
     /// What is demanded of its ID tokens, and kept of them.
     pub rules: RefreshRules,
+    /// What sessions are called now, for all apps.
+    pub renamed: Arc<Renamed>,
     /// The time.
     pub clock: Clock,
     /// Where calls are counted.
@@ -127,14 +129,15 @@ impl BackendSessions {
         client: &ClientAttributes,
         now: Timestamp,
     ) -> Result<Brought, BackendFailure> {
-        let id = self.memory.newest(session_id);
-        let name = Name::of(&id);
+        let (renamed, issuer) = (&self.parts.renamed, self.issuer());
+        let id = renamed.newest(issuer, session_id);
+        let name = Name::of(issuer, &id);
         if self.memory.is_gone(&name, now) {
             return Err(BackendFailure::Gone);
         }
         let outcome = self.tokens(&id, client, now).await;
         self.parts.metrics.backend_called(self.name(), BackendCall::Authenticate, result(&outcome));
-        let BackendTokens { tokens, session_id: renamed } = match outcome {
+        let BackendTokens { tokens, session_id: next } = match outcome {
             Ok(found) => found,
             Err(BackendFailure::Gone) => {
                 self.memory.remember_gone(name, now);
@@ -143,10 +146,10 @@ impl BackendSessions {
             Err(error) => return Err(error),
         };
         // An answer that names no session leaves it its name.
-        let id = match renamed {
-            Some(renamed) if renamed.expose() != id.expose() => {
-                self.memory.renamed(session_id, &id, &renamed);
-                renamed
+        let id = match next {
+            Some(next) if next.expose() != id.expose() => {
+                renamed.note(issuer, (session_id, &id), &next);
+                next
             }
             _ => id,
         };
@@ -160,8 +163,9 @@ impl BackendSessions {
     /// Ends the session called `session_id` at the provider, in the background: the person need not wait. What fails is tried again, a
     /// bounded number of times. Nobody here uses the session from now on.
     pub fn end(self: &Arc<Self>, session_id: &Secret<String>) {
-        let id = self.memory.newest(session_id);
-        self.memory.remember_gone(Name::of(&id), self.parts.clock.now());
+        let id = self.parts.renamed.newest(self.issuer(), session_id);
+        let name = Name::of(self.issuer(), &id);
+        self.memory.remember_gone(name, self.parts.clock.now());
         let this = Arc::clone(self);
         tokio::spawn(async move { this.end_now(&id).await });
     }
@@ -311,6 +315,10 @@ impl BackendSessions {
         }
     }
 
+    fn issuer(&self) -> &str {
+        &self.parts.party.settings().metadata.issuer
+    }
+
     fn name(&self) -> &str {
         &self.parts.party.settings().metadata.name
     }
@@ -329,6 +337,3 @@ const fn result<T>(outcome: &Result<T, BackendFailure>) -> BackendResult {
         Err(_) => BackendResult::Failed,
     }
 }
-
-#[cfg(test)]
-mod tests;

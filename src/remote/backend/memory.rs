@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use moka::sync::Cache;
 
 use crate::base::secret::Secret;
@@ -39,10 +39,42 @@ const FLIGHTS: usize = 512;
 pub(super) struct Name([u8; 32]);
 
 impl Name {
-    pub(super) fn of(id: &Secret<String>) -> Self {
+    pub(super) fn of(issuer: &str, id: &Secret<String>) -> Self {
+        let mut hash = Context::new(&SHA256);
+        hash.update(&issuer.len().to_be_bytes());
+        hash.update(issuer.as_bytes());
+        hash.update(id.expose().as_bytes());
         let mut name = [0; 32];
-        name.copy_from_slice(digest(&SHA256, id.expose().as_bytes()).as_ref());
+        name.copy_from_slice(hash.finish().as_ref());
         Self(name)
+    }
+}
+
+/// What sessions are called now that have been given other names: to one app, and the others must know.
+pub struct Renamed(Cache<Name, Secret<String>, RandomState>);
+
+impl Default for Renamed {
+    fn default() -> Self {
+        Self(cache(LONGEST))
+    }
+}
+
+impl Renamed {
+    /// What the session of that name is called now.
+    pub(super) fn newest(&self, issuer: &str, id: &Secret<String>) -> Secret<String> {
+        self.0.get(&Name::of(issuer, id)).unwrap_or_else(|| id.clone())
+    }
+
+    /// The session that is `known` by its first name, and by `before` till now, is called `after`.
+    pub(super) fn note(
+        &self,
+        issuer: &str,
+        (known, before): (&Secret<String>, &Secret<String>),
+        after: &Secret<String>,
+    ) {
+        for name in [known, before] {
+            self.0.insert(Name::of(issuer, name), after.clone());
+        }
     }
 }
 
@@ -53,36 +85,17 @@ pub struct BackendMemory {
     pub(super) flights: Arc<Flights<SessionId, VerdictAnswer>>,
     pause_ends: AtomicU64,
     gone: Cache<Name, Timestamp, RandomState>,
-    renamed: Cache<Name, Secret<String>, RandomState>,
 }
 
 impl Default for BackendMemory {
     fn default() -> Self {
-        let (gone, renamed) = (cache(GONE), cache(LONGEST));
-        let (verdicts, flights) = (cache(LONGEST), Flights::new(FLIGHTS));
-        let token = ClientToken::default();
-        Self { token, verdicts, flights, pause_ends: AtomicU64::new(0), gone, renamed }
+        let (gone, verdicts) = (cache(GONE), cache(LONGEST));
+        let (token, flights) = (ClientToken::default(), Flights::new(FLIGHTS));
+        Self { token, verdicts, flights, pause_ends: AtomicU64::new(0), gone }
     }
 }
 
 impl BackendMemory {
-    /// What the session is called now.
-    pub(super) fn newest(&self, id: &Secret<String>) -> Secret<String> {
-        self.renamed.get(&Name::of(id)).unwrap_or_else(|| id.clone())
-    }
-
-    /// The session that is `known` by its first name, and by `before` till now, is called `after`.
-    pub(super) fn renamed(
-        &self,
-        known: &Secret<String>,
-        before: &Secret<String>,
-        after: &Secret<String>,
-    ) {
-        for name in [known, before] {
-            self.renamed.insert(Name::of(name), after.clone());
-        }
-    }
-
     pub(super) fn is_gone(&self, name: &Name, now: Timestamp) -> bool {
         self.gone.get(name).is_some_and(|until| now < until)
     }
@@ -121,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_session_that_is_gone_is_left_alone_for_a_minute() {
-        let (memory, name) = (BackendMemory::default(), Name::of(&Secret::new("s1".to_owned())));
+        let name = Name::of("https://userid.security", &Secret::new("s1".to_owned()));
+        let memory = BackendMemory::default();
         assert!(!memory.is_gone(&name, at(100)));
         memory.remember_gone(name, at(100));
         assert!(memory.is_gone(&name, at(159)) && !memory.is_gone(&name, at(160)));
@@ -140,12 +154,13 @@ mod tests {
 
     #[test]
     fn whoever_knows_an_older_name_finds_the_newest() {
-        let memory = BackendMemory::default();
+        let (names, issuer) = (Renamed::default(), "https://userid.security");
         let [first, second, third] = ["s1", "s2", "s3"].map(|name| Secret::new(name.to_owned()));
-        memory.renamed(&first, &first, &second);
-        memory.renamed(&first, &second, &third);
+        names.note(issuer, (&first, &first), &second);
+        names.note(issuer, (&first, &second), &third);
         for name in [&first, &second, &third] {
-            assert_eq!(memory.newest(name).expose(), "s3");
+            assert_eq!(names.newest(issuer, name).expose(), "s3");
+            assert_eq!(names.newest("https://other.example", name).expose(), name.expose());
         }
     }
 }

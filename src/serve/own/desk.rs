@@ -9,7 +9,7 @@ use aws_lc_rs::rand;
 
 use crate::base::time::Timestamp;
 use crate::gate::{Policy, ProviderId, SessionPolicy};
-use crate::remote::backend::{BackendParts, BackendSessions};
+use crate::remote::backend::{BackendParts, BackendSessions, Renamed};
 use crate::remote::http::Client;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
@@ -30,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) renewals: Arc<Renewals>,
     pub(crate) revocations: Arc<RevocationSet>,
     pub(crate) first_uses: Arc<FirstUses>,
+    renamed: Arc<Renamed>,
     pub(crate) return_hosts: AllowedHosts,
     pub(crate) keep: Keep,
     pub(crate) keeps_fragments: bool,
@@ -124,14 +125,17 @@ impl Desk {
             },
             |desk| Arc::clone(&desk.renewals),
         );
-        let (keep, known) = (settings.keep.clone(), previous);
-        let parties = settings.parties.into_iter().map(|party| start(party, &keep, around, known));
+        let renamed = previous.map(|desk| Arc::clone(&desk.renamed)).unwrap_or_default();
+        let shared = (&settings.keep, &renamed);
+        let parties = settings.parties.into_iter();
+        let parties: Vec<_> = parties.map(|party| start(party, shared, around, previous)).collect();
         Ok(Self {
-            parties: parties.collect(),
+            parties,
             sessions,
             renewals,
             revocations: Arc::clone(revocations),
             first_uses: Arc::clone(&around.lasting.first_uses),
+            renamed,
             return_hosts: settings.return_hosts,
             keep: settings.keep,
             keeps_fragments: settings.keeps_fragments,
@@ -190,7 +194,7 @@ fn sessions(
 /// Our client at one provider, with what the one before knows of it.
 fn start(
     settings: PartySettings,
-    keep: &Keep,
+    shared: (&Keep, &Arc<Renamed>),
     around: &Surroundings<'_>,
     previous: Option<&Desk>,
 ) -> Party {
@@ -204,14 +208,14 @@ fn start(
     let mut party = Party { settings, client, backend: None };
     let before = before.filter(|before| before.client_id() == party.client_id());
     party.backend =
-        backend(&party, keep, around, before.and_then(|party| party.backend.as_deref()));
+        backend(&party, shared, around, before.and_then(|party| party.backend.as_deref()));
     party
 }
 
 /// The sessions that the provider keeps for backends, with what those before remember of them.
 fn backend(
     party: &Party,
-    keep: &Keep,
+    (keep, renamed): (&Keep, &Arc<Renamed>),
     around: &Surroundings<'_>,
     before: Option<&BackendSessions>,
 ) -> Option<Arc<BackendSessions>> {
@@ -222,6 +226,7 @@ fn backend(
         keys: Arc::clone(around.keys),
         provider: party.id(),
         rules: party.refresh_rules(keep),
+        renamed: Arc::clone(renamed),
         clock: around.lasting.clock.clone(),
         metrics: around.lasting.metrics.sessions(),
     };

@@ -1,1 +1,0 @@
-//! Tests of sessions that providers keep for backends.
