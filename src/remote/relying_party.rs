@@ -192,6 +192,24 @@ impl RelyingParty {
         Ok(introspection::parse(&answer(&reply), checks, self.clock.now())?)
     }
 
+    /// Exchanges an ID token and a device secret of the type `kind` for tokens of our own. Without an ID token it is no sign-in.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]
+    pub async fn exchange(
+        &self,
+        metadata: &Metadata,
+        (id_token, device_secret): &(Secret<String>, Secret<String>),
+        kind: &str,
+        audience: &str,
+    ) -> Result<TokenResponse, ExchangeError> {
+        let secrets = (id_token, device_secret);
+        let form = grant::exchange_form(secrets, kind, audience, &self.settings.scopes);
+        let tokens = self.grant(metadata, form).await?;
+        tokens.require_id_token()?;
+        Ok(tokens)
+    }
+
     /// A token of the client itself ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
     ///
     /// # Errors

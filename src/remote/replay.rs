@@ -28,6 +28,8 @@ pub enum OneTime {
     Handover,
     /// The `jti` of a logout token.
     LogoutToken,
+    /// The name of an address that signs a browser in for a device.
+    Pass,
 }
 
 impl OneTime {
@@ -38,6 +40,7 @@ impl OneTime {
             Self::Handle => "handle",
             Self::Handover => "handover",
             Self::LogoutToken => "logout_token",
+            Self::Pass => "pass",
         }
     }
 }

@@ -230,6 +230,19 @@ pub struct PartySettings {
     pub keep_alive: Option<Duration>,
     /// How the sessions that it keeps for backends are used, if they are.
     pub backend: Option<BackendSettings>,
+    /// Which tokens of devices are exchanged for sessions of browsers, if any are.
+    pub exchange: Option<ExchangeSettings>,
+}
+
+/// Which tokens of devices are exchanged for sessions of browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeSettings {
+    /// Access tokens.
+    pub access_tokens: bool,
+    /// ID tokens with device secrets, at the provider.
+    pub device_secrets: bool,
+    /// For whom the provider exchanges those; `None` for itself.
+    pub audience: Option<String>,
 }
 
 /// How the sessions that a provider keeps for backends are used for one app.

@@ -9,6 +9,7 @@ mod handover;
 mod hint;
 mod id;
 mod keep;
+mod pass;
 mod return_to;
 mod revocation;
 mod seal;
@@ -36,6 +37,7 @@ pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referra
 pub use hint::Hint;
 pub use id::SessionId;
 pub use keep::{Keep, carry_strength, keep_claims};
+pub use pass::Pass;
 pub use return_to::{AllowedHosts, Origin, OriginError, ReturnTo, ReturnToError};
 pub use revocation::{RevocationSet, Revoked};
 pub use seal::{Nonce, OpenError, Purpose, SealContext, SealError, SealingKeys};

@@ -46,6 +46,8 @@ pub enum Purpose {
     Handover,
     /// What the sign-in page remembers of a browser.
     Hint,
+    /// A session on its way from a device's app to its browser.
+    Pass,
     /// That a provider was asked in vain, without showing anything.
     Probe,
     /// Who sent a browser to the host for signing in.
@@ -59,7 +61,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Attempt,
         Self::Body,
         Self::Departure,
@@ -67,6 +69,7 @@ impl Purpose {
         Self::Handle,
         Self::Handover,
         Self::Hint,
+        Self::Pass,
         Self::Probe,
         Self::Referral,
         Self::Session,
@@ -83,6 +86,7 @@ impl Purpose {
             Self::Handle => "handle",
             Self::Handover => "handover",
             Self::Hint => "hint",
+            Self::Pass => "pass",
             Self::Probe => "probe",
             Self::Referral => "referral",
             Self::Session => "session",

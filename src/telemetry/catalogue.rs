@@ -110,7 +110,7 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
     counter(
         "sidegate_first_uses_total",
         &["what", "result"],
-        "Identifiers that may be used once; what: dpop_proof, handle, handover, logout_token; result: first, again, unknown (the memory is full).",
+        "Identifiers that may be used once; what: dpop_proof, handle, handover, logout_token, pass; result: first, again, unknown (the memory is full).",
     ),
     gauge(
         "sidegate_identity_cache_bytes",

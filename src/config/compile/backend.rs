@@ -31,8 +31,10 @@ pub(super) fn compile(
     let written = place.written.backend_sessions.as_ref()?;
     let path = place.path.key("backend_sessions");
     let login_url = written.login_url.as_ref();
-    let login_url = login_url.map(|text| urls::for_browsers(text, &path.key("login_url"), report));
-    let secret = written.secret.as_ref().map(|it| loaded(it, &path.key("secret"), inputs, report));
+    let login_url =
+        login_url.and_then(|text| urls::for_browsers(text, &path.key("login_url"), report));
+    let secret =
+        written.secret.as_ref().and_then(|it| loaded(it, &path.key("secret"), inputs, report));
     let endpoints = &place.written.endpoints;
     let mut endpoint = |key: &str, text: &Option<String>| {
         let path = place.path.key("endpoints").key(key);
@@ -55,16 +57,7 @@ pub(super) fn compile(
         gone: written.gone_messages.0.clone(),
         claims: own.chain(tenant).collect(),
     };
-    let (login_url, secret) = (given(login_url)?, given(secret)?);
     Some(BackendSettings { calls, login_url, secret, tenant: written.tenant.clone() })
-}
-
-/// `Some(None)` where nothing is written, `None` where what is written has a problem.
-fn given<T>(written: Option<Option<T>>) -> Option<Option<T>> {
-    match written {
-        None => Some(None),
-        Some(compiled) => compiled.map(Some),
-    }
 }
 
 fn loaded(

@@ -6,7 +6,8 @@ use url::Url;
 
 use crate::config::compile::{backend, times, urls};
 use crate::config::file::{
-    IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType, Session,
+    ExchangeSection, IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType,
+    Session,
 };
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
@@ -15,7 +16,9 @@ use crate::gate::{Introspection, ProviderId};
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::relying_party::RelyingPartySettings;
 use crate::remote::renewal::Schedule;
-use crate::serve::settings::{BackendSettings, IntrospectingSettings, PartySettings};
+use crate::serve::settings::{
+    BackendSettings, ExchangeSettings, IntrospectingSettings, PartySettings,
+};
 
 /// What a party depends on.
 pub(super) struct Surroundings<'a> {
@@ -92,6 +95,11 @@ impl Place<'_> {
             times::span(span, least, most, &path.key("revalidate"), report)
         });
         let keep_alive = self.keep_alive(report);
+        if written.exchange.is_some() && !self.is_party() {
+            let remedy = "add `session:`, and remove the provider's `login_url:`";
+            let message = "nobody signs in here: there would be no session";
+            report.refuse(&path.key("exchange"), message, remedy);
+        }
         let session = self.around.session.filter(|_| self.is_party())?;
         let own = format!("{}/callback/{}", self.around.prefix, self.name);
         let has_own = written.redirect_uri.as_ref().is_some_and(|uri| uri.ends_with(&own));
@@ -110,9 +118,12 @@ impl Place<'_> {
             schedule: Schedule {
                 ahead: session.renew_ahead.map(|span| span.0),
                 // A session of the provider that was not asked about for so long lets nobody in.
-                revalidate: revalidate.flatten().or(backend.as_ref().map(|_| backend::LIFETIME)),
+                revalidate: revalidate
+                    .flatten()
+                    .or_else(|| backend.as_ref().map(|_| backend::LIFETIME)),
             },
             backend,
+            exchange: written.exchange.as_ref().map(exchange),
             keep_alive,
         })
     }
@@ -171,6 +182,14 @@ impl Place<'_> {
             IntrospectingSettings { provider: self.id, relying_party, introspection }
         });
         (which, introspecting)
+    }
+}
+
+fn exchange(written: &ExchangeSection) -> ExchangeSettings {
+    ExchangeSettings {
+        access_tokens: written.access_tokens,
+        device_secrets: written.device_secrets,
+        audience: written.audience.clone(),
     }
 }
 

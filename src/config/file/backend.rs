@@ -40,3 +40,22 @@ impl Default for BackendSessions {
         }
     }
 }
+
+/// Which tokens an app on a device may exchange for the session of a web view.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ExchangeSection {
+    /// Access tokens that open the page which is wanted.
+    pub(crate) access_tokens: bool,
+    /// ID tokens with a device secret (OpenID Connect Native SSO), which the provider exchanges.
+    pub(crate) device_secrets: bool,
+    /// For whom the provider exchanges them; left out: its issuer.
+    #[schemars(extend("examples" = ["api://default"]))]
+    pub(crate) audience: Option<String>,
+}
+
+impl Default for ExchangeSection {
+    fn default() -> Self {
+        Self { access_tokens: true, device_secrets: true, audience: None }
+    }
+}

@@ -17,7 +17,7 @@ mod secret;
 mod session;
 mod upstream;
 
-pub(crate) use backend::BackendSessions;
+pub(crate) use backend::{BackendSessions, ExchangeSection};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,

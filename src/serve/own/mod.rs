@@ -9,6 +9,7 @@ mod compatible;
 mod depart;
 mod desk;
 mod establish;
+mod exchange;
 mod failure;
 mod front_channel;
 mod hand_in;
@@ -44,6 +45,8 @@ pub(crate) enum Endpoint<'a> {
     Adopt,
     BackChannelLogout(&'a str),
     Callback(&'a str),
+    Enter,
+    Exchange,
     FrontChannelLogout(&'a str),
     HandIn,
     HandOver,
@@ -72,6 +75,8 @@ impl<'a> Endpoint<'a> {
         Some(match path.split_once('/') {
             None => match path {
                 "adopt" => Self::Adopt,
+                "enter" => Self::Enter,
+                "exchange" => Self::Exchange,
                 "handover" => Self::HandOver,
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
@@ -106,9 +111,13 @@ impl<'a> Endpoint<'a> {
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::BackChannelLogout(_) | Self::HandIn | Self::Redeem | Self::RenewSession => "POST",
+            Self::BackChannelLogout(_)
+            | Self::Exchange
+            | Self::HandIn
+            | Self::Redeem
+            | Self::RenewSession => "POST",
             Self::Callback(_) | Self::SoleCallback => "GET, POST",
-            Self::Adopt | Self::FrontChannelLogout(_) | Self::HandOver => "GET",
+            Self::Adopt | Self::Enter | Self::FrontChannelLogout(_) | Self::HandOver => "GET",
             Self::Keys
             | Self::Login
             | Self::Ready
@@ -132,6 +141,7 @@ impl<'a> Endpoint<'a> {
             self,
             Self::BackChannelLogout(_)
                 | Self::Callback(_)
+                | Self::Exchange
                 | Self::HandIn
                 | Self::Logout
                 | Self::Redeem
@@ -194,6 +204,8 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::Adopt => adopt::arrive(visit).await,
         Endpoint::BackChannelLogout(name) => back_channel::logout(visit, name).await,
         Endpoint::Callback(name) => callback::arrive(visit, name).await,
+        Endpoint::Enter => exchange::enter(visit).await,
+        Endpoint::Exchange => exchange::exchange(visit).await,
         Endpoint::FrontChannelLogout(name) => front_channel::logout(visit, name).await,
         Endpoint::HandIn => hand_in::take(visit),
         Endpoint::HandOver => hand_over::arrive(visit).await,

@@ -7,6 +7,7 @@ mod app;
 mod auth0;
 mod auth0_logout;
 mod browser;
+mod exchange;
 mod independent;
 mod mixed;
 mod mosaic;
