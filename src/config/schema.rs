@@ -40,7 +40,7 @@ impl Transform for Tidy {
 }
 
 fn is_free_text(schema: &Schema) -> bool {
-    ["enum", "const", "pattern"].iter().all(|key| schema.get(*key).is_none())
+    ["enum", "const", "pattern", "minLength"].iter().all(|key| schema.get(*key).is_none())
 }
 
 /// `null` is how an optional key looks to the generator. Written, it would be a forgotten value.

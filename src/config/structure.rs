@@ -177,7 +177,9 @@ impl<'s> Walker<'s, '_> {
     }
 
     fn text(&mut self, schema: &'s Schema, text: &str, path: &KeyPath) {
-        if text.trim().is_empty() && !schema.contains_key("enum") {
+        let may_be_empty = schema.contains_key("enum")
+            || schema.get("minLength").and_then(Value::as_u64) == Some(0);
+        if text.trim().is_empty() && !may_be_empty {
             return self.report.refuse(
                 path,
                 "is empty text",

@@ -285,7 +285,7 @@ fn www_authenticate(error: Option<&BearerError>) -> HeaderValue {
             } else {
                 format!(", acr_values=\"{}\"", acr_values.join(" "))
             };
-            let age = max_age.map(|seconds| format!(", max_age={seconds}")).unwrap_or_default();
+            let age = max_age.map(|seconds| format!(", max_age=\"{seconds}\"")).unwrap_or_default();
             format!(
                 "Bearer realm=\"sidegate\", error=\"insufficient_user_authentication\"{acr}{age}"
             )
@@ -409,7 +409,7 @@ mod tests {
         let said = field(&reply, &header::WWW_AUTHENTICATE).unwrap();
         assert!(
             said.ends_with(
-                "error=\"insufficient_user_authentication\", acr_values=\"mfa\", max_age=600"
+                "error=\"insufficient_user_authentication\", acr_values=\"mfa\", max_age=\"600\""
             ),
             "{said}"
         );

@@ -8,8 +8,8 @@ use crate::base::secret::Secret as Hidden;
 use crate::config::compile::{require, urls};
 use crate::config::file::{
     ClientAssertionAudience, ClientAuthentication as Word, Endpoints as WrittenEndpoints,
-    Frequency, HintWord, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType, Provider as Written,
-    ProviderType, PushedRequestsWord, ResponseModeWord,
+    Frequency, HintWord, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType, Parameter,
+    Provider as Written, ProviderType, PushedRequestsWord, ResponseModeWord,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -281,7 +281,7 @@ fn scopes(written: &Written, path: &KeyPath, report: &mut Report) -> Option<Vec<
 }
 
 fn parameters(
-    written: Option<&BTreeMap<String, String>>,
+    written: Option<&BTreeMap<String, Parameter>>,
     path: &KeyPath,
     is_reserved: impl Fn(&str) -> bool,
     report: &mut Report,
@@ -300,7 +300,7 @@ fn parameters(
             report.refuse(&path.key(name), format!("`{name}` is set by sidegate itself"), remedy);
             continue;
         }
-        found.push((name.clone(), value.clone()));
+        found.push((name.clone(), value.0.clone()));
     }
     found
 }

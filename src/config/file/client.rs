@@ -107,6 +107,12 @@ pub(crate) struct Endpoints {
     pub(crate) session_logout: Option<String>,
 }
 
+/// The value of a parameter, which may be empty: some providers want a bare name.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("minLength" = 0))]
+pub(crate) struct Parameter(pub(crate) String);
+
 /// How people sign out at the provider.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

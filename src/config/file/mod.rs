@@ -21,7 +21,7 @@ pub(crate) use backend::{BackendSessions, ExchangeSection};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
-    PushedRequestsWord, ResponseModeWord,
+    Parameter, PushedRequestsWord, ResponseModeWord,
 };
 pub(crate) use compatible::System;
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::config::file::backend::{BackendSessions, ExchangeSection};
 use crate::config::file::client::{
     BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
-    Frequency, IntrospectionSection, LogoutSection, PushedRequestsWord, ResponseModeWord,
+    Frequency, IntrospectionSection, LogoutSection, Parameter, PushedRequestsWord,
+    ResponseModeWord,
 };
 use crate::config::file::list::List;
 use crate::config::file::secret::Secret;
@@ -73,10 +74,10 @@ pub(crate) struct Provider {
     pub(crate) scopes: List<String>,
     /// More parameters of the request that begins a sign-in.
     #[schemars(extend("examples" = [{"audience": "https://api.example.com"}]))]
-    pub(crate) authorize_params: Option<BTreeMap<String, String>>,
-    /// More parameters of the request that ends the provider's session.
+    pub(crate) authorize_params: Option<BTreeMap<String, Parameter>>,
+    /// More parameters of the request that ends the provider's session. A value may be empty.
     #[schemars(extend("examples" = [{"logout_hint": "web"}]))]
-    pub(crate) logout_params: Option<BTreeMap<String, String>>,
+    pub(crate) logout_params: Option<BTreeMap<String, Parameter>>,
     /// How the provider hands over its answer.
     #[serde(default)]
     pub(crate) response_mode: ResponseModeWord,

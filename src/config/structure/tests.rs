@@ -177,6 +177,8 @@ fn empty_values_are_forgotten_values() {
         (path.as_str(), message.as_str()),
         ("routes[0].require.groups_any", "is an empty list")
     );
+    let bare = json!({"provider": {"issuer": "x", "logout_params": {"federated": ""}}});
+    assert_eq!(problems(bare), []);
     let (path, message, _) = only(json!({"routes": [{"require": {}}]}));
     assert_eq!((path.as_str(), message.as_str()), ("routes[0].require", "is empty"));
 }

@@ -63,7 +63,9 @@ const COMMANDS = {
   federated: (tenant) => ({ json: tenant.federated ?? [] }),
   frames(tenant, _told, query) {
     const session = [...tenant.sessions.values()].find(({ sid }) => sid === query.get('sid'));
-    return session ? { json: frames(tenant, session) } : bad('there is no such session');
+    // Those that people sign in at, where a tenant has several servers.
+    const server = tenant.servers?.find(({ name }) => name === 'default') ?? tenant;
+    return session ? { json: frames(server, session) } : bad('there is no such session');
   },
 };
 
