@@ -33,6 +33,7 @@ fn world() -> TempDir {
     put("etc/sidegate/keys.json", key);
     put("etc/sidegate/assetlinks.json", "[]");
     put("run/secrets/client_secret", "s3cret\n");
+    put("run/secrets/login_service", "a-secret-of-the-test-which-is-long\n");
     put("run/secrets/session_key", "q0Zr1m7x5vPjWn8yTt2kLd4uHc6eXb9aGfOs3iUzR1w\n");
     put(
         "run/secrets/assertion.pem",

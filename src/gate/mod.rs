@@ -26,6 +26,7 @@ mod request;
 mod resolver;
 mod route;
 mod session;
+mod shared;
 mod sign_in;
 mod target;
 mod terms;
@@ -55,7 +56,7 @@ pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules, is_authgears};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
     KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer,
-    ResolverQuestion, ResolverUse, SessionAnswer, SessionQuestion,
+    ResolverQuestion, ResolverUse, SessionAnswer, SessionQuestion, VerdictAnswer, VerdictQuestion,
 };
 pub use reason::Reason;
 pub use request::{RequestView, Scheme};

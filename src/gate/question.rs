@@ -29,6 +29,8 @@ pub enum Question {
     Resolver(ResolverQuestion),
     /// What is stored under this ticket?
     Session(SessionQuestion),
+    /// Who is signed in here by a session of another app?
+    Verdict(VerdictQuestion),
 }
 
 impl Question {
@@ -41,6 +43,7 @@ impl Question {
             Self::Renewal(_) => "the renewal of a session",
             Self::Resolver(_) => "a resolver",
             Self::Session(_) => "a stored session",
+            Self::Verdict(_) => "a session of another app",
         }
     }
 }
@@ -60,6 +63,8 @@ pub enum Answer {
     Resolver(ResolverAnswer),
     /// To [`Question::Session`].
     Session(SessionAnswer),
+    /// To [`Question::Verdict`].
+    Verdict(VerdictAnswer),
 }
 
 /// A DPoP proof whose signature holds, about to be used
@@ -222,6 +227,39 @@ pub enum ResolverAnswer {
         /// From when on it must be asked again.
         until: Timestamp,
     },
+}
+
+/// A session of one app of a tenant, at another app of it: only the provider can say who is signed in there, and how strongly.
+#[derive(Clone, Debug)]
+pub struct VerdictQuestion {
+    /// The session as its cookie, or its store, has it.
+    pub session: Arc<Session>,
+    /// The app that asks.
+    pub provider: ProviderId,
+}
+
+impl PartialEq for VerdictQuestion {
+    fn eq(&self, other: &Self) -> bool {
+        self.session.id == other.session.id && self.provider == other.provider
+    }
+}
+
+impl Eq for VerdictQuestion {}
+
+/// The answer to a [`VerdictQuestion`].
+#[derive(Clone, Debug)]
+pub enum VerdictAnswer {
+    /// The provider knows no such session, or does not vouch for it here.
+    Ended,
+    /// Somebody is.
+    Known {
+        /// What is kept of the claims.
+        claims: Arc<Claims>,
+        /// From when on it must be asked again.
+        until: Timestamp,
+    },
+    /// The provider could not be asked.
+    Unavailable,
 }
 
 /// A session that is kept in a store.

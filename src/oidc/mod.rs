@@ -5,6 +5,7 @@
 //! be printed stays a [`Secret`](crate::base::secret::Secret). When to send what is decided elsewhere.
 
 pub mod authorization;
+pub mod backend_session;
 pub mod client;
 pub mod discovery;
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod lookup;
 mod post;
 
 pub use lookup::Lookup;
-pub use post::{AuthorizedGet, Post};
+pub use post::{AuthorizedGet, AuthorizedPost, Post};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));
 /// Shorter than servers keep connections, some for five seconds: a form that meets the end of one is lost, for it is not sent

@@ -32,7 +32,7 @@ use crate::oidc::pushed::{self, PushedResponse};
 use crate::oidc::revocation::{self, RevocationOutcome, TokenHint};
 use crate::oidc::userinfo::{self, UserInfo};
 use crate::remote::egress::Egress;
-use crate::remote::http::{AuthorizedGet, Client, Get, Post, Reply};
+use crate::remote::http::{AuthorizedGet, AuthorizedPost, Client, Get, Post, Reply};
 use crate::remote::provider::ProviderMetadata;
 use crate::remote::relying_party::contact::{Contact, Reach};
 use crate::remote::shown;
@@ -227,6 +227,50 @@ impl RelyingParty {
         }
     }
 
+    /// Exchanges an ID token and a device secret of the type `kind` for tokens of our own. Without an ID token it is no sign-in.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]
+    pub async fn exchange(
+        &self,
+        metadata: &Metadata,
+        (id_token, device_secret): &(Secret<String>, Secret<String>),
+        kind: &str,
+        audience: &str,
+    ) -> Result<TokenResponse, ExchangeError> {
+        let secrets = (id_token, device_secret);
+        let form = grant::exchange_form(secrets, kind, audience, &self.settings.scopes);
+        let tokens = self.grant(metadata, form).await?;
+        tokens.require_id_token()?;
+        Ok(tokens)
+    }
+
+    /// A token of the client itself ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    ///
+    /// # Errors
+    /// [`ExchangeError`]
+    pub async fn client_token(&self, metadata: &Metadata) -> Result<TokenResponse, ExchangeError> {
+        self.grant(metadata, grant::client_credentials_form(&[], None)).await
+    }
+
+    /// Posts JSON to an address of the configuration, with a token.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Fetch`]; an answer of any status is none.
+    pub(in crate::remote) async fn post_json(
+        &self,
+        url: &Url,
+        token: &Secret<String>,
+        body: &Secret<String>,
+    ) -> Result<Reply, ExchangeError> {
+        let (egress, deadline) = (Egress::Configured, self.settings.timeout);
+        let reply = self
+            .client
+            .post_authorized(AuthorizedPost { url, egress, deadline, token, body })
+            .await;
+        reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })
+    }
+
     async fn grant(&self, metadata: &Metadata, form: Form) -> Result<TokenResponse, ExchangeError> {
         let endpoint = needed(&metadata.endpoints.token, "token_endpoint")?;
         let reply = self.post(metadata, endpoint, form).await?;
@@ -270,7 +314,8 @@ fn needed<'a>(endpoint: &'a Option<Url>, name: &'static str) -> Result<&'a Url, 
     endpoint.as_ref().ok_or(ExchangeError::NoEndpoint(name))
 }
 
-fn answer(reply: &Reply) -> Answer<'_> {
+/// What came back, for those who read it.
+pub(in crate::remote) fn answer(reply: &Reply) -> Answer<'_> {
     let text = |name: HeaderName| reply.headers.get(name).and_then(|value| value.to_str().ok());
     Answer {
         status: reply.status.as_u16(),

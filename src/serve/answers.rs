@@ -6,8 +6,9 @@ use crate::base::time::Timestamp;
 use crate::gate::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Offered, Policy, ProofUse,
     ProviderId, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer, ResolverQuestion,
-    SessionAnswer, SessionQuestion,
+    SessionAnswer, SessionQuestion, VerdictAnswer, VerdictQuestion,
 };
+use crate::remote::backend::BackendSessions;
 use crate::remote::introspection::Introspections;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::renewal::{Held, Renew, RenewalMeans, Renewals};
@@ -26,6 +27,8 @@ pub(crate) struct Answers {
     pub(crate) renewals: Option<Arc<Renewals>>,
     /// By whom they are renewed.
     pub(crate) renewers: Vec<Option<Arc<dyn Renew>>>,
+    /// Who is asked about sessions of other apps.
+    pub(crate) backends: Vec<Option<Arc<BackendSessions>>>,
     /// Who is asked about tokens.
     pub(crate) introspections: Vec<Option<Arc<Introspections>>>,
     /// Who is asked about callers whom only a resolver can tell.
@@ -52,6 +55,7 @@ impl Answers {
             Question::Renewal(asked) => Answer::Renewal(self.renew(policy, asked, now).await),
             Question::Resolver(asked) => Answer::Resolver(self.resolve(asked, now).await),
             Question::Session(asked) => Answer::Session(self.load(asked, now).await),
+            Question::Verdict(asked) => Answer::Verdict(self.verdict(asked, now).await),
         }
     }
 
@@ -114,6 +118,15 @@ impl Answers {
         let means = RenewalMeans { provider, sessions };
         let held = Held { session: Arc::clone(&asked.session), ticket: asked.ticket.clone() };
         renewals.renew(&means, &held, now).await.into()
+    }
+
+    async fn verdict(&self, asked: &VerdictQuestion, now: Timestamp) -> VerdictAnswer {
+        let Some(renewals) = &self.renewals else { return VerdictAnswer::Unavailable };
+        match of(&self.backends, asked.provider) {
+            // Its own app may have learnt another name of the session since the cookie was written.
+            Some(backend) => backend.verdict(&renewals.latest(&asked.session), now).await,
+            None => VerdictAnswer::Unavailable,
+        }
     }
 
     async fn load(&self, asked: &SessionQuestion, now: Timestamp) -> SessionAnswer {

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::Context;
+use crate::serve::edge_session::{self, EDGE_SESSION};
 use crate::serve::failure::{Blame, blame, is_late};
 use crate::serve::forward_auth::{self, Askers};
 use crate::serve::guard::ConnectionContext;
@@ -243,7 +244,14 @@ impl ProxyHttp for Proxy {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        done(finish(session, answer, ctx))
+        if !answer.headers.contains_key(&EDGE_SESSION) {
+            return done(finish(session, answer, ctx));
+        }
+        let trusted = upstream(ctx).is_ok_and(|(upstream, _)| upstream.settings.is_login_service);
+        Box::pin(async move {
+            edge_session::take(session, answer, (&mut *ctx, trusted)).await;
+            finish(session, answer, ctx)
+        })
     }
 
     fn upstream_response_body_filter(

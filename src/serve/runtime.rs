@@ -7,13 +7,16 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
+use crate::gate::{
+    METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, ProviderId, Route, UpstreamId,
+};
 use crate::oidc::introspection::Checks;
+use crate::remote::backend::{BackendSessions, RenewalAtBackend};
 use crate::remote::http::{Client, ClientError};
 use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
-use crate::remote::renewal::{RefreshRules, Renew, RenewalAtProvider};
+use crate::remote::renewal::{Renew, RenewalAtProvider};
 use crate::remote::replay::FirstUses;
 use crate::remote::resolver::{Resolutions, ResolverAtProvider};
 use crate::serve::answers::Answers;
@@ -138,7 +141,8 @@ impl Runtime {
         let previous_desk = previous.and_then(|old| old.desk.as_ref());
         let desk = match (settings.sign_in, policy.sessions.as_ref()) {
             (Some(sign_in), Some(sessions)) => {
-                let around = Surroundings { policy: sessions, client: &client, lasting };
+                let around =
+                    Surroundings { policy: sessions, client: &client, keys: &keys, lasting };
                 let desk = Desk::open(sign_in, &around, previous_desk);
                 Some(desk.map_err(|error| StartError::Desk(crate::remote::error_text(&error)))?)
             }
@@ -149,6 +153,7 @@ impl Runtime {
             sessions: desk.as_ref().map(|desk| Arc::clone(&desk.sessions)),
             renewals: desk.as_ref().map(|desk| Arc::clone(&desk.renewals)),
             renewers: renewers(desk.as_ref(), &keys, policy.providers.len()),
+            backends: backends(desk.as_ref(), policy.providers.len()),
             introspections: introspections(
                 settings.introspections,
                 (&client, lasting),
@@ -226,19 +231,28 @@ fn renewers(
     let parties =
         desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
     for (desk, party) in parties {
-        let rules = RefreshRules {
-            id_token: party.client.settings().rules.clone(),
-            max_iat_age: party.settings.id_token_max_age,
-            keep: desk.keep.clone(),
-            schedule: party.settings.schedule,
-        };
+        let rules = party.refresh_rules(&desk.keep);
         let (keys, party_client) = (Arc::clone(keys), Arc::clone(&party.client));
-        let renewer = RenewalAtProvider { party: party_client, keys, provider: party.id(), rules };
+        let renewer: Arc<dyn Renew> = match &party.backend {
+            Some(backend) => Arc::new(RenewalAtBackend(Arc::clone(backend))),
+            None => Arc::new(RenewalAtProvider {
+                party: party_client,
+                keys,
+                provider: party.id(),
+                rules,
+            }),
+        };
         if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
-            *place = Some(Arc::new(renewer));
+            *place = Some(renewer);
         }
     }
     renewers
+}
+
+/// Who is asked about sessions of other apps, for each provider.
+fn backends(desk: Option<&Desk>, providers: usize) -> Vec<Option<Arc<BackendSessions>>> {
+    let of = |id| Some(Arc::clone(desk?.party(id)?.backend.as_ref()?));
+    (0..).map(ProviderId).take(providers).map(of).collect()
 }
 
 /// Who is asked about the tokens of each provider.

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::base::secret::Secret;
 use crate::gate::{Policy, ProviderId, SignInFlow};
+use crate::remote::backend;
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
@@ -160,6 +161,8 @@ pub struct UpstreamSettings {
     pub idle: Duration,
     /// How often a request that may be repeated is tried on another connection.
     pub retries: usize,
+    /// Whether it may say who has signed in, by a header of its answers.
+    pub is_login_service: bool,
 }
 
 /// One server of an upstream.
@@ -235,6 +238,34 @@ pub struct PartySettings {
     pub flow: SignInFlow,
     /// What its webhooks are signed with, if it sends any.
     pub webhook: Option<Secret<String>>,
+    /// How the sessions that it keeps for backends are used, if they are.
+    pub backend: Option<BackendSettings>,
+    /// Which tokens of devices are exchanged for sessions of browsers, if any are.
+    pub exchange: Option<ExchangeSettings>,
+}
+
+/// Which tokens of devices are exchanged for sessions of browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeSettings {
+    /// Access tokens.
+    pub access_tokens: bool,
+    /// ID tokens with device secrets, at the provider.
+    pub device_secrets: bool,
+    /// For whom the provider exchanges those; `None` for itself.
+    pub audience: Option<String>,
+}
+
+/// How the sessions that a provider keeps for backends are used for one app.
+#[derive(Clone, Debug)]
+pub struct BackendSettings {
+    /// How the provider is asked.
+    pub calls: backend::BackendSettings,
+    /// The login service of the app, if not the provider's own page.
+    pub login_url: Option<Url>,
+    /// What a login service proves itself with when it hands in a session.
+    pub secret: Option<Secret<String>>,
+    /// The tenant whose apps share them.
+    pub tenant: Option<String>,
 }
 
 /// How people sign out.

@@ -60,6 +60,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         "When the process started, in seconds since the epoch.",
     ),
     gauge("process_threads", &[], "Threads of the process."),
+    counter(
+        "sidegate_backend_session_calls_total",
+        &["provider", "call", "result"],
+        "Calls about sessions that providers keep for backends; call: authenticate, logout; result: ok, gone, failed.",
+    ),
     gauge("sidegate_build_info", &["version", "rustc"], "Always 1; the labels say what was built."),
     gauge(
         "sidegate_certificate_expiry_timestamp_seconds",
@@ -105,7 +110,7 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
     counter(
         "sidegate_first_uses_total",
         &["what", "result"],
-        "Identifiers that may be used once; what: dpop_proof, handover, logout_token; result: first, again, unknown (the memory is full).",
+        "Identifiers that may be used once; what: dpop_proof, handle, handover, logout_token, pass; result: first, again, unknown (the memory is full).",
     ),
     gauge(
         "sidegate_identity_cache_bytes",

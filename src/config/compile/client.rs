@@ -148,6 +148,8 @@ fn refuse_without_id(written: &Written, path: &KeyPath, report: &mut Report) {
         ("keep_alive", written.keep_alive.is_some()),
         ("id_token_algorithms", written.id_token_algorithms.is_some()),
         ("id_token_claims", written.id_token_claims.is_some()),
+        ("backend_sessions", written.backend_sessions.is_some()),
+        ("exchange", written.exchange.is_some()),
         ("introspection", written.introspection.is_some()),
     ] {
         if is_written {

@@ -6,6 +6,7 @@
 
 mod address;
 mod app_links;
+mod backend;
 mod client;
 mod desk;
 mod files;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use url::Url;
 
-use crate::config::compile::{client, keys, parties, require, times, words};
+use crate::config::compile::{backend, client, keys, parties, require, times, words};
 use crate::config::file::{
     DpopWord, File, List, Provider as Written, ProviderType, System, TokenTypeWord, TokenTypes,
 };
@@ -149,7 +149,10 @@ impl One<'_> {
         let (resolver, resolving) = place.resolver(report).unzip();
         let (keys, rules) = (keys?, rules?);
         let client = client::compile(written, &rules, &keys, path, inputs, report);
-        let party = client.as_ref().and_then(|client| place.party(client, inputs, report));
+        let backend = backend::compile(&place, client.as_ref(), inputs, report);
+        let tenant = backend.as_ref().and_then(|backend| backend.tenant.as_deref()).map(Arc::from);
+        let party =
+            client.as_ref().and_then(|client| place.party(client, (backend, inputs), report));
         let (introspection, introspecting) = place.introspection(client.as_ref(), report);
         let provider = Provider {
             name: Arc::from(name),
@@ -164,6 +167,7 @@ impl One<'_> {
                     client,
                     flow: place.flow(),
                     keep_alive: party.as_ref().and_then(|party| party.keep_alive),
+                    tenant,
                 }
             }),
             dpop,

@@ -6,6 +6,7 @@
 
 mod app_links;
 mod authgear;
+mod backend;
 mod client;
 mod compatible;
 mod edge;
@@ -20,6 +21,7 @@ mod upstream;
 
 pub(crate) use app_links::{AppLinks, Association};
 pub(crate) use authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
+pub(crate) use backend::{BackendSessions, ExchangeSection};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
 use crate::config::file::authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
+use crate::config::file::backend::{BackendSessions, ExchangeSection};
 use crate::config::file::client::{
     BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
     Frequency, IntrospectionSection, LogoutSection, Parameter, PushedRequestsWord,
@@ -116,6 +117,10 @@ pub(crate) struct Provider {
     /// What its logout tokens must be.
     #[serde(default)]
     pub(crate) backchannel_logout: BackchannelLogout,
+    /// The sessions that it keeps for the backends of its apps; left out: they are not used.
+    pub(crate) backend_sessions: Option<BackendSessions>,
+    /// Whether an app on a device gets the session of a web view by its tokens, at `/.auth/exchange`; left out: it does not.
+    pub(crate) exchange: Option<ExchangeSection>,
     /// Asking it about tokens (RFC 7662); left out: it is asked about none, or, for type `introspection`, about all.
     pub(crate) introspection: Option<IntrospectionSection>,
     /// Whom Authgear's credentials are judged by; left out: `resolver` where that section is written, else `jwt`.

@@ -54,6 +54,9 @@ pub struct RelyingParty {
     /// How long after a sign-in a navigation leads to the provider once more, without asking anybody, so that its session does not end
     /// for want of use; `None` for never.
     pub keep_alive: Option<Duration>,
+    /// The tenant whose apps share the sessions that the provider keeps for their backends: a session of one counts for the others, by
+    /// what the provider says of it to each; `None` where it does not.
+    pub tenant: Option<Arc<str>>,
 }
 
 /// What a sign-in at a provider leaves behind.

@@ -21,6 +21,7 @@ mod remembered;
 mod renewal;
 mod resolver;
 mod session;
+mod shared;
 mod silent;
 mod step_up;
 mod terms;

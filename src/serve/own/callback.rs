@@ -11,7 +11,7 @@ use crate::oidc::authorization::{
     Callback, CallbackError, ErrorCode, ResponseMode, parse_bare, parse_form, parse_query,
 };
 use crate::serve::own::desk::Party;
-use crate::serve::own::establish::{Established, establish};
+use crate::serve::own::establish::{Established, Failed, establish};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::hand_over;
 use crate::serve::own::links::{back, login_path, scripted};
@@ -71,7 +71,7 @@ pub(crate) async fn arrive_at_sole(visit: &Visit<'_>) -> Reply {
 }
 
 /// The attempt of this browser that `state` names.
-fn attempt(visit: &Visit<'_>, spec: &CookieSpec, state: &State) -> Option<Attempt> {
+pub(crate) fn attempt(visit: &Visit<'_>, spec: &CookieSpec, state: &State) -> Option<Attempt> {
     let text = spec.read(visit.headers()).ok()??;
     let keys = &visit.sessions.keys;
     let attempt = Attempt::open(keys, spec, visit.host(), &text.value, visit.now).ok()?;
@@ -126,7 +126,18 @@ async fn redeemed(
     attempt: &Attempt,
     code: &Secret<String>,
 ) -> Reply {
-    match establish(visit, party, attempt, code).await {
+    let outcome = establish(visit, party, attempt, code).await;
+    concluded(visit, party, attempt, outcome).await
+}
+
+/// The answer to whoever came back from signing in.
+pub(crate) async fn concluded(
+    visit: &Visit<'_>,
+    party: &Party,
+    attempt: &Attempt,
+    outcome: Result<Established, Failed>,
+) -> Reply {
+    match outcome {
         Ok(Established { cookies, weak: false, parcel }) => {
             let onward = match &attempt.referral {
                 Some(referral) => hand_over::hand_over(visit, referral, &attempt.return_to, parcel),

@@ -2,18 +2,22 @@
 //!
 //! Each is a function from a [`Visit`] to a reply. None of them lets a request pass: that is the gate's part.
 
+mod adopt;
 mod back_channel;
 mod callback;
 mod compatible;
 mod depart;
 mod desk;
 mod establish;
+mod exchange;
 mod failure;
 mod front_channel;
+mod hand_in;
 mod hand_over;
 mod keys;
 mod links;
 mod login;
+mod login_service;
 mod session;
 mod sign_out;
 mod sso_cookie;
@@ -29,6 +33,7 @@ use crate::gate::Reason;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
+pub(crate) use adopt::by_header;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use visit::Visit;
 
@@ -39,13 +44,18 @@ pub(crate) const MAX_FORM_BYTES: usize = 64 << 10;
 /// One of our endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint<'a> {
+    Adopt,
     BackChannelLogout(&'a str),
     Callback(&'a str),
+    Enter,
+    Exchange,
     FrontChannelLogout(&'a str),
+    HandIn,
     HandOver,
     Keys,
     Login,
     Logout,
+    Redeem,
     RenewSession,
     Session,
     SessionScript,
@@ -67,12 +77,16 @@ impl<'a> Endpoint<'a> {
         let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
         Some(match path.split_once('/') {
             None => match path {
+                "adopt" => Self::Adopt,
+                "enter" => Self::Enter,
+                "exchange" => Self::Exchange,
                 "handover" => Self::HandOver,
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
                 "logout" => Self::Logout,
                 "session" => Self::Session,
                 "session.js" => Self::SessionScript,
+                "sessions" => Self::HandIn,
                 "signed-out" => Self::SignedOut,
                 _ => return None,
             },
@@ -81,6 +95,7 @@ impl<'a> Endpoint<'a> {
             Some(("frontchannel-logout", name)) => Self::FrontChannelLogout(name),
             Some(("session", "renew")) => Self::RenewSession,
             Some(("webhook", name)) => Self::Webhook(name),
+            Some(("sessions", "redeem")) => Self::Redeem,
             Some(_) => return None,
         })
     }
@@ -100,9 +115,14 @@ impl<'a> Endpoint<'a> {
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::BackChannelLogout(_) | Self::RenewSession | Self::Webhook(_) => "POST",
+            Self::BackChannelLogout(_)
+            | Self::Exchange
+            | Self::HandIn
+            | Self::Redeem
+            | Self::RenewSession
+            | Self::Webhook(_) => "POST",
             Self::Callback(_) | Self::SoleCallback => "GET, POST",
-            Self::FrontChannelLogout(_) | Self::HandOver => "GET",
+            Self::Adopt | Self::Enter | Self::FrontChannelLogout(_) | Self::HandOver => "GET",
             Self::Keys
             | Self::Login
             | Self::Ready
@@ -126,7 +146,10 @@ impl<'a> Endpoint<'a> {
             self,
             Self::BackChannelLogout(_)
                 | Self::Callback(_)
+                | Self::Exchange
+                | Self::HandIn
                 | Self::Logout
+                | Self::Redeem
                 | Self::SoleCallback
                 | Self::Webhook(_)
         );
@@ -184,12 +207,17 @@ pub(crate) fn elsewhere<'a>(
 /// Answers a visit to `endpoint`.
 pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply {
     match endpoint {
+        Endpoint::Adopt => adopt::arrive(visit).await,
         Endpoint::BackChannelLogout(name) => back_channel::logout(visit, name).await,
         Endpoint::Callback(name) => callback::arrive(visit, name).await,
+        Endpoint::Enter => exchange::enter(visit).await,
+        Endpoint::Exchange => exchange::exchange(visit).await,
         Endpoint::FrontChannelLogout(name) => front_channel::logout(visit, name).await,
+        Endpoint::HandIn => hand_in::take(visit),
         Endpoint::HandOver => hand_over::arrive(visit).await,
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
+        Endpoint::Redeem => hand_in::redeem(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
         Endpoint::Ready => compatible::ready(visit).await,

@@ -20,7 +20,7 @@ use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
-use crate::session::{Farewell, Parting, ReturnTo, Revoked, SessionId, Tokens};
+use crate::session::{Farewell, Parting, ReturnTo, Revoked, Session, SessionId, Tokens};
 use crate::token::Jwt;
 
 /// How long other services that are told of a sign-out may take.
@@ -190,12 +190,17 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
         let detail = error.to_string();
         return Err(Box::new(Failure::StoreUnavailable.reply(visit, Some(&detail), None)));
     }
+    end_at_other_apps(visit, session).await;
     visit.runtime.metrics.sessions().ended("signed_out");
     tracing::info!(provider = session.provider, session = ?session.id, "signed out");
     notify(visit);
     let Some(party) = visit.desk.party_named(&session.provider) else {
         return Ok(here(visit, after));
     };
+    if let (Some(backend), Some(id)) = (&party.backend, &tokens.refresh) {
+        backend.end(id);
+        return Ok(here(visit, after));
+    }
     let last = last_tokens(visit, party, tokens).await;
     if let Some(refresh) = last.refresh {
         revoke(party, refresh);
@@ -211,6 +216,18 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
         );
     }
     Ok(there.unwrap_or_else(|| here(visit, after)))
+}
+
+/// Whatever else came out of the same session of the provider ends with it, where that is kept for backends.
+async fn end_at_other_apps(visit: &Visit<'_>, session: &Session) {
+    let party = visit.desk.party_named(&session.provider);
+    let is_backend = party.is_some_and(|party| party.backend.is_some());
+    let Some(sid) = session.sid.clone().filter(|_| is_backend) else { return };
+    let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
+    let what = Revoked::Sid { issuer: session.issuer.clone(), sid };
+    if let Err(error) = visit.desk.sessions.end(&what, visit.now, until, visit.now).await {
+        tracing::warn!(%error, "sessions of other apps could not be ended in the store");
+    }
 }
 
 /// The tokens with which a session leaves its provider: the ID token so fresh as the provider wants it, or none.

@@ -14,6 +14,45 @@ use crate::telemetry::family::Family;
 const STORE_BUCKETS: &[f64] =
     &[1e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 2.5e-2, 0.1, 0.25, 1.0];
 
+/// What is asked of a provider about a session that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendCall {
+    /// Who is signed in by it.
+    Authenticate,
+    /// That it end.
+    Logout,
+}
+
+impl BackendCall {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Authenticate => "authenticate",
+            Self::Logout => "logout",
+        }
+    }
+}
+
+/// How a call about a session that a provider keeps ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendResult {
+    /// To be tried again.
+    Failed,
+    /// There is no such session.
+    Gone,
+    /// Well.
+    Ok,
+}
+
+impl BackendResult {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Gone => "gone",
+            Self::Ok => "ok",
+        }
+    }
+}
+
 /// How an identifier that may be used once was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstUseResult {
@@ -118,6 +157,7 @@ impl StoreResult {
 /// The counters of sessions. Clones share them.
 #[derive(Clone)]
 pub struct SessionMetrics {
+    backend_calls: Family<IntCounter>,
     ended: Family<IntCounter>,
     file_failures: IntCounter,
     first_uses: Family<IntCounter>,
@@ -135,6 +175,7 @@ pub struct SessionMetrics {
 impl SessionMetrics {
     pub(super) fn new(r: &Registry) -> Self {
         Self {
+            backend_calls: counters(r, "sidegate_backend_session_calls_total"),
             ended: counters(r, "sidegate_sessions_ended_total"),
             file_failures: counters(r, "sidegate_revocations_file_failures_total").child(&[]),
             first_uses: counters(r, "sidegate_first_uses_total"),
@@ -157,6 +198,11 @@ impl SessionMetrics {
             store_operations: counters(r, "sidegate_session_store_operations_total"),
             store_seconds: histograms(r, "sidegate_session_store_duration_seconds", STORE_BUCKETS),
         }
+    }
+
+    /// `provider` was asked about a session that it keeps.
+    pub fn backend_called(&self, provider: &str, call: BackendCall, result: BackendResult) {
+        self.backend_calls.child(&[provider, call.label(), result.label()]).inc();
     }
 
     /// A sign-in with `provider` was completed.

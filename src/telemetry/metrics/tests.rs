@@ -139,6 +139,7 @@ fn everything_in_the_catalogue_is_registered_and_nothing_else() {
     metrics.upstream("u").failed(UpstreamError::Tls);
     metrics.certificates_served("l", &[("n".into(), NOW)]);
     let sessions = metrics.sessions();
+    sessions.backend_called("main", BackendCall::Logout, BackendResult::Gone);
     sessions.started("main");
     sessions.ended("sign_out");
     sessions.first_use_claimed("dpop_proof", FirstUseResult::First);

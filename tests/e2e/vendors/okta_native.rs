@@ -14,12 +14,12 @@ use crate::support::signing_in::soon;
 use crate::support::vendors::{Tenant, is_asked, tenants};
 
 const VERIFIER: &str = "a-verifier-that-is-long-enough-for-every-server-there-is";
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const DEVICE_SECRET: &str = "urn:x-oath:params:oauth:token-type:device-secret";
-const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+pub(super) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(super) const DEVICE_SECRET: &str = "urn:x-oath:params:oauth:token-type:device-secret";
+pub(super) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 /// How long an answer is remembered, and a hair more for the clock of the memory.
 const INTERVAL: Duration = Duration::from_millis(1_100);
-const WITH_SECRET: &str = "openid device_sso offline_access";
+pub(super) const WITH_SECRET: &str = "openid device_sso offline_access";
 
 /// An app on a telephone: a public client with a scheme of its own.
 pub(super) struct Phone {
