@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::peers::{self, Sidegate, Use, World};
 use crate::process::{Output, Server, installed, pause};
 use crate::report::{self, Verdict};
+use crate::stored;
 
 const NGINX: &str = "nginx, plain proxy";
 const HAPROXY: &str = "HAProxy, plain proxy";
@@ -18,6 +19,7 @@ const BEARER: &str = "sidegate, bearer remembered";
 const COOKIE: &str = "sidegate, cookie remembered";
 const SESSION: &str = "sidegate, session remembered";
 const RESOLVED: &str = "sidegate, resolver's word remembered";
+const STORED: &str = "sidegate, stored session remembered";
 const DECISION: &str = "sidegate, decision for nginx";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
 const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
@@ -46,7 +48,7 @@ struct Contender {
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -90,6 +92,13 @@ const CASES: [Case; 13] = [
         start: resolved,
         path: "/",
         credential: Credential::Foreign,
+    },
+    Case {
+        name: STORED,
+        foreign: Some(stored::REDIS),
+        start: stored_session,
+        path: "/",
+        credential: Credential::Stored,
     },
     Case {
         name: DECISION,
@@ -150,6 +159,11 @@ fn resolved(world: &World) -> Result<Server> {
     let wish =
         Sidegate { provider: Use::Resolver, cache: Some("max_age: 1h"), ..Sidegate::usual(world) };
     peers::sidegate(world, "resolved", &wish)
+}
+
+fn stored_session(world: &World) -> Result<Server> {
+    let wish = Sidegate { provider: Use::SignInStored, ..Sidegate::usual(world) };
+    peers::sidegate(world, "stored", &wish)
 }
 
 fn decision(world: &World) -> Result<Server> {
@@ -245,6 +259,11 @@ fn print(contenders: &[Contender]) -> bool {
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
     bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
     bar("remembered word of a resolver, at most 1.10 × bare pingora", cost(RESOLVED, BARE), 1.10);
+    bar(
+        "stored session, looked up within the last second, at most 1.10 × bare pingora",
+        cost(STORED, BARE),
+        1.10,
+    );
     bar("decision for another proxy, at most 0.45 × bare pingora", cost(DECISION, BARE), 0.45);
     bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
     bar(

@@ -27,6 +27,8 @@ pub(crate) enum Credential {
     Foreign,
     /// One session, sealed in its cookie.
     Session,
+    /// One session, by its ticket.
+    Stored,
 }
 
 /// What a server did in one round.
@@ -92,6 +94,7 @@ pub(crate) fn arguments(
         Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
         Credential::Foreign => vec!["-H".into(), "Cookie: session=7f3a.8cRkq0vTtP".into()],
         Credential::Session => vec!["-H".into(), format!("Cookie: sidegate={}", material.session)],
+        Credential::Stored => vec!["-H".into(), format!("Cookie: sidegate={}", material.ticket)],
         Credential::Distinct => {
             let script = workspace.write("distinct.lua", &script(&material.tokens))?;
             vec!["-s".into(), script.display().to_string()]

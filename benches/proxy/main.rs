@@ -15,6 +15,7 @@ mod process;
 mod report;
 mod size;
 mod startup;
+mod stored;
 mod workspace;
 
 use std::process::ExitCode;
@@ -54,7 +55,8 @@ fn measure(options: &Options) -> Result<bool> {
     let workspace = workspace::Workspace::new()?;
     let material = material::Material::make(workspace.folder())?;
     let upstream = peers::upstream(&workspace, &material)?;
-    let world = peers::World { workspace, material, upstream };
+    let redis = stored::redis(&workspace, &material)?;
+    let world = peers::World { workspace, material, upstream, redis };
     let sections = [cases::run, size::run, distinct::run, startup::run];
     let mut fine = true;
     for section in sections {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sidegate::base::scheme::Scheme;
 use sidegate::base::secret::Secret;
 use sidegate::base::time::Timestamp;
-use sidegate::session::{CookieSpec, Scope, SealingKeys, Session, SessionId, Tokens};
+use sidegate::session::{CookieSpec, Scope, SealingKeys, Session, SessionId, Ticket, Tokens};
 use sidegate::token::Claims;
 
 /// `iss` of every token.
@@ -38,6 +38,9 @@ pub(crate) struct Material {
     pub(crate) session_key: String,
     /// One sealed session of a browser that came by plain http to 127.0.0.1.
     pub(crate) session: String,
+    /// The ticket of the same session, where it is in a store.
+    pub(crate) ticket: String,
+    sealing: [u8; 32],
     /// Both public keys as a key set.
     pub(crate) key_set: PathBuf,
     /// The RS256 public key as PEM, for HAProxy.
@@ -63,7 +66,19 @@ impl Material {
         }
         Ok(Self {
             token: rs256_token(&rs256, &random, 1, issued)?,
-            session: session(issued, session_key)?,
+            session: session(issued).seal(
+                &SealingKeys::new(&[Secret::new(session_key)])?,
+                &Self::session_cookie()?,
+                "127.0.0.1",
+                [9; 12],
+            ),
+            ticket: Self::ticket().seal(
+                &SealingKeys::new(&[Secret::new(session_key)])?,
+                &Self::session_cookie()?,
+                "127.0.0.1",
+                [8; 12],
+            ),
+            sealing: session_key,
             session_key: URL_SAFE_NO_PAD.encode(session_key),
             key_set: write(folder, "jwks.json", &key_set(&rs256, &es256).to_string())?,
             public_pem: write(folder, "rs256.pub.pem", &public_pem(&rs256)?)?,
@@ -72,6 +87,26 @@ impl Material {
             random,
             issued,
         })
+    }
+
+    /// What sessions are sealed with.
+    pub(crate) fn sealing_keys(&self) -> Result<SealingKeys> {
+        Ok(SealingKeys::new(&[Secret::new(self.sealing)])?)
+    }
+
+    /// The cookie of sessions on plain http.
+    pub(crate) fn session_cookie() -> Result<CookieSpec> {
+        Ok(CookieSpec::session("sidegate", Scope::Host, Scheme::Http)?)
+    }
+
+    /// The session of the browser.
+    pub(crate) fn session(&self) -> Session {
+        session(self.issued)
+    }
+
+    /// What leads to it in a store.
+    pub(crate) fn ticket() -> Ticket {
+        Ticket { id: SessionId::from_bytes([7; 16]), key: Secret::new([5; 32]) }
     }
 
     /// An ES256 token of its own for `user`.
@@ -88,13 +123,13 @@ impl Material {
 
 /// A session with the claims of the tokens, used just now: for five minutes no round has to write it anew. Nobody else can seal
 /// one.
-fn session(issued: u64, key: [u8; 32]) -> Result<String> {
+fn session(issued: u64) -> Session {
     let now = Timestamp::from_secs(issued);
     let claims = json!({
         "sub": "user-1", "email": "jane@example.com", "groups": ["eng", "ops"], "auth_time": issued,
     });
     let claims = Claims::from(claims.as_object().cloned().unwrap_or_default());
-    let session = Session {
+    Session {
         id: SessionId::from_bytes([7; 16]),
         provider: "default".into(),
         client: "web".into(),
@@ -109,10 +144,7 @@ fn session(issued: u64, key: [u8; 32]) -> Result<String> {
         persistent: false,
         tokens: Tokens::default(),
         renewals: 0,
-    };
-    let keys = SealingKeys::new(&[Secret::new(key)])?;
-    let cookie = CookieSpec::session("sidegate", Scope::Host, Scheme::Http)?;
-    Ok(session.seal(&keys, &cookie, "127.0.0.1", [9; 12]))
+    }
 }
 
 fn rs256_token(key: &RsaKeyPair, random: &SystemRandom, user: u64, issued: u64) -> Result<String> {

@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) material: Material,
     /// The server behind all proxies.
     pub(crate) upstream: Server,
+    /// The store of sessions, where it is installed.
+    pub(crate) redis: Option<Server>,
 }
 
 /// nginx answering 66 bytes to everything, the key set at `/jwks.json`, and as a resolver that knows everybody.
@@ -169,6 +171,8 @@ pub(crate) enum Use {
     Resolver,
     /// People sign in: callers come with sessions.
     SignIn,
+    /// The same, with sessions in Redis.
+    SignInStored,
     /// Callers come with its tokens, in `Authorization` or a cookie.
     Tokens,
 }
@@ -261,14 +265,16 @@ fn provider(world: &World, wish: Use) -> String {
             "  type: authgear\n  resolver: {{ url: \"http://{}/_resolver/resolve\", cache: 1h }}\nidentity: {{ headers: authgear }}",
             world.upstream.address
         ),
-        Use::SignIn => format!(
+        Use::SignIn | Use::SignInStored => format!(
             r"  client_id: web
   client_secret: {{ value: a-secret-of-no-worth }}
   endpoints: {{ authorization: {ISSUER}/authorize, token: {ISSUER}/token }}
 session:
   keys: [{{ value: {key} }}]
+  store: {store}
   idle: {hours}h
   absolute: {longer}h",
+            store = store(world, wish),
             key = world.material.session_key,
             hours = LIFETIME.as_secs() / 3600,
             longer = LIFETIME.as_secs() / 3600 * 8,
@@ -276,5 +282,15 @@ session:
         Use::Tokens => {
             format!("  type: jwt\n  cookie: sso\n  login_url: {ISSUER}/signin?rd={{return_to}}")
         }
+    }
+}
+
+/// Where sessions are.
+fn store(world: &World, wish: Use) -> String {
+    match (wish, &world.redis) {
+        (Use::SignInStored, Some(redis)) => {
+            format!(r#"{{ redis: {{ url: "redis://{}" }} }}"#, redis.address)
+        }
+        _ => "cookie".to_owned(),
     }
 }

@@ -5,13 +5,17 @@ use anyhow::anyhow;
 use crate::cli::output::print;
 use crate::cli::{ConfigFile, Failure, run};
 use crate::config::types::Filled;
+use crate::remote::sessions::{Sessions, StoreSettings};
 use crate::serve::keys::fetch;
+use crate::serve::settings::ServiceSettings;
+use crate::session::RevocationSet;
+use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-    /// Fetch every provider's keys too
+    /// Fetch every provider's keys too, and write to the store of sessions
     #[arg(long)]
     online: bool,
 }
@@ -27,9 +31,28 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     ))?;
     print(&loaded.filled.iter().map(told).collect::<String>())?;
     if arguments.online {
+        store(&service)?;
         online(service.keys, &service.outbound)?;
     }
     Ok(())
+}
+
+/// Whether the store of sessions answers and takes writes, by the very code that `run` uses.
+fn store(service: &ServiceSettings) -> Result<(), Failure> {
+    let (Some(sign_in), Some(policy)) = (&service.sign_in, &service.policy.sessions) else {
+        return Ok(());
+    };
+    if !matches!(sign_in.store, StoreSettings::Coordinated(_) | StoreSettings::Redis(_)) {
+        return Ok(());
+    }
+    let asked = async {
+        let (revocations, metrics) = (RevocationSet::new(1).into(), Metrics::new().sessions());
+        let keys = policy.keys.clone();
+        let sessions = Sessions::new(&sign_in.store, keys, revocations, None, metrics)?;
+        sessions.check().await.map_err(anyhow::Error::from)
+    };
+    run::runtime(1)?.block_on(asked)?;
+    Ok(print("session store: answers, and takes writes\n")?)
 }
 
 /// What a type set for a provider, a line for each key.

@@ -8,6 +8,7 @@ mod notify;
 mod output;
 mod run;
 mod schema;
+mod sessions;
 mod snippet;
 mod watch;
 
@@ -41,6 +42,8 @@ enum Command {
     Run(run::Arguments),
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+    /// List or end the sessions of a store that replicas share
+    Sessions(sessions::Arguments),
     /// Print the configuration of a proxy in front that asks sidegate, filled in from the configuration file
     Snippet(snippet::Arguments),
 }
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
         Command::Schema => schema::main(),
+        Command::Sessions(arguments) => sessions::main(&arguments),
         Command::Snippet(arguments) => snippet::main(&arguments),
     };
     match done {

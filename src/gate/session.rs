@@ -21,8 +21,9 @@ use crate::session::{
 };
 use crate::token::{Claims, Confirmation};
 
-/// How long a session that is in a store is not looked up again: another replica may have ended it meanwhile.
-const STORED_RECHECK: Duration = Duration::from_secs(5);
+/// How long a session that is in a store is not looked up again: another replica may have ended it meanwhile. Of time in whole
+/// seconds this is between none and one.
+const STORED_RECHECK: Duration = Duration::from_secs(1);
 
 /// About what a stored session takes, in bytes: its cookie does not tell.
 const STORED_BYTES: usize = 2048;

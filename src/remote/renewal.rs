@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::base::time::Timestamp;
 use crate::gate::RenewalAnswer;
 use crate::remote::flight::{Boarding, Flights};
-use crate::remote::sessions::{Sessions, StoreError, Turn};
+use crate::remote::sessions::{Hold, Sessions, StoreError, Turn, Written};
 use crate::session::{Renewal, RevocationSet, Revoked, Session, SessionId, Ticket, Tokens};
 use crate::telemetry::metrics::{RenewalResult, SessionMetrics};
 use crate::token::Claims;
@@ -258,37 +258,42 @@ impl Renewals {
         held: &Held,
         now: Timestamp,
     ) -> Result<Arc<Session>, RenewalFailure> {
-        let unavailable = |error: StoreError| RenewalFailure::Unavailable(error.to_string());
-        let Some(ticket) = held.ticket.as_deref() else {
-            return self.exchange(means, held, now).await;
-        };
-        match means.sessions.turn(ticket, held.session.renewals, now).await.map_err(unavailable)? {
+        let (session, ticket) = (&held.session, held.ticket.as_deref());
+        let turn = means.sessions.turn(session, ticket, now).await;
+        match turn.map_err(|error| RenewalFailure::Unavailable(error.to_string()))? {
             Turn::Done(session) => Ok(session),
             Turn::Gone => Err(RenewalFailure::Ended(EndReason::Revoked)),
-            Turn::Ours => {
-                let renewed = self.exchange(means, held, now).await;
-                means.sessions.end_turn(ticket).await;
-                renewed
-            }
+            Turn::Ours(hold) => match means.provider.refresh(session, now).await {
+                Ok(refreshed) => {
+                    let renewed = merged(session, refreshed);
+                    self.keep(means, held, renewed, hold, now).await
+                }
+                Err(failure) => {
+                    means.sessions.gave_up(session, hold).await;
+                    Err(failure)
+                }
+            },
         }
     }
 
-    async fn exchange(
+    async fn keep(
         &self,
         means: &RenewalMeans,
         held: &Held,
+        session: Session,
+        hold: Option<Hold>,
         now: Timestamp,
     ) -> Result<Arc<Session>, RenewalFailure> {
-        let refreshed = means.provider.refresh(&held.session, now).await?;
-        let session = merged(&held.session, refreshed);
         if self.revocations.is_revoked(&session, now) {
+            means.sessions.gave_up(&session, hold).await;
             return Err(RenewalFailure::Ended(EndReason::Revoked));
         }
-        if let Err(error) = means.sessions.renewed(&session, held.ticket.as_deref(), now).await {
-            // The memory has it; the next request that writes the session stores it too.
-            tracing::warn!(session = %session.id.alias(), %error, "a renewed session could not be stored");
+        match means.sessions.renewed(&session, held.ticket.as_deref(), hold, now).await {
+            // Where others will know it later, the memory has it.
+            Ok(Written::Kept | Written::Later) => Ok(Arc::new(session)),
+            Err(StoreError::Ended) => Err(RenewalFailure::Ended(EndReason::Revoked)),
+            Err(error) => Err(RenewalFailure::Unavailable(error.to_string())),
         }
-        Ok(Arc::new(session))
     }
 
     fn ended(&self, session: &Session, reason: EndReason, now: Timestamp) -> Outcome {

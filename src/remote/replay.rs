@@ -2,10 +2,11 @@
 //! of logout tokens ([OpenID Connect Back-Channel Logout §2.6](https://openid.net/specs/openid-connect-backchannel-1_0.html#Validation)),
 //! and hand-overs of our own.
 //!
-//! A memory of this process, bounded. When it is full it vouches for nothing more: that an identifier is new can only be
+//! A memory of this process, bounded, and of those that share a store with it. When it is full it vouches for nothing more: that an identifier is new can only be
 //! said by one who remembers all the others.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use ahash::RandomState;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::base::time::Timestamp;
 use crate::gate::FirstUseAnswer;
+use crate::remote::sessions::Sessions;
 use crate::telemetry::metrics::{FirstUseResult, SessionMetrics};
 
 type Key = [u8; 32];
@@ -73,6 +75,27 @@ impl FirstUses {
     /// A memory for `capacity` identifiers, of about 150 bytes each. Takes room only as it fills.
     pub fn new(capacity: usize, metrics: SessionMetrics) -> Self {
         Self { capacity, used: Mutex::default(), metrics }
+    }
+
+    /// Uses the identifier in all processes that share a store of `sessions`, if there is one; otherwise as [`Self::claim`]. A store
+    /// that does not answer is [`FirstUse::Unknown`].
+    pub async fn claim_everywhere(
+        &self,
+        sessions: Option<&Sessions>,
+        (what, provider, identifier): (OneTime, &str, &[u8]),
+        until: Timestamp,
+        now: Timestamp,
+    ) -> FirstUse {
+        let here = self.claim(what, provider, identifier, until, now);
+        let (FirstUse::First, Some(sessions)) = (here, sessions) else { return here };
+        let name: String =
+            key(what, provider, identifier).iter().map(|byte| format!("{byte:02x}")).collect();
+        // A window includes its last second.
+        match sessions.use_once(&name, now.until(until) + Duration::from_secs(1)).await {
+            Ok(true) => FirstUse::First,
+            Ok(false) => FirstUse::Again,
+            Err(_) => FirstUse::Unknown,
+        }
     }
 
     /// Uses the identifier that `provider`'s client or `provider` itself made. After the window's end, `until`, the caller must

@@ -38,6 +38,11 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
+    /// What was ended, if that is known.
+    pub(crate) fn revocations(&self) -> Option<&RevocationSet> {
+        self.sessions.as_ref().map_or(Some(&*self.revoked), |sessions| sessions.revocations())
+    }
+
     /// Has each kind of question answered by whoever can.
     pub(crate) async fn answer(
         &self,
@@ -47,7 +52,7 @@ impl Answers {
         now: Timestamp,
     ) -> Answer {
         match question {
-            Question::FirstUse(asked) => Answer::FirstUse(self.first_use(policy, asked, now)),
+            Question::FirstUse(asked) => Answer::FirstUse(self.first_use(policy, asked, now).await),
             Question::Introspection(asked) => {
                 Answer::Introspection(self.introspect(asked, now).await)
             }
@@ -59,12 +64,13 @@ impl Answers {
         }
     }
 
-    fn first_use(&self, policy: &Policy, asked: &ProofUse, now: Timestamp) -> FirstUseAnswer {
+    async fn first_use(&self, policy: &Policy, asked: &ProofUse, now: Timestamp) -> FirstUseAnswer {
         let Some(provider) = policy.provider(asked.provider) else {
             return FirstUseAnswer::Unavailable;
         };
-        let what = OneTime::DpopProof;
-        self.first_uses.claim(what, &provider.name, &asked.id, asked.until, now).into()
+        let proof = (OneTime::DpopProof, &*provider.name, &asked.id[..]);
+        let sessions = self.sessions.as_deref();
+        self.first_uses.claim_everywhere(sessions, proof, asked.until, now).await.into()
     }
 
     async fn introspect(
@@ -131,10 +137,12 @@ impl Answers {
 
     async fn load(&self, asked: &SessionQuestion, now: Timestamp) -> SessionAnswer {
         let Some(sessions) = &self.sessions else { return SessionAnswer::Unavailable };
-        match sessions.load(&asked.ticket, now).await {
-            Ok(Some(session)) => SessionAnswer::Found(Arc::new(session)),
+        match sessions.load_together(&asked.ticket, now).await {
+            Ok(Some(session)) => SessionAnswer::Found(session),
             Ok(None) | Err(StoreError::Damaged | StoreError::Ended) => SessionAnswer::Gone,
-            Err(StoreError::TooLarge(_) | StoreError::Unavailable(_)) => SessionAnswer::Unavailable,
+            Err(StoreError::Late | StoreError::TooLarge(_) | StoreError::Unavailable(_)) => {
+                SessionAnswer::Unavailable
+            }
         }
     }
 }

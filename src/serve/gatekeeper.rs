@@ -63,7 +63,10 @@ async fn settle(
     now: Timestamp,
 ) -> (Decision, Vec<HeaderValue>) {
     let ring = runtime.keys.ring();
-    let mut facts = Facts::new(&ring).with_revocations(&runtime.answers.revoked);
+    let mut facts = Facts::new(&ring);
+    if let Some(revoked) = runtime.answers.revocations() {
+        facts = facts.with_revocations(revoked);
+    }
     for credential in inquiry.credentials() {
         facts.remember(recall(runtime, credential, memo));
     }

@@ -23,6 +23,8 @@ impl Readiness {
             missing.push(("server".to_owned(), "stopping".to_owned()));
         }
         let live = self.live.load();
+        let sessions = live.desk.as_ref().and_then(|desk| desk.sessions.not_ready());
+        missing.extend(sessions.map(|why| ("sessions".to_owned(), why)));
         let asked = |name: &str| {
             let mut providers = live.policy.providers.iter();
             providers.any(|one| *one.name == *name && one.introspection == Introspection::Always)

@@ -9,6 +9,7 @@ mod handover;
 mod hint;
 mod id;
 mod keep;
+mod note;
 mod parting;
 mod pass;
 mod return_to;
@@ -38,6 +39,7 @@ pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referra
 pub use hint::Hint;
 pub use id::SessionId;
 pub use keep::{Keep, carry_strength, keep_claims};
+pub use note::Note;
 pub use parting::Parting;
 pub use pass::Pass;
 pub use return_to::{AllowedHosts, Origin, OriginError, ReturnTo, ReturnToError};

@@ -13,6 +13,8 @@ use crate::session::{Session, SessionId};
 /// What is ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {
+    /// Every session that had begun by then.
+    All,
     /// One session of ours.
     Session(SessionId),
     /// All that came out of one session at the provider, also those that are made of it later: the message may overtake the
@@ -120,6 +122,9 @@ impl RevocationSet {
         entries.find(&name(SESSION, &[], session.id.as_bytes()), now).is_some()
             || sid.is_some_and(|sid| entries.find(&sid, now).is_some())
             || entries.find(&subject, now).is_some_and(|entry| session.started <= entry.at)
+            || entries
+                .find(&name(ALL, &[], &[]), now)
+                .is_some_and(|entry| session.started <= entry.at)
     }
 }
 
@@ -157,10 +162,12 @@ impl Entries {
 const SESSION: u8 = 1;
 const SID: u8 = 2;
 const SUBJECT: u8 = 3;
+const ALL: u8 = 4;
 
 impl Revoked {
     fn name(&self) -> Name {
         match self {
+            Self::All => name(ALL, &[], &[]),
             Self::Session(id) => name(SESSION, &[], id.as_bytes()),
             Self::Sid { issuer, sid } => name(SID, issuer.as_bytes(), sid.as_bytes()),
             Self::Subject { issuer, subject } => {

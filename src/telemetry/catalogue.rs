@@ -185,6 +185,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         &["store", "operation", "result"],
         "Operations of the session store; result: ok, missing, ended, damaged, unavailable.",
     ),
+    gauge(
+        "sidegate_session_store_up",
+        &["store"],
+        "Whether the store that replicas share answered last, 1 or 0; absent until it was asked.",
+    ),
     counter(
         "sidegate_sessions_ended_total",
         &["reason"],

@@ -44,6 +44,7 @@ mod relying_party;
 mod relying_party_faults;
 mod relying_party_peers;
 mod remembered;
+mod replicas;
 mod sign_out;
 mod socket_activation;
 mod stopping;

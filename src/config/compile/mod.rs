@@ -19,6 +19,7 @@ mod parties;
 mod preflight;
 mod process;
 mod providers;
+mod redis;
 mod require;
 mod resolver;
 mod route;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use psl::Psl;
 
 use crate::base::secret::Secret as Hidden;
-use crate::config::compile::{address, files, times};
+use crate::config::compile::{address, files, redis, times};
 use crate::config::file::{
-    Access, CredentialWord, File, RedisStore, Route, SameSiteWord, Secret, Session as Written,
-    SessionCookie, Store, StoreSection, StoreWord,
+    Access, CredentialWord, File, Route, SameSiteWord, Secret, Session as Written, SessionCookie,
+    Store, StoreSection, StoreWord,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -17,7 +17,7 @@ use crate::config::secret;
 use crate::config::units::{Size, Span};
 use crate::gate::{Provider, Scheme, SessionPolicy, SessionsKept};
 use crate::oidc::authorization::ResponseMode;
-use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings};
+use crate::remote::sessions::StoreSettings;
 use crate::serve::settings::{ListenerSettings, PartySettings};
 use crate::session::{CookieNameError, CookieSpec, Limits, SameSite, Scope, SealingKeys};
 
@@ -47,6 +47,7 @@ pub(super) fn compile(
     let cookies = cookies(&written.cookie, &path.key("cookie"), report);
     let limits = limits(written, &path, report);
     let store = store(&written.store, &path.key("store"), inputs, report);
+    let store = coordinated(written, store, &path.key("coordination"), inputs, report);
     let file = written.revocations_file.as_ref().map(|file| {
         let harm = "and so sign people out, or bring them back";
         files::own(file, harm, &path.key("revocations_file"), inputs, report)
@@ -55,7 +56,7 @@ pub(super) fn compile(
     let (sealing, first_key) = keys?;
     let store = store?;
     let kept = match store {
-        StoreSettings::Cookie => SessionsKept::InCookie,
+        StoreSettings::Cookie | StoreSettings::Coordinated(_) => SessionsKept::InCookie,
         StoreSettings::Memory(_) | StoreSettings::Redis(_) => SessionsKept::InStore,
     };
     let probe_cookie = String::from(PROBE_COOKIE);
@@ -209,7 +210,7 @@ fn store(
         Store::Word(StoreWord::Memory) => Some(StoreSettings::Memory(Size::mib(256).0)),
         Store::Section(section) => match &**section {
             StoreSection { redis: Some(redis), .. } => {
-                self::redis(redis, &path.key("redis"), inputs, report).map(StoreSettings::Redis)
+                redis::compile(redis, &path.key("redis"), inputs, report).map(StoreSettings::Redis)
             }
             StoreSection { memory: Some(memory), .. } => {
                 let path = path.key("memory").key("size");
@@ -222,51 +223,31 @@ fn store(
     }
 }
 
-fn redis(
-    written: &RedisStore,
+/// The store, with what replicas agree on.
+fn coordinated(
+    written: &Written,
+    store: Option<StoreSettings>,
     path: &KeyPath,
     inputs: &mut Inputs,
     report: &mut Report,
-) -> Option<RedisSettings> {
-    let settings = RedisSettings::at(&written.url).map_err(|error| {
-        report.refuse(&path.key("url"), error.to_string(), "write such as redis://127.0.0.1:6379");
-    });
-    let (least, most) = (Span::millis(10), Span::secs(10));
-    let deadline = times::span(written.timeout, least, most, &path.key("timeout"), report);
-    let password = written.password.as_ref();
-    let password = password.map(|it| secret::load(it, &path.key("password"), inputs, report));
-    let roots = written.ca.as_ref().map(|file| files::pem(file, &path.key("ca"), inputs, report));
-    let settings = settings.ok()?;
-    check_redis(written, &settings.address, path, report);
-    Some(RedisSettings {
-        username: written.username.clone(),
-        password: match password {
-            Some(password) => Some(password?),
-            None => None,
-        },
-        prefix: written.prefix.clone(),
-        deadline: deadline?,
-        roots: match roots {
-            Some(roots) => Some(roots?),
-            None => None,
-        },
-        ..settings
-    })
-}
-
-fn check_redis(written: &RedisStore, address: &RedisAddress, path: &KeyPath, report: &mut Report) {
-    if written.username.is_some() && written.password.is_none() {
-        report.refuse(&path.key("username"), "has no password", "add `password:`");
-    }
-    if written.ca.is_some() && !matches!(address, RedisAddress::Tls(..)) {
-        let message = "the store is spoken to without TLS";
-        report.refuse(&path.key("ca"), message, "write rediss:// in `url`, or remove `ca`");
-    }
-    let RedisAddress::Tcp(host, _) = address else { return };
-    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if !is_here && written.password.is_some() {
-        let message = "the password goes over the network as it is";
-        report.warn(&path.key("url"), message, "write rediss:// if the store speaks TLS");
+) -> Option<StoreSettings> {
+    let Some(coordination) = &written.coordination else { return store };
+    let settings = redis::compile(&coordination.redis, &path.key("redis"), inputs, report);
+    match store? {
+        StoreSettings::Cookie | StoreSettings::Coordinated(_) => {
+            settings.map(StoreSettings::Coordinated)
+        }
+        StoreSettings::Memory(_) => {
+            let message =
+                "sessions are in the memory of one process, which other replicas do not share";
+            report.refuse(path, message, "write `store: cookie`, or a store in Redis");
+            None
+        }
+        StoreSettings::Redis(_) => {
+            let message = "sessions are in Redis, where replicas agree anyway";
+            report.refuse(path, message, "remove it");
+            None
+        }
     }
 }
 

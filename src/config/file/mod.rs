@@ -14,6 +14,7 @@ mod identity;
 mod list;
 mod process;
 mod provider;
+mod redis;
 mod route;
 mod secret;
 mod session;
@@ -35,13 +36,14 @@ pub(crate) use identity::{
 pub(crate) use list::List;
 pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts};
 pub(crate) use provider::{KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes};
+pub(crate) use redis::{RedisStore, Sentinel};
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
 };
 pub(crate) use secret::Secret;
 pub(crate) use session::{
-    PromptWord, RedisStore, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn, SignOut,
-    SilentWord, Store, StoreSection, StoreWord,
+    PromptWord, RouteSignIn, SameSiteWord, Session, SessionCookie, SignIn, SignOut, SilentWord,
+    Store, StoreSection, StoreWord,
 };
 pub(crate) use upstream::{Upstream, UpstreamTls, Upstreams};
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::file::client::Frequency;
 use crate::config::file::list::List;
+use crate::config::file::redis::RedisStore;
 use crate::config::file::secret::Secret;
 use crate::config::units::{Size, Span};
 
@@ -21,6 +22,9 @@ pub(crate) struct Session {
     /// Where sessions are kept.
     #[serde(default)]
     pub(crate) store: Store,
+    /// Where replicas agree on renewals, sign-outs and what may be used once, while sessions stay in their cookies; left out:
+    /// replicas do not agree. A `store` in Redis does that too.
+    pub(crate) coordination: Option<Coordination>,
     /// The cookie.
     #[serde(default)]
     pub(crate) cookie: SessionCookie,
@@ -85,6 +89,14 @@ pub(crate) struct StoreSection {
     pub(crate) redis: Option<RedisStore>,
 }
 
+/// Where replicas agree.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Coordination {
+    /// Redis or Valkey.
+    pub(crate) redis: RedisStore,
+}
+
 /// Sessions in memory.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -97,37 +109,6 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self { size: Size::mib(256) }
     }
-}
-
-/// Sessions in Redis.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RedisStore {
-    /// `redis://HOST:PORT/DATABASE`, `rediss://…` for TLS, or `unix:///PATH`.
-    #[schemars(extend("examples" = ["redis://127.0.0.1:6379"]))]
-    pub(crate) url: String,
-    /// The user of its access control lists; left out: the default user.
-    #[schemars(extend("examples" = ["sidegate"]))]
-    pub(crate) username: Option<String>,
-    /// The user's password.
-    pub(crate) password: Option<Secret>,
-    /// What the keys begin with, so that several may share it.
-    #[serde(default = "default_prefix")]
-    pub(crate) prefix: String,
-    /// How long one call may take, connecting included; 10s at most.
-    #[serde(default = "default_timeout")]
-    pub(crate) timeout: Span,
-    /// A PEM file with the authorities that its certificate is checked against; left out: those of the system.
-    #[schemars(extend("examples" = ["/etc/sidegate/ca.crt"]))]
-    pub(crate) ca: Option<PathBuf>,
-}
-
-fn default_prefix() -> String {
-    String::from("sidegate:")
-}
-
-const fn default_timeout() -> Span {
-    Span::millis(250)
 }
 
 /// The session's cookie: always `HttpOnly`, and `Secure` on https, where its name gets the prefix `__Host-`, or `__Secure-`

@@ -13,7 +13,7 @@ use crate::oidc::authorization::ResponseMode;
 use crate::oidc::client::ClientAuthentication;
 use crate::remote::provider::MetadataSource;
 use crate::remote::relying_party::PushedRequests;
-use crate::remote::sessions::{RedisAddress, StoreSettings};
+use crate::remote::sessions::{Readiness, RedisAddress, StoreSettings, Topology};
 use crate::serve::settings::{ServiceSettings, SignInSettings};
 use crate::session::{Limits, Prompt};
 
@@ -219,11 +219,9 @@ fn a_store_is_told_who_we_are() {
          password: { file: /run/secrets/redis_password }\n      prefix: 'a:'\n      timeout: 1s\n",
     );
     let StoreSettings::Redis(redis) = sign_in(&text).store else { panic!("no Redis") };
-    assert_eq!(redis.address, RedisAddress::Tls("store.example.com".into(), 6379));
-    assert_eq!(
-        (redis.database, redis.username.as_deref(), redis.prefix.as_str()),
-        (2, Some("us"), "a:")
-    );
+    let Topology::Single { address, database } = redis.topology else { panic!("no server") };
+    assert_eq!(address, RedisAddress::Tls("store.example.com".into(), 6379));
+    assert_eq!((database, redis.username.as_deref(), redis.prefix.as_str()), (2, Some("us"), "a:"));
     assert_eq!(redis.password.unwrap().expose(), "hunter2");
     assert_eq!(redis.deadline, Duration::from_secs(1));
     let memory = SHORT.replace("session:\n", "session:\n  store: memory\n");
@@ -232,6 +230,22 @@ fn a_store_is_told_who_we_are() {
         matches!(settings.sign_in.unwrap().store, StoreSettings::Memory(bytes) if bytes == 256 << 20)
     );
     assert_eq!(settings.policy.sessions.unwrap().kept, SessionsKept::InStore);
+}
+
+#[test]
+fn a_store_may_be_many_servers() {
+    let with =
+        |lines: &str| sign_in(&SHORT.replace("session:\n", &format!("session:\n{lines}"))).store;
+    let cluster = "  store: { redis: { cluster: ['rediss://a', 'rediss://b:7000'], required_for_readiness: true } }\n";
+    let StoreSettings::Redis(redis) = with(cluster) else { panic!("no Redis") };
+    let Topology::Cluster(nodes) = redis.topology else { panic!("no Cluster") };
+    let tls = |host: &str, port| RedisAddress::Tls(host.into(), port);
+    assert_eq!((nodes, redis.readiness), (vec![tls("a", 6379), tls("b", 7000)], Readiness::Needed));
+    let sentinel = "  coordination: { redis: { sentinel: { primary: main, addresses: 'redis://a:26379', database: 3 } } }\n";
+    let StoreSettings::Coordinated(redis) = with(sentinel) else { panic!("no coordination") };
+    let Topology::Sentinel(sentinels) = redis.topology else { panic!("no Sentinel") };
+    assert_eq!((sentinels.primary.as_str(), sentinels.database), ("main", 3));
+    assert_eq!(sentinels.addresses, [RedisAddress::Tcp("a".into(), 26379)]);
 }
 
 #[test]

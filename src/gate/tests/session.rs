@@ -233,7 +233,7 @@ fn a_stored_session_is_fetched_by_its_ticket() {
     let verdict = gate.decide(get("/").ticket(&ticket()));
     assert_eq!((verdict.outcome(), verdict.asked), (allow("ada"), vec!["a stored session"]));
     let verdict = gate.decide(get("/").ticket(&ticket()));
-    assert_eq!(verdict.caller().usable_until(), at(5), "another replica may end it");
+    assert_eq!(verdict.caller().usable_until(), at(1), "another replica may end it");
     let gate = site().stored().at(NOW + 300).oracle(store(Some(session())));
     let verdict = gate.decide(get("/").ticket(&ticket()));
     let Decision::Allow(permit) = &verdict.decision else { panic!("{verdict:?}") };

@@ -13,7 +13,8 @@ use moka::{Entry, Expiry};
 use parking_lot::Mutex;
 
 use crate::base::time::Timestamp;
-use crate::session::{Revoked, Session, SessionId};
+use crate::remote::sessions::Known;
+use crate::session::{Note, Revoked, Session, SessionId};
 
 /// What an entry costs beside its body: its place in the cache and in two indexes, in bytes.
 const ENTRY_OVERHEAD: usize = 512;
@@ -22,8 +23,12 @@ const ENTRY_OVERHEAD: usize = 512;
 pub(super) struct Shelf {
     bodies: Cache<SessionId, Arc<Shelved>, RandomState>,
     index: Arc<Mutex<Index>>,
+    notes: Cache<SessionId, Note, RandomState>,
     room: u64,
 }
+
+/// For how many sessions it is remembered where and by what they began.
+const NOTES: u64 = 10_000;
 
 /// One stored session: what the store must know of it without its key.
 struct Shelved {
@@ -32,6 +37,8 @@ struct Shelved {
     started: Timestamp,
     lives: Duration,
     groups: Vec<Group>,
+    /// When it was written last.
+    used: Timestamp,
 }
 
 /// A login or a person.
@@ -67,7 +74,8 @@ impl Shelf {
                 }
             })
             .build_with_hasher(RandomState::new());
-        Self { bodies, index, room: bytes }
+        let notes = Cache::builder().max_capacity(NOTES).build_with_hasher(RandomState::new());
+        Self { bodies, index, notes, room: bytes }
     }
 
     /// Stores, unless what is stored has been renewed more often.
@@ -78,6 +86,7 @@ impl Shelf {
             started: session.started,
             lives: now.until(session.ends),
             groups: groups(session),
+            used: now,
         });
         let mut index = self.index.lock();
         for group in &shelved.groups {
@@ -99,6 +108,7 @@ impl Shelf {
     /// Removes what is ended: those that started at `at` or before.
     pub(super) fn end(&self, what: &Revoked, at: Timestamp) {
         let group = match what {
+            Revoked::All => return self.end_all(at),
             Revoked::Session(id) => return self.bodies.invalidate(id),
             Revoked::Sid { issuer, sid } => (Kind::Login, issuer.clone(), sid.clone()),
             Revoked::Subject { issuer, subject } => (Kind::Person, issuer.clone(), subject.clone()),
@@ -111,6 +121,31 @@ impl Shelf {
                 self.bodies.invalidate(&id);
             }
         }
+    }
+
+    fn end_all(&self, at: Timestamp) {
+        let begun =
+            |(id, shelved): (Arc<SessionId>, Arc<Shelved>)| (shelved.started <= at).then_some(*id);
+        let ended: Vec<SessionId> = self.bodies.iter().filter_map(begun).collect();
+        ended.iter().for_each(|id| self.bodies.invalidate(id));
+    }
+
+    /// Keeps what may be told of a session.
+    pub(super) fn note(&self, id: SessionId, note: Note) {
+        self.notes.insert(id, note);
+    }
+
+    /// The sessions of a person that live at `now`.
+    pub(super) fn of_person(&self, issuer: &str, subject: &str, now: Timestamp) -> Vec<Known> {
+        let group = (Kind::Person, issuer.to_owned(), subject.to_owned());
+        let members: Vec<SessionId> =
+            self.index.lock().get(&group).into_iter().flatten().copied().collect();
+        let known = |id: SessionId| {
+            let shelved = self.bodies.get(&id)?;
+            let note = self.notes.get(&id).filter(|note| now < note.ends);
+            Some(Known { id, used: shelved.used, note })
+        };
+        members.into_iter().filter_map(known).collect()
     }
 
     /// How many sessions and groups there are.

@@ -4,13 +4,15 @@
 //! reads no session, and whoever guesses a name has no key. A store that is down is an error and never an absent session: nobody
 //! is signed out because of it.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
-use crate::clock::Clock;
+use crate::remote::flight::{Boarding, Flights};
 use crate::session::{
     CookieSpec, RevocationSet, Revoked, SealingKeys, Session, SessionId, Ticket, Tokens,
 };
@@ -20,11 +22,19 @@ mod body;
 mod cookie;
 mod journal;
 mod memory;
+mod people;
 mod record;
 mod redis;
+mod replicas;
+mod turns;
 
 pub use journal::{Journal, JournalError};
-pub use redis::{RedisAddress, RedisSettings, RedisSettingsError};
+pub use people::{Known, ListError};
+pub(crate) use redis::Hold;
+pub use redis::{
+    ClientIdentity, Readiness, RedisAddress, RedisSettings, RedisSettingsError, Sentinels, Topology,
+};
+pub(crate) use turns::{Turn, Written};
 
 use cookie::Beside;
 use memory::Shelf;
@@ -34,8 +44,8 @@ use redis::Remote;
 /// The largest session that a store takes, in bytes: far more than one whose claims were chosen.
 const MAX_BODY: usize = 256 << 10;
 
-/// How often it is looked for what other processes have ended.
-const CATCH_UP: Duration = Duration::from_secs(1);
+/// How many look-ups may be under way at once.
+const LOADS: usize = 100_000;
 
 /// Where the value that is being made will be kept.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +61,8 @@ pub struct Place<'a> {
 pub enum StoreSettings {
     /// In their cookies.
     Cookie,
+    /// In their cookies; what replicas must agree on is in Redis: renewals, what was ended, what was used.
+    Coordinated(RedisSettings),
     /// In this process, in at most so many bytes. A restart ends them all.
     Memory(u64),
     /// In Redis, or what speaks like it.
@@ -58,7 +70,7 @@ pub enum StoreSettings {
 }
 
 /// Why an operation did not come about.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// What is stored under the ticket was changed, or was written by a version we do not know.
     #[error("the stored session is damaged")]
@@ -66,6 +78,9 @@ pub enum StoreError {
     /// The session, its login or its person was signed out before.
     #[error("the session was ended before it was stored")]
     Ended,
+    /// Another process renewed the session since.
+    #[error("another replica has renewed the session since")]
+    Late,
     /// The session is too large.
     #[error(
         "the session takes {0} bytes, more than the {MAX_BODY} that are stored; keep fewer claims"
@@ -76,17 +91,6 @@ pub enum StoreError {
     Unavailable(String),
 }
 
-/// Whether a process may renew a session.
-#[derive(Debug)]
-pub(crate) enum Turn {
-    /// Another has renewed it: this is it.
-    Done(Arc<Session>),
-    /// It is no more.
-    Gone,
-    /// This one may; it must give the turn back.
-    Ours,
-}
-
 /// The sessions of one process. Belongs to it for as long as its settings stay the same.
 pub struct Sessions {
     store: Arc<Store>,
@@ -94,9 +98,18 @@ pub struct Sessions {
     revocations: Arc<RevocationSet>,
     journal: Option<Arc<Journal>>,
     metrics: SessionMetrics,
+    /// What was ended here and could not be told to the others yet.
+    owed: Arc<Mutex<VecDeque<Record>>>,
+    /// Whether it is known what the others ended.
+    caught_up: Arc<AtomicBool>,
+    /// The look-ups under way, by their tickets.
+    loads: Arc<Flights<[u8; 32], Loaded>>,
 }
 
+type Loaded = Result<Option<Arc<Session>>, StoreError>;
+
 enum Store {
+    Coordinated(Beside, Remote),
     Cookie(Beside),
     Memory(Shelf),
     Redis(Remote),
@@ -115,12 +128,25 @@ impl Sessions {
         journal: Option<Arc<Journal>>,
         metrics: SessionMetrics,
     ) -> Result<Self, RedisSettingsError> {
+        let remote = |settings| Remote::new(settings, metrics.clone());
         let store = match settings {
             StoreSettings::Cookie => Store::Cookie(Beside::new()),
+            StoreSettings::Coordinated(redis) => Store::Coordinated(Beside::new(), remote(redis)?),
             StoreSettings::Memory(bytes) => Store::Memory(Shelf::new(*bytes)),
-            StoreSettings::Redis(settings) => Store::Redis(Remote::new(settings)?),
+            StoreSettings::Redis(redis) => Store::Redis(remote(redis)?),
         };
-        Ok(Self { store: Arc::new(store), keys, revocations, journal, metrics })
+        // A stored session is looked up, so that what others ended is found out by itself.
+        let caught_up = !matches!(store, Store::Coordinated(..));
+        Ok(Self {
+            store: Arc::new(store),
+            keys,
+            revocations,
+            journal,
+            metrics,
+            owed: Arc::default(),
+            caught_up: Arc::new(AtomicBool::new(caught_up)),
+            loads: Flights::new(LOADS),
+        })
     }
 
     /// The same sessions under new `keys`, if `settings` keep them in the same place of this process; otherwise as
@@ -133,23 +159,24 @@ impl Sessions {
         settings: &StoreSettings,
         keys: SealingKeys,
     ) -> Result<Self, RedisSettingsError> {
-        let (revocations, journal) = (Arc::clone(&self.revocations), self.journal.clone());
-        let metrics = self.metrics.clone();
         let same = match (settings, &*self.store) {
             (StoreSettings::Cookie, Store::Cookie(_)) => true,
             (StoreSettings::Memory(bytes), Store::Memory(shelf)) => shelf.room() == *bytes,
             _ => false,
         };
-        if same {
-            let store = Arc::clone(&self.store);
-            return Ok(Self { store, keys, revocations, journal, metrics });
-        }
-        Self::new(settings, keys, revocations, journal, metrics)
+        let (revocations, journal) = (Arc::clone(&self.revocations), self.journal.clone());
+        let metrics = self.metrics.clone();
+        let new = Self::new(settings, keys.clone(), revocations, journal, metrics)?;
+        let store = if same { Arc::clone(&self.store) } else { Arc::clone(&new.store) };
+        // What others ended is remembered by the process, not by the store.
+        let goes_on = matches!(*self.store, Store::Coordinated(..));
+        let caught_up = Arc::clone(if goes_on { &self.caught_up } else { &new.caught_up });
+        Ok(Self { store, caught_up, owed: Arc::clone(&self.owed), ..new })
     }
 
     /// Whether cookies are tickets.
     pub fn are_stored(&self) -> bool {
-        !matches!(*self.store, Store::Cookie(_))
+        !matches!(*self.store, Store::Cookie(_) | Store::Coordinated(..))
     }
 
     /// A ticket for a session that is to be stored; none where sessions are in their cookies.
@@ -158,18 +185,6 @@ impl Sessions {
     /// [`StoreError::Unavailable`] without random bytes.
     pub fn new_ticket(&self, id: SessionId) -> Result<Option<Ticket>, StoreError> {
         if self.are_stored() { body::new_ticket(id).map(Some) } else { Ok(None) }
-    }
-
-    /// Whether this is the first use of `name` in all processes that share the store, within `window`. Without a store that others
-    /// share this process alone knows, and whoever asks.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nobody can tell.
-    pub async fn use_once(&self, name: &[u8; 16], window: Duration) -> Result<bool, StoreError> {
-        match &*self.store {
-            Store::Cookie(_) | Store::Memory(_) => Ok(true),
-            Store::Redis(remote) => remote.use_once(name, window).await,
-        }
     }
 
     /// Writes the session, under its ticket if it has one, and returns what its cookie shall hold. A stored session that has
@@ -188,7 +203,7 @@ impl Sessions {
             return Err(StoreError::Ended);
         }
         let ticket = match (&*self.store, ticket) {
-            (Store::Cookie(beside), _) => {
+            (Store::Cookie(beside) | Store::Coordinated(beside, _), _) => {
                 beside.keep(session);
                 let plain = cookie::without_bulk(session);
                 return Ok(plain.seal(&self.keys, place.spec, place.host, body::nonce()?));
@@ -196,28 +211,8 @@ impl Sessions {
             (_, Some(ticket)) => ticket.clone(),
             (_, None) => body::new_ticket(session.id)?,
         };
-        self.write(session, &ticket, now).await?;
+        self.write(session, &ticket, now, None).await?;
         Ok(ticket.seal(&self.keys, place.spec, place.host, body::nonce()?))
-    }
-
-    /// Takes in a session that was renewed: its cookie, if it holds it, is written with some later answer.
-    ///
-    /// # Errors
-    /// As [`Self::save`].
-    pub async fn renewed(
-        &self,
-        session: &Session,
-        ticket: Option<&Ticket>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        match (&*self.store, ticket) {
-            (Store::Cookie(beside), _) => {
-                beside.keep(session);
-                Ok(())
-            }
-            (_, Some(ticket)) => self.write(session, ticket, now).await,
-            (_, None) => Ok(()),
-        }
     }
 
     /// The session that the ticket leads to; `None` if there is none, or no more.
@@ -233,6 +228,32 @@ impl Sessions {
         let outcome = self.read(ticket, now).await;
         self.count(StoreOperation::Load, result_of_load(&outcome), started);
         outcome
+    }
+
+    /// As [`Self::load`], with one look-up for all who want the same at once: what it finds may be as old as it takes.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_together(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
+        if self.remote().is_none() {
+            return Ok(self.load(ticket, now).await?.map(Arc::new));
+        }
+        let look = || {
+            let (sessions, ticket) = (Arc::clone(self), Arc::clone(ticket));
+            async move { Ok(sessions.load(&ticket, now).await?.map(Arc::new)) }
+        };
+        match self.loads.board(&body::digest(ticket), || None, look) {
+            Boarding::Known(found) => found,
+            Boarding::Full => Err(StoreError::Unavailable("too many look-ups at once".to_owned())),
+            Boarding::UnderWay(landing) => {
+                let crashed = || Err(StoreError::Unavailable("the look-up crashed".to_owned()));
+                landing.wait().await.unwrap_or_else(crashed)
+            }
+        }
     }
 
     /// Ends a session, all of a login, or all of a person: those that started at `at` or before. Also those that have not been
@@ -262,8 +283,15 @@ impl Sessions {
                 shelf.end(what, at);
                 Ok(())
             }
+            Store::Coordinated(beside, remote) => {
+                beside.forget(what);
+                remote.end(what, at, keep_until, now).await
+            }
             Store::Redis(remote) => remote.end(what, at, keep_until, now).await,
         };
+        if outcome.is_err() {
+            self.owe(Record { what: what.clone(), at, keep_until });
+        }
         self.count(StoreOperation::End, result_of(&outcome), started);
         outcome
     }
@@ -271,47 +299,8 @@ impl Sessions {
     /// The provider's tokens of the session, as far as they are known: for a hint at sign-out, and to be revoked.
     pub fn tokens(&self, session: &Session) -> Tokens {
         match &*self.store {
-            Store::Cookie(beside) => beside.tokens(session),
+            Store::Cookie(beside) | Store::Coordinated(beside, _) => beside.tokens(session),
             Store::Memory(_) | Store::Redis(_) => session.tokens.clone(),
-        }
-    }
-
-    /// Takes the turn to renew a stored session which has been renewed `renewals` times, waiting for whoever has it.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], [`StoreError::Unavailable`].
-    pub(crate) async fn turn(
-        &self,
-        ticket: &Ticket,
-        renewals: u32,
-        now: Timestamp,
-    ) -> Result<Turn, StoreError> {
-        loop {
-            let ours = match &*self.store {
-                Store::Cookie(_) => return Ok(Turn::Ours),
-                // One process, and within it one flight for each session.
-                Store::Memory(_) => true,
-                Store::Redis(remote) => remote.take_turn(ticket.id).await?,
-            };
-            match self.load(ticket, now).await? {
-                Some(session) if session.renewals > renewals => {
-                    if ours {
-                        self.end_turn(ticket).await;
-                    }
-                    return Ok(Turn::Done(Arc::new(session)));
-                }
-                None => return Ok(Turn::Gone),
-                Some(_) if ours => return Ok(Turn::Ours),
-                Some(_) => tokio::time::sleep(redis::TURN_PAUSE).await,
-            }
-        }
-    }
-
-    /// Gives the turn back. If that fails, it ends by itself.
-    pub(crate) async fn end_turn(&self, ticket: &Ticket) {
-        if let Store::Redis(remote) = &*self.store {
-            // It ends by itself, a little later.
-            let _ = remote.end_turn(ticket.id).await;
         }
     }
 
@@ -322,38 +311,7 @@ impl Sessions {
     pub async fn check(&self) -> Result<(), StoreError> {
         match &*self.store {
             Store::Cookie(_) | Store::Memory(_) => Ok(()),
-            Store::Redis(remote) => remote.ping().await,
-        }
-    }
-
-    /// Learns what other processes with the same store have ended since `from`, and says where to go on. Zero is the beginning.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: to be tried again from the same place.
-    pub async fn catch_up(&self, from: u64, now: Timestamp) -> Result<u64, StoreError> {
-        let Store::Redis(remote) = &*self.store else { return Ok(from) };
-        let news = remote.news(from).await?;
-        for Record { what, at, keep_until } in &news.records {
-            self.revocations.revoke(what, *at, *keep_until, now);
-        }
-        self.metrics.revocations_held(&self.revocations);
-        Ok(news.next)
-    }
-
-    /// Goes on learning what other processes end, every second, as long as the sessions are in use. Only processes that share
-    /// a store have others.
-    pub async fn follow(sessions: Weak<Self>, clock: Clock) {
-        let (mut from, mut rounds) = (0, tokio::time::interval(CATCH_UP));
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            rounds.tick().await;
-            let Some(sessions) = sessions.upgrade().filter(|sessions| sessions.are_shared()) else {
-                return;
-            };
-            match sessions.catch_up(from, clock.now()).await {
-                Ok(next) => from = next,
-                Err(error) => tracing::warn!(%error, "what other processes end is not heard of"),
-            }
+            Store::Coordinated(_, remote) | Store::Redis(remote) => remote.ping().await,
         }
     }
 
@@ -364,8 +322,12 @@ impl Sessions {
         }
     }
 
-    fn are_shared(&self) -> bool {
-        matches!(*self.store, Store::Redis(_))
+    /// The store that others share, if there is one.
+    fn remote(&self) -> Option<&Remote> {
+        match &*self.store {
+            Store::Cookie(_) | Store::Memory(_) => None,
+            Store::Coordinated(_, remote) | Store::Redis(remote) => Some(remote),
+        }
     }
 
     async fn write(
@@ -373,16 +335,19 @@ impl Sessions {
         session: &Session,
         ticket: &Ticket,
         now: Timestamp,
+        hold: Option<&Hold>,
     ) -> Result<(), StoreError> {
         let started = Instant::now();
         let outcome = match (&*self.store, body::seal(session, ticket)) {
             (_, Err(error)) => Err(error),
-            (Store::Cookie(_), Ok(_)) => Ok(()),
+            (Store::Cookie(_) | Store::Coordinated(..), Ok(_)) => Ok(()),
             (Store::Memory(shelf), Ok(sealed)) => {
                 shelf.put(session, sealed, now);
                 Ok(())
             }
-            (Store::Redis(remote), Ok(sealed)) => remote.put(session, &sealed, now).await,
+            (Store::Redis(remote), Ok(sealed)) => {
+                remote.put((session, redis::Shelf::Stored), &sealed, now, hold).await
+            }
         };
         self.count(StoreOperation::Save, result_of(&outcome), started);
         outcome
@@ -390,7 +355,7 @@ impl Sessions {
 
     async fn read(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Session>, StoreError> {
         let sealed = match &*self.store {
-            Store::Cookie(_) => None,
+            Store::Cookie(_) | Store::Coordinated(..) => None,
             Store::Memory(shelf) => shelf.find(ticket.id),
             Store::Redis(remote) => remote.find(ticket.id).await?,
         };
@@ -407,6 +372,7 @@ impl Sessions {
     fn label(&self) -> &'static str {
         match *self.store {
             Store::Cookie(_) => "cookie",
+            Store::Coordinated(..) => "cookie",
             Store::Memory(_) => "memory",
             Store::Redis(_) => "redis",
         }
@@ -421,9 +387,9 @@ const fn result_of_load(outcome: &Result<Option<Session>, StoreError>) -> StoreR
     }
 }
 
-const fn result_of(outcome: &Result<(), StoreError>) -> StoreResult {
+const fn result_of<T>(outcome: &Result<T, StoreError>) -> StoreResult {
     match outcome {
-        Ok(()) => StoreResult::Ok,
+        Ok(_) => StoreResult::Ok,
         Err(error) => result_of_error(error),
     }
 }
@@ -431,7 +397,7 @@ const fn result_of(outcome: &Result<(), StoreError>) -> StoreResult {
 const fn result_of_error(error: &StoreError) -> StoreResult {
     match error {
         StoreError::Damaged | StoreError::TooLarge(_) => StoreResult::Damaged,
-        StoreError::Ended => StoreResult::Ended,
+        StoreError::Ended | StoreError::Late => StoreResult::Ended,
         StoreError::Unavailable(_) => StoreResult::Unavailable,
     }
 }

@@ -24,6 +24,7 @@ struct Line {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum What {
+    All {},
     Session { id: String },
     Sid { issuer: String, sid: String },
     Subject { issuer: String, subject: String },
@@ -33,6 +34,7 @@ impl Record {
     /// One line of JSON, without its end.
     pub(super) fn line(&self) -> String {
         let what = match self.what.clone() {
+            Revoked::All => What::All {},
             Revoked::Session(id) => What::Session { id: id.text() },
             Revoked::Sid { issuer, sid } => What::Sid { issuer, sid },
             Revoked::Subject { issuer, subject } => What::Subject { issuer, subject },
@@ -46,6 +48,7 @@ impl Record {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let line: Line = serde_json::from_str(line).ok()?;
         let what = match line.ended {
+            What::All {} => Revoked::All,
             What::Session { id } => Revoked::Session(SessionId::parse(&id)?),
             What::Sid { issuer, sid } => Revoked::Sid { issuer, sid },
             What::Subject { issuer, subject } => Revoked::Subject { issuer, subject },
@@ -63,6 +66,7 @@ mod tests {
     fn a_line_is_read_back_and_anything_else_is_not() {
         let issuer = "https://login.example.com".to_owned();
         for what in [
+            Revoked::All,
             Revoked::Session(SessionId::from_bytes([7; 16])),
             Revoked::Sid { issuer: issuer.clone(), sid: "a\nb".to_owned() },
             Revoked::Subject { issuer, subject: "ada".to_owned() },

@@ -1,105 +1,208 @@
 //! Sessions in Redis, or what speaks like it: bodies that only tickets open, and the ways to them by login and person.
 //!
-//! Every call has one deadline, and is made once more when an idle connection turns out to be closed: all of them may be
-//! repeated. Whatever fails is [`StoreError::Unavailable`] and nothing else.
+//! Each session and each group of them is by itself, so that a Cluster may have them on different servers. No script touches
+//! two of them. What a sign-out must not miss is seen to by order: a session joins its groups before it is stored, and whoever ends a
+//! group marks it, and then each session that joined, before anything is deleted.
+//!
+//! Whatever fails is [`StoreError::Unavailable`] and nothing else.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError};
-use tokio::time::timeout;
+use redis::{Cmd, FromRedisValue};
 
 use crate::base::time::Timestamp;
 use crate::remote::sessions::StoreError;
 use crate::remote::sessions::body;
 use crate::remote::sessions::record::Record;
 use crate::session::{Revoked, Session, SessionId};
+use crate::telemetry::metrics::SessionMetrics;
 
+mod door;
+mod feed;
+mod keys;
+mod line;
+mod listing;
 mod settings;
+mod words;
 
-pub use settings::{RedisAddress, RedisSettings, RedisSettingsError};
+pub(super) use feed::Listener;
+pub(super) use listing::Listed;
+pub use settings::{
+    ClientIdentity, Readiness, RedisAddress, RedisSettings, RedisSettingsError, Sentinels, Topology,
+};
+
+use door::Door;
+use keys::{Group, Keys};
+use line::Line;
 
 /// How long another process waits before it looks again whether a session has been renewed.
-pub(super) const TURN_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const TURN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the turn to renew a session may be held: longer than a provider may take.
-const TURN: Duration = Duration::from_secs(30);
+pub(super) const TURN: Duration = Duration::from_secs(30);
 
-/// How many ends are kept for processes that were cut off.
-const FEED: usize = 10_000;
+/// What one session is ended by counts for it whenever it began.
+const ANY_START: u64 = (1 << 53) - 1;
 
 /// Stores, unless a sign-out came first or what is stored has been renewed more often.
 const SAVE: &str = include_str!("redis/save.lua");
 
-/// Ends, and leaves word for what is stored later and for other processes.
-const END: &str = include_str!("redis/end.lua");
+/// Enters a session that is about to be stored.
+const JOIN: &str = include_str!("redis/join.lua");
+
+/// Marks a group as ended.
+const END_GROUP: &str = include_str!("redis/end_group.lua");
+
+/// Ends a session, also one that is about to be stored.
+const END_SESSION: &str = include_str!("redis/end_session.lua");
+
+/// Takes the turn to renew.
+const TURN_SCRIPT: &str = include_str!("redis/turn.lua");
 
 /// Gives the turn back if it is still ours.
-const END_TURN: &str =
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+const END_TURN: &str = include_str!("redis/end_turn.lua");
 
 /// The store.
 pub(super) struct Remote {
-    connection: ConnectionManager,
-    deadline: Duration,
-    prefix: String,
+    line: Arc<Line>,
+    keys: Keys,
     /// Tells this process from others.
     name: String,
+    turns: AtomicU64,
+    readiness: Readiness,
 }
 
-/// What other processes ended, and where to read on.
-pub(super) struct News {
-    pub(super) records: Vec<Record>,
-    pub(super) next: u64,
+/// Where a session's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shelf {
+    /// The cookie has the session; here is what it became when it was renewed.
+    Renewed,
+    /// Here alone.
+    Stored,
+}
+
+/// The turn to renew a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Hold {
+    value: String,
+    number: i64,
+}
+
+/// What came of the wish for a turn.
+pub(super) struct Taken {
+    /// Ours, if it is.
+    pub(super) hold: Option<Hold>,
+    /// Whether there is something to renew.
+    pub(super) exists: bool,
+    /// The body as it is.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+enum Saved {
+    Absent,
+    Done,
+    Ended,
+    Late,
 }
 
 impl Remote {
     /// A store that will be connected to with the first call. Must be called on a tokio runtime.
-    pub(super) fn new(settings: &RedisSettings) -> Result<Self, RedisSettingsError> {
-        let client: Client = settings.client()?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(20))
-            .set_max_delay(Duration::from_millis(200))
-            .set_connection_timeout(Some(settings.deadline.max(Duration::from_secs(1))))
-            .set_response_timeout(Some(settings.deadline));
-        let connection = ConnectionManager::new_lazy_with_config(client, config)
-            .map_err(|error| RedisSettingsError::Unusable(text(&error)))?;
+    pub(super) fn new(
+        settings: &RedisSettings,
+        metrics: SessionMetrics,
+    ) -> Result<Self, RedisSettingsError> {
+        let keys = Keys(settings.prefix.clone());
+        let mut probe = redis::cmd("SET");
+        probe.arg(keys.probe()).arg(1).arg("PX").arg(1000);
+        let line = Line::new(Door::new(settings)?, settings.deadline, probe, metrics);
         let name =
             body::random().map_err(|error| RedisSettingsError::Unusable(error.to_string()))?;
         let name = SessionId::from_bytes(name).text();
-        Ok(Self { connection, deadline: settings.deadline, prefix: settings.prefix.clone(), name })
+        Ok(Self { line, keys, name, turns: AtomicU64::new(0), readiness: settings.readiness })
     }
 
     /// Whether the store answers, and lets us write.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.call(redis::cmd("SET").arg(self.key("probe")).arg(1).arg("PX").arg(1000)).await
+        self.call(redis::cmd("SET").arg(self.keys.probe()).arg(1).arg("PX").arg(1000)).await
     }
 
+    /// Why this process should be sent no requests, if it should not.
+    pub(super) fn not_ready(&self) -> Option<String> {
+        self.line.trouble().filter(|_| self.readiness == Readiness::Needed)
+    }
+
+    /// Stores the body; a session that is new here joins its groups first. With a `hold`, only if nobody had the turn since.
     pub(super) async fn put(
         &self,
-        session: &Session,
+        (session, shelf): (&Session, Shelf),
         body: &[u8],
         now: Timestamp,
+        hold: Option<&Hold>,
     ) -> Result<(), StoreError> {
-        let person = group("u", &session.issuer, &session.subject);
-        let login = session.sid.as_ref().map(|sid| group("l", &session.issuer, sid));
-        let mut call = redis::cmd("EVAL");
-        call.arg(SAVE).arg(0).arg(&self.prefix).arg(session.id.text());
-        call.arg(person).arg(login.unwrap_or_default());
+        let known = shelf == Shelf::Stored;
+        let mut saved = self.save((session, shelf), body, now, (known, hold)).await?;
+        if matches!(saved, Saved::Absent) {
+            for group in Group::all_of(session) {
+                self.join(session, &group, now).await?;
+            }
+            saved = self.save((session, shelf), body, now, (false, hold)).await?;
+        }
+        match saved {
+            Saved::Done | Saved::Absent => Ok(()),
+            Saved::Ended => Err(StoreError::Ended),
+            Saved::Late => Err(StoreError::Late),
+        }
+    }
+
+    async fn save(
+        &self,
+        (session, shelf): (&Session, Shelf),
+        body: &[u8],
+        now: Timestamp,
+        (known, hold): (bool, Option<&Hold>),
+    ) -> Result<Saved, StoreError> {
+        let mut call =
+            script(SAVE, &[self.place(session.id, shelf), self.keys.session_ended(session.id)]);
         call.arg(body).arg(session.renewals).arg(session.started.as_secs());
-        call.arg(now.until(session.ends).as_secs().max(1));
+        call.arg(now.as_secs()).arg(seconds(now, session.ends)).arg(u8::from(!known));
+        call.arg(hold.map(|hold| hold.number.to_string()).unwrap_or_default());
+        Ok(match self.call::<u8>(&call).await? {
+            0 => Saved::Ended,
+            2 => Saved::Absent,
+            3 => Saved::Late,
+            _ => Saved::Done,
+        })
+    }
+
+    async fn join(
+        &self,
+        session: &Session,
+        group: &Group,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut call = script(JOIN, &[self.keys.group(group), self.keys.group_ended(group)]);
+        call.arg(session.id.text()).arg(session.started.as_secs());
+        call.arg(seconds(now, session.ends)).arg(u8::from(group.kind == "u")).arg(now.as_secs());
         match self.call::<u8>(&call).await? {
             0 => Err(StoreError::Ended),
             _ => Ok(()),
         }
     }
 
+    /// The body of a session: one round trip.
     pub(super) async fn find(&self, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.call(redis::cmd("HGET").arg(self.session_key(id)).arg("b")).await
+        let value: Option<Vec<u8>> =
+            self.call(redis::cmd("GET").arg(self.keys.session(id))).await?;
+        Ok(value.map(|mut value| {
+            let line = value.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            value.drain(..line);
+            value
+        }))
     }
 
+    /// Ends what there is, and tells the other processes, first of all: they refuse it even should the rest fail.
     pub(super) async fn end(
         &self,
         what: &Revoked,
@@ -107,114 +210,121 @@ impl Remote {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (kind, name) = match what {
-            Revoked::Session(id) => ("session", id.text()),
-            Revoked::Sid { issuer, sid } => ("sid", group("l", issuer, sid)),
-            Revoked::Subject { issuer, subject } => ("subject", group("u", issuer, subject)),
+        let keep = seconds(now, keep_until);
+        let group = Group::ended(what);
+        let members = match &group {
+            Some(group) => self.mark(group, at, keep).await?,
+            None => Vec::new(),
         };
-        let line = Record { what: what.clone(), at, keep_until }.line();
-        let mut call = redis::cmd("EVAL");
-        call.arg(END).arg(0).arg(&self.prefix).arg(kind).arg(name).arg(at.as_secs());
-        call.arg(now.until(keep_until).as_secs().max(1));
-        call.arg(format!("{} {line}", self.name)).arg(FEED);
+        let record = Record { what: what.clone(), at, keep_until };
+        self.tell(&record, now).await?;
+        match (what, group) {
+            (Revoked::All, _) => {
+                for id in self.all_sessions().await? {
+                    self.end_session(id, at.as_secs(), keep).await?;
+                }
+            }
+            (Revoked::Session(id), _) => {
+                self.end_session(*id, ANY_START, keep).await?;
+            }
+            (_, Some(group)) => {
+                let latest = if group.kind == "l" { ANY_START } else { at.as_secs() };
+                for member in members {
+                    self.end_member(&group, &member, latest, keep).await?;
+                }
+            }
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    async fn mark(
+        &self,
+        group: &Group,
+        at: Timestamp,
+        keep: u64,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut call = script(END_GROUP, &[self.keys.group(group), self.keys.group_ended(group)]);
+        call.arg(at.as_secs()).arg(keep);
         self.call(&call).await
     }
 
-    /// What others have ended since `from`, at most a thousand at once; all that is known if the store has begun anew.
-    pub(super) async fn news(&self, from: u64) -> Result<News, StoreError> {
-        let key = self.key("ends");
-        let last: Option<u64> = self.call(redis::cmd("GET").arg(self.key("ends:last"))).await?;
-        let from = if last.unwrap_or(0) < from { 0 } else { from };
-        let mut call = redis::cmd("ZRANGEBYSCORE");
-        call.arg(key).arg(format!("({from}")).arg("+inf").arg("WITHSCORES");
-        call.arg("LIMIT").arg(0).arg(1000);
-        let lines: Vec<(String, u64)> = self.call(&call).await?;
-        let next = lines.last().map_or(from, |(_, number)| *number);
-        let others = lines.iter().filter_map(|(line, _)| line.split_once(' '));
-        let records =
-            others.filter(|(process, _)| *process != self.name).filter_map(|(_, line)| {
-                Record::parse(line.split_once(' ').map_or(line, |(_, rest)| rest))
-            });
-        Ok(News { records: records.collect(), next })
+    async fn end_member(
+        &self,
+        group: &Group,
+        member: &str,
+        latest: u64,
+        keep: u64,
+    ) -> Result<(), StoreError> {
+        let ended = match SessionId::parse(member) {
+            Some(id) => self.end_session(id, latest, keep).await?,
+            None => true,
+        };
+        if ended {
+            self.call::<()>(redis::cmd("ZREM").arg(self.keys.group(group)).arg(member)).await?;
+        }
+        Ok(())
     }
 
-    pub(super) async fn take_turn(&self, id: SessionId) -> Result<bool, StoreError> {
-        let mut call = redis::cmd("SET");
-        call.arg(self.turn_key(id)).arg(&self.name).arg("NX").arg("EX").arg(TURN.as_secs());
-        self.call::<Option<String>>(&call).await.map(|taken| taken.is_some())
+    /// Whether it ended: it may have begun later.
+    async fn end_session(&self, id: SessionId, latest: u64, keep: u64) -> Result<bool, StoreError> {
+        let (stored, renewed) = (self.keys.session(id), self.keys.renewed(id));
+        let mut call = script(END_SESSION, &[stored, self.keys.session_ended(id), renewed]);
+        call.arg(latest).arg(keep);
+        self.call(&call).await
+    }
+
+    /// Takes the turn to renew, if nobody has it, and tells what there is; `lives` in seconds for what the cookie has.
+    pub(super) async fn take_turn(
+        &self,
+        id: SessionId,
+        shelf: Shelf,
+        lives: u64,
+    ) -> Result<Taken, StoreError> {
+        let value = format!("{}/{}", self.name, self.turns.fetch_add(1, Ordering::Relaxed));
+        let mut call = script(TURN_SCRIPT, &[self.keys.turn(id), self.place(id, shelf)]);
+        call.arg(&value).arg(TURN.as_secs());
+        call.arg(if shelf == Shelf::Renewed { lives.to_string() } else { String::new() });
+        let (number, body): (i64, Option<Vec<u8>>) = self.call(&call).await?;
+        let hold = (number > 0).then_some(Hold { value, number });
+        Ok(Taken { hold, exists: number >= 0, body })
+    }
+
+    /// Gives it back.
+    pub(super) async fn end_turn(&self, id: SessionId, hold: &Hold) -> Result<(), StoreError> {
+        let mut call = script(END_TURN, &[self.keys.turn(id)]);
+        call.arg(&hold.value);
+        self.call(&call).await
     }
 
     /// Whether nobody used `name` within `window` before.
-    pub(super) async fn use_once(
-        &self,
-        name: &[u8; 16],
-        window: Duration,
-    ) -> Result<bool, StoreError> {
-        let key = self.key(&format!("h:{}", SessionId::from_bytes(*name).text()));
+    pub(super) async fn use_once(&self, name: &str, window: Duration) -> Result<bool, StoreError> {
         let mut call = redis::cmd("SET");
-        call.arg(key).arg(&self.name).arg("NX").arg("EX").arg(window.as_secs().max(1));
+        call.arg(self.keys.used(name)).arg(&self.name).arg("NX");
+        call.arg("EX").arg(window.as_secs().max(1));
         self.call::<Option<String>>(&call).await.map(|taken| taken.is_some())
     }
 
-    pub(super) async fn end_turn(&self, id: SessionId) -> Result<(), StoreError> {
-        let mut call = redis::cmd("EVAL");
-        call.arg(END_TURN).arg(1).arg(self.turn_key(id)).arg(&self.name);
-        self.call(&call).await
-    }
-
-    fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-
-    fn session_key(&self, id: SessionId) -> String {
-        format!("{}s:{}", self.prefix, id.text())
-    }
-
-    fn turn_key(&self, id: SessionId) -> String {
-        format!("{}t:{}", self.prefix, id.text())
-    }
-
-    async fn call<T: FromRedisValue>(&self, call: &Cmd) -> Result<T, StoreError> {
-        let mut connection = self.connection.clone();
-        let work = async {
-            match call.query_async(&mut connection).await {
-                Err(error) if is_broken(&error) => call.query_async(&mut connection).await,
-                other => other,
-            }
-        };
-        match timeout(self.deadline, work).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(StoreError::Unavailable(text(&error))),
-            Err(_) => Err(StoreError::Unavailable(format!(
-                "no answer within {} ms",
-                self.deadline.as_millis()
-            ))),
+    fn place(&self, id: SessionId, shelf: Shelf) -> String {
+        match shelf {
+            Shelf::Renewed => self.keys.renewed(id),
+            Shelf::Stored => self.keys.session(id),
         }
     }
-}
 
-/// Whether the connection was at fault, so that a new one may do better.
-fn is_broken(error: &RedisError) -> bool {
-    !error.is_timeout() && (error.is_connection_dropped() || error.is_io_error())
-}
-
-/// Persons and logins are hashed: the store need not know them to find their sessions.
-fn group(kind: &str, issuer: &str, name: &str) -> String {
-    let mut hash = Context::new(&SHA256);
-    hash.update(&issuer.len().to_be_bytes());
-    hash.update(issuer.as_bytes());
-    hash.update(name.as_bytes());
-    let hash = hash.finish();
-    let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{kind}:{hex}")
-}
-
-/// What the server says, on one line; its code names the cure (`NOAUTH`, `WRONGPASS`, `OOM`, `READONLY`).
-fn text(error: &RedisError) -> String {
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => {
-            format!("user or password are refused: {}", crate::remote::error_text(error))
-        }
-        _ => crate::remote::error_text(error),
+    async fn call<T: FromRedisValue + Send>(&self, call: &Cmd) -> Result<T, StoreError> {
+        self.line.call(call).await
     }
+}
+
+/// A call of a script that touches `keys` and no others.
+fn script(text: &str, keys: &[String]) -> Cmd {
+    let mut call = redis::cmd("EVAL");
+    call.arg(text).arg(keys.len()).arg(keys);
+    call
+}
+
+/// From now until then, at least one.
+fn seconds(now: Timestamp, until: Timestamp) -> u64 {
+    now.until(until).as_secs().max(1)
 }

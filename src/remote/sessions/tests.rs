@@ -5,14 +5,18 @@ use serde_json::json;
 use super::*;
 use crate::base::scheme::Scheme;
 use crate::base::secret::Secret;
-use crate::session::{Scope, SessionId};
+use crate::clock::Clock;
+use crate::session::{Note, Scope, SessionId};
 use crate::telemetry::metrics::Metrics;
 use crate::token::Claims;
 
 mod cookies;
+mod costs;
+mod fleet;
 mod remote;
 mod server;
 mod suite;
+mod topologies;
 
 const ISSUER: &str = "https://login.example.com";
 const HOST: &str = "app.example.com";
@@ -57,9 +61,18 @@ fn session(number: u8, subject: &str, sid: Option<&str>, started: u64) -> Sessio
 }
 
 /// A process with sessions of these settings.
-fn process(settings: &StoreSettings) -> Sessions {
+fn process(settings: &StoreSettings) -> Arc<Sessions> {
     let revocations = Arc::new(RevocationSet::new(1000));
-    Sessions::new(settings, keys(), revocations, None, Metrics::new().sessions()).unwrap()
+    let sessions = Sessions::new(settings, keys(), revocations, None, Metrics::new().sessions());
+    Arc::new(sessions.unwrap())
+}
+
+/// The turn, which must be ours.
+fn ours(turn: Result<Turn, StoreError>) -> Option<Hold> {
+    match turn {
+        Ok(Turn::Ours(hold)) => hold,
+        other => panic!("the turn is not ours: {other:?}"),
+    }
 }
 
 async fn save(

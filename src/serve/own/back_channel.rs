@@ -44,7 +44,8 @@ pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
     // Used up only once it has done its work: a provider that was told to come back comes with the same token. Doing the work
     // twice ends nothing more.
     let (what, jti) = (OneTime::LogoutToken, token.jti.as_bytes());
-    match visit.desk.first_uses.claim(what, party.name(), jti, until, visit.now) {
+    let (sessions, uses) = (Some(&*visit.desk.sessions), &visit.desk.first_uses);
+    match uses.claim_everywhere(sessions, (what, party.name(), jti), until, visit.now).await {
         FirstUse::Again => return refuse("the logout token was used before"),
         FirstUse::First => {}
         FirstUse::Unknown => return again(),

@@ -19,6 +19,7 @@ use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
+use crate::serve::own::my_sessions;
 use crate::serve::own::visit::Visit;
 use crate::session::{
     Attempt, Parcel, Prompt, Revoked, Session, SessionId, Ticket, Tokens, carry_strength,
@@ -258,6 +259,10 @@ pub(crate) async fn kept(
 ) -> Result<Vec<HeaderValue>, Failed> {
     let saved = visit.desk.sessions.save(session, ticket, visit.place(), visit.now).await;
     let value = saved.map_err(|error| unkept(&error))?;
+    let note = my_sessions::noted(visit, session);
+    if let Err(error) = visit.desk.sessions.note(session, &note).await {
+        tracing::warn!(%error, "a session is stored without what lists say of it");
+    }
     let chunks = visit.cookie().chunks_present(visit.headers());
     let lifetime = lifetime(visit, session);
     let cookies = visit.cookie().write(&value, lifetime, chunks);
@@ -277,7 +282,7 @@ pub(crate) fn unkept(error: &StoreError) -> Failed {
     match error {
         StoreError::Ended => (Failure::SignedOutMeanwhile, None),
         StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),
-        StoreError::Damaged | StoreError::Unavailable(_) => {
+        StoreError::Damaged | StoreError::Late | StoreError::Unavailable(_) => {
             (Failure::StoreUnavailable, Some(error.to_string()))
         }
     }

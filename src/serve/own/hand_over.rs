@@ -131,17 +131,14 @@ async fn taken(
 async fn used_first(visit: &Visit<'_>, handover: &Handover) -> Result<(), Failed> {
     let used = || (Failure::AttemptExpired, Some("the code was used before".to_owned()));
     let (what, id, until) = (OneTime::Handover, &handover.id, handover.ends());
-    match visit.desk.first_uses.claim(what, "", id, until, visit.now) {
-        FirstUse::Again => return Err(used()),
-        FirstUse::First => {}
+    let (sessions, uses) = (Some(&*visit.desk.sessions), &visit.desk.first_uses);
+    match uses.claim_everywhere(sessions, (what, "", id), until, visit.now).await {
+        FirstUse::Again => Err(used()),
+        FirstUse::First => Ok(()),
         FirstUse::Unknown => {
-            return Err((Failure::StoreUnavailable, Some("too many codes at once".to_owned())));
+            let detail = "nobody can tell whether the code was used before".to_owned();
+            Err((Failure::StoreUnavailable, Some(detail)))
         }
-    }
-    match visit.desk.sessions.use_once(id, Handover::LIFETIME).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(used()),
-        Err(error) => Err((Failure::StoreUnavailable, Some(error.to_string()))),
     }
 }
 

@@ -18,6 +18,7 @@ mod keys;
 mod links;
 mod login;
 mod login_service;
+mod my_sessions;
 mod session;
 mod sign_out;
 mod sso_cookie;
@@ -56,6 +57,8 @@ pub(crate) enum Endpoint<'a> {
     Login,
     Logout,
     Redeem,
+    /// The person's own.
+    MySessions,
     RenewSession,
     Session,
     SessionScript,
@@ -84,6 +87,7 @@ impl<'a> Endpoint<'a> {
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
                 "logout" => Self::Logout,
+                "my-sessions" => Self::MySessions,
                 "session" => Self::Session,
                 "session.js" => Self::SessionScript,
                 "sessions" => Self::HandIn,
@@ -132,7 +136,7 @@ impl<'a> Endpoint<'a> {
             | Self::SignInPage
             | Self::SignOutLink
             | Self::UserInfo => "GET, HEAD",
-            Self::Logout => "GET, HEAD, POST",
+            Self::Logout | Self::MySessions => "GET, HEAD, POST",
         }
     }
 
@@ -149,6 +153,7 @@ impl<'a> Endpoint<'a> {
                 | Self::Exchange
                 | Self::HandIn
                 | Self::Logout
+                | Self::MySessions
                 | Self::Redeem
                 | Self::SoleCallback
                 | Self::Webhook(_)
@@ -218,6 +223,7 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
         Endpoint::Redeem => hand_in::redeem(visit).await,
+        Endpoint::MySessions => my_sessions::visit(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
         Endpoint::Ready => compatible::ready(visit).await,

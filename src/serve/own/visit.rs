@@ -78,7 +78,7 @@ impl From<SessionError> for Absent {
 impl From<StoreError> for Absent {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Unknown,
+            StoreError::Late | StoreError::Unavailable(_) => Self::Unknown,
             StoreError::Damaged | StoreError::TooLarge(_) => Self::Malformed,
             StoreError::Ended => Self::Ended,
         }

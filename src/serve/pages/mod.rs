@@ -18,11 +18,12 @@ use crate::gate::Reason;
 pub(crate) use texts::{Language, Texts};
 
 /// Every template; the suffix turns escaping on.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("chooser.html", include_str!("templates/chooser.html")),
     ("layout.html", include_str!("templates/layout.html")),
     ("leaving.html", include_str!("templates/leaving.html")),
     ("message.html", include_str!("templates/message.html")),
+    ("sessions.html", include_str!("templates/sessions.html")),
     ("sign_out.html", include_str!("templates/sign_out.html")),
 ];
 
@@ -120,6 +121,23 @@ pub(crate) struct SignOutForm<'a> {
     pub(crate) action: &'a str,
     pub(crate) cancel: &'a str,
     pub(crate) return_to: Option<&'a str>,
+}
+
+/// One of a person's own sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnSession {
+    /// What forms call it.
+    pub(crate) alias: String,
+    /// Whether it is the one that the page is shown to.
+    pub(crate) current: bool,
+    /// The browser and its system.
+    pub(crate) device: Option<String>,
+    /// Where it began.
+    pub(crate) host: Option<String>,
+    /// When it began.
+    pub(crate) started: Option<String>,
+    /// When it was used last.
+    pub(crate) used: String,
 }
 
 /// A page that takes the browser on, and lets a script do it without losing the fragment.
@@ -246,6 +264,25 @@ impl Pages {
         let message = self.texts.find(language, "message.confirm_sign_out");
         let page = context! { title, message, action, cancel, return_to, ..self.frame(language, request_id) };
         self.render("sign_out.html", page, title)
+    }
+
+    /// The page on which people see their own sessions, whose forms lead to `action`.
+    pub(crate) fn own_sessions(
+        &self,
+        sessions: &[OwnSession],
+        action: &str,
+        language: Language,
+        request_id: &str,
+    ) -> String {
+        let title = self.texts.find(language, "title.sessions").unwrap_or_default();
+        let value = |session: &OwnSession| {
+            let OwnSession { alias, current, device, host, started, used } = session;
+            context! { alias, current, device, host, started, used }
+        };
+        let others = sessions.iter().any(|session| !session.current);
+        let sessions: Vec<Value> = sessions.iter().map(value).collect();
+        let page = context! { title, sessions, others, action, ..self.frame(language, request_id) };
+        self.render("sessions.html", page, title)
     }
 
     /// The page that takes the browser on.

@@ -13,6 +13,14 @@ fn every_page_renders_in_every_language() {
         let choice = Choice { title: "Work".into(), link: "/l?a=1&b=2".into(), preferred: true };
         let form = SignOutForm { action: "/a", cancel: "/", return_to: Some("/x") };
         let leaving = Leaving { link: "https://op.test/?a=\"&b", key: "k", script: "go()" };
+        let session = OwnSession {
+            alias: "0a1b2c3d".into(),
+            current: false,
+            device: None,
+            host: Some("<b>".into()),
+            started: None,
+            used: "2026-11-21 15:04".into(),
+        };
         for page in [
             pages.message(
                 StatusCode::FORBIDDEN,
@@ -23,6 +31,7 @@ fn every_page_renders_in_every_language() {
             pages.chooser(&[choice], Some("go()"), language, "r1"),
             pages.sign_out(form, language, "r1"),
             pages.leaving(leaving, language, "r1"),
+            pages.own_sessions(&[session.clone()], "/a", language, "r1"),
         ] {
             assert!(page.starts_with("<!doctype html>") && page.contains("r1"), "{page}");
             assert!(page.contains(&format!("lang=\"{}\"", pages.texts().code(language))));

@@ -170,6 +170,7 @@ pub struct SessionMetrics {
     started: Family<IntCounter>,
     store_operations: Family<IntCounter>,
     store_seconds: Family<Histogram>,
+    store_up: Family<IntGauge>,
 }
 
 impl SessionMetrics {
@@ -197,6 +198,7 @@ impl SessionMetrics {
             started: counters(r, "sidegate_sessions_started_total"),
             store_operations: counters(r, "sidegate_session_store_operations_total"),
             store_seconds: histograms(r, "sidegate_session_store_duration_seconds", STORE_BUCKETS),
+            store_up: gauges(r, "sidegate_session_store_up"),
         }
     }
 
@@ -252,6 +254,11 @@ impl SessionMetrics {
     /// The file of revocations could not be written.
     pub fn revocations_file_failed(&self) {
         self.file_failures.inc();
+    }
+
+    /// Whether the store that replicas share answers.
+    pub fn store_answers(&self, answers: bool) {
+        self.store_up.child(&["redis"]).set(i64::from(answers));
     }
 
     /// An operation of the store of that name, a fixed word, ended.

@@ -143,6 +143,7 @@ fn everything_in_the_catalogue_is_registered_and_nothing_else() {
     sessions.started("main");
     sessions.ended("sign_out");
     sessions.first_use_claimed("dpop_proof", FirstUseResult::First);
+    sessions.store_answers(true);
     sessions.stored("redis", StoreOperation::Load, StoreResult::Ok, Duration::ZERO);
     let text = metrics.render(NOW);
     let told: Vec<&str> =

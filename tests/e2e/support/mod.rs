@@ -6,6 +6,7 @@ pub(crate) mod certificates;
 pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod command;
+pub(crate) mod cut;
 pub(crate) mod doors;
 pub(crate) mod envoy;
 pub(crate) mod forgeries;

@@ -1,4 +1,4 @@
-//! A Redis server of the test's own, on a unix socket.
+//! A Redis server of the test's own, on a unix socket or on a port of loopback.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -7,43 +7,66 @@ use std::process::{Child, Command, Stdio};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-/// A running server, which keeps nothing on disk. Killed when dropped.
+use super::peer::find;
+
+/// A running server. Killed when dropped.
 pub(crate) struct Redis {
     process: Mutex<Child>,
+    program: PathBuf,
+    port: u16,
     folder: TempDir,
 }
 
 impl Redis {
-    /// Starts one; nothing where it is not installed.
+    /// Starts one on a socket, which keeps nothing on disk; nothing where it is not installed.
     pub(crate) fn start() -> Option<Self> {
-        let program = installed()?;
+        Self::at(0)
+    }
+
+    /// Starts one on a port, which writes down everything at once: what it has confirmed outlives its death.
+    pub(crate) fn durable() -> Option<Self> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        Self::at(port)
+    }
+
+    fn at(port: u16) -> Option<Self> {
+        let program = find(&["redis-server"])?;
         let folder = tempfile::tempdir().unwrap();
-        let mut process = Command::new(program)
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(folder.path().join("socket"))
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = lines.any(|line| line.unwrap().contains("eady to accept connections"));
-        assert!(ready, "the server ended at once");
-        // Its further words must go somewhere, or it stops when the pipe is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { process: Mutex::new(process), folder })
+        let process = Mutex::new(run(&program, port, &folder));
+        Some(Self { process, program, port, folder })
     }
 
     /// As the configuration has it.
     pub(crate) fn url(&self) -> String {
-        format!("unix://{}", self.folder.path().join("socket").display())
+        match self.port {
+            0 => format!("unix://{}", self.folder.path().join("socket").display()),
+            port => format!("redis://127.0.0.1:{port}"),
+        }
     }
 
-    /// Kills it, and all that it kept is gone.
+    /// Its port.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it. All that it kept is gone, unless it is durable.
     pub(crate) fn kill(&self) {
         let mut process = self.process.lock();
         let _ = process.kill();
         let _ = process.wait();
+    }
+
+    /// Starts it again after it was killed.
+    pub(crate) fn restart(&self) {
+        *self.process.lock() = run(&self.program, self.port, &self.folder);
+    }
+
+    /// Stops it from running, `STOP`, or lets it run on, `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.lock().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 }
 
@@ -53,18 +76,22 @@ impl Drop for Redis {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the reader of a test run must learn what did not run")]
-fn installed() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut files = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
-    let found = files.find(|file| file.is_file());
-    if found.is_none() {
-        let required = std::env::var_os("SIDEGATE_REQUIRE_PEERS").is_some_and(|value| value == "1");
-        assert!(
-            !required,
-            "redis-server is not installed, and SIDEGATE_REQUIRE_PEERS=1 asks for it"
-        );
-        eprintln!("skipped: redis-server is not installed");
-    }
-    found
+/// A server that is ready.
+fn run(program: &PathBuf, port: u16, folder: &TempDir) -> Child {
+    let durable = if port == 0 { "no" } else { "yes" };
+    let mut process = Command::new(program)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", durable, "--appendfsync", "always", "--unixsocket"])
+        .arg(folder.path().join("socket"))
+        .arg("--dir")
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let ready = lines.any(|line| line.unwrap().contains("eady to accept connections"));
+    assert!(ready, "the server ended at once");
+    // Its further words must go somewhere, or it stops when the pipe is full.
+    std::thread::spawn(move || lines.for_each(drop));
+    process
 }

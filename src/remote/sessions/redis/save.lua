@@ -1,26 +1,17 @@
--- ARGV: prefix, session, person, login or '', body, renewals, started, seconds to live. 0: ended before, 1: done.
-local prefix, id, person, login = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local ttl = tonumber(ARGV[8])
-if redis.call('EXISTS', prefix .. 'x:' .. id) == 1 then return 0 end
-if login ~= '' and redis.call('EXISTS', prefix .. 'x:' .. login) == 1 then return 0 end
-local ended = redis.call('GET', prefix .. 'x:' .. person)
-if ended and tonumber(ARGV[7]) <= tonumber(ended) then return 0 end
-local key = prefix .. 's:' .. id
-local renewals = redis.call('HGET', key, 'r')
-if renewals and tonumber(renewals) > tonumber(ARGV[6]) then return 1 end
-redis.call('HSET', key, 'b', ARGV[5], 'r', ARGV[6], 's', ARGV[7])
-redis.call('EXPIRE', key, ttl)
-for _, group in ipairs({person, login}) do
-  if group ~= '' then
-    local index = prefix .. group
-    redis.call('SADD', index, id)
-    if redis.call('TTL', index) < ttl then redis.call('EXPIRE', index, ttl) end
-    -- Somebody who signs in all day: sessions that are over leave the index a few at a time.
-    if redis.call('SCARD', index) > 100 then
-      for _, member in ipairs(redis.call('SRANDMEMBER', index, 10)) do
-        if redis.call('EXISTS', prefix .. 's:' .. member) == 0 then redis.call('SREM', index, member) end
-      end
-    end
-  end
+-- KEYS: session, that it was ended. ARGV: body, renewals, started, used, seconds to live, whether it is new (1) or known (0),
+-- number of the turn or ''. 0: ended before, 1: done, 2: not there, 3: another has had the turn since.
+-- A session is one value, since fields of their own would take a third more room: a line with renewals, started, used, the number of
+-- the last turn and what was noted; and the body.
+local ended = redis.call('GET', KEYS[2])
+if ended and tonumber(ARGV[3]) <= tonumber(ended) then return 0 end
+local value = redis.call('GET', KEYS[1])
+if not value and ARGV[6] == '0' then return 2 end
+local renewals, turn, note = 0, '0', ''
+if value then
+  renewals, turn, note = string.match(value, '^(%d+) %d+ %d+ (%d+) ([^\n]*)\n')
 end
+if ARGV[7] ~= '' and tonumber(turn) > tonumber(ARGV[7]) then return 3 end
+if tonumber(renewals) > tonumber(ARGV[2]) then return 1 end
+local head = ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. turn .. ' ' .. note
+redis.call('SET', KEYS[1], head .. '\n' .. ARGV[1], 'EX', ARGV[5])
 return 1

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    RedisConnectionInfo, TlsCertificates,
+};
 use url::Url;
 
 use crate::base::secret::Secret;
 
 const PORT: u16 = 6379;
 
-/// One Redis.
+/// One store, which may be many servers.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
-    /// Where it is.
-    pub address: RedisAddress,
-    /// Which of its databases.
-    pub database: u16,
+    /// How it is made up, and where.
+    pub topology: Topology,
     /// The user of its access control lists; `None` for the default user.
     pub username: Option<String>,
     /// The user's password.
@@ -27,6 +28,60 @@ pub struct RedisSettings {
     pub deadline: Duration,
     /// The roots to trust for TLS, in PEM; `None` for those of the platform.
     pub roots: Option<Vec<u8>>,
+    /// What we show of ourselves in TLS.
+    pub identity: Option<ClientIdentity>,
+    /// Whether a replica that cannot reach it tells that it is not ready.
+    pub readiness: Readiness,
+}
+
+/// How a store is made up.
+#[derive(Clone, Debug)]
+pub enum Topology {
+    /// A Cluster: these of its nodes tell of the others.
+    Cluster(Vec<RedisAddress>),
+    /// A primary that Sentinels know.
+    Sentinel(Sentinels),
+    /// One server.
+    Single {
+        /// Where it is.
+        address: RedisAddress,
+        /// Which of its databases.
+        database: u16,
+    },
+}
+
+/// Who knows where the primary is.
+#[derive(Clone, Debug)]
+pub struct Sentinels {
+    /// The name by which they know it.
+    pub primary: String,
+    /// Where they are.
+    pub addresses: Vec<RedisAddress>,
+    /// Which of the primary's databases.
+    pub database: u16,
+    /// Our user at the Sentinels.
+    pub username: Option<String>,
+    /// The password there.
+    pub password: Option<Secret<String>>,
+}
+
+/// A certificate of ours and its key, in PEM.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity {
+    /// The certificate, and its chain.
+    pub certificate: Vec<u8>,
+    /// Its private key.
+    pub key: Secret<Vec<u8>>,
+}
+
+/// What a store that does not answer has to do with being ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readiness {
+    /// Nothing: tokens and sealed cookies are served on.
+    #[default]
+    Apart,
+    /// A replica without its store is not ready.
+    Needed,
 }
 
 /// Where a Redis is.
@@ -57,49 +112,125 @@ pub enum RedisSettingsError {
 }
 
 impl RedisSettings {
-    /// The Redis at `url`: no user, no password, the prefix `sidegate:`, 250 ms for each call.
+    /// The one Redis at `url`: no user, no password, the prefix `sidegate:`, 250 ms for each call.
     ///
     /// # Errors
     /// [`RedisSettingsError::Credentials`], [`RedisSettingsError::NoAddress`].
     pub fn at(url: &str) -> Result<Self, RedisSettingsError> {
-        let url = Url::parse(url).map_err(|_| RedisSettingsError::NoAddress)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(RedisSettingsError::Credentials);
-        }
-        let (address, database) = address(&url).ok_or(RedisSettingsError::NoAddress)?;
-        Ok(Self {
-            address,
-            database,
+        let (address, database) = RedisAddress::parse(url)?;
+        Ok(Self::of(Topology::Single { address, database }))
+    }
+
+    /// The same with this `topology`.
+    pub fn of(topology: Topology) -> Self {
+        Self {
+            topology,
             username: None,
             password: None,
             prefix: "sidegate:".to_owned(),
             deadline: Duration::from_millis(250),
             roots: None,
-        })
+            identity: None,
+            readiness: Readiness::default(),
+        }
     }
 
-    pub(in crate::remote::sessions) fn client(&self) -> Result<Client, RedisSettingsError> {
-        let unusable = |error: redis::RedisError| RedisSettingsError::Unusable(super::text(&error));
-        let mut redis = RedisConnectionInfo::default().set_db(i64::from(self.database));
-        if let Some(username) = &self.username {
-            redis = redis.set_username(username);
+    /// One of the servers that hold sessions, as the library connects to it.
+    pub(super) fn client(
+        &self,
+        address: &RedisAddress,
+        database: u16,
+    ) -> Result<Client, RedisSettingsError> {
+        let user = (self.username.as_deref(), self.password.as_ref());
+        self.built(address, credentials(user).set_db(i64::from(database)))
+    }
+
+    /// One of the Sentinels.
+    pub(super) fn sentinel(
+        &self,
+        address: &RedisAddress,
+        sentinels: &Sentinels,
+    ) -> Result<Client, RedisSettingsError> {
+        let user = (sentinels.username.as_deref(), sentinels.password.as_ref());
+        self.built(address, credentials(user))
+    }
+
+    /// A node of a Cluster.
+    pub(super) fn node(
+        &self,
+        address: &RedisAddress,
+    ) -> Result<ConnectionInfo, RedisSettingsError> {
+        let user = (self.username.as_deref(), self.password.as_ref());
+        let info = address.library_address().into_connection_info().map_err(unusable)?;
+        Ok(info.set_redis_settings(credentials(user)))
+    }
+
+    /// What TLS rests on, if anything beside the platform.
+    pub(super) fn certificates(&self) -> Option<TlsCertificates> {
+        if self.roots.is_none() && self.identity.is_none() {
+            return None;
         }
-        if let Some(password) = &self.password {
-            redis = redis.set_password(password.expose());
-        }
-        let info = self.address.library_address().into_connection_info().map_err(unusable)?;
-        let info = info.set_redis_settings(redis);
-        match (&self.address, &self.roots) {
-            (RedisAddress::Tls(..), Some(roots)) => {
-                let roots = TlsCertificates { client_tls: None, root_cert: Some(roots.clone()) };
-                Client::build_with_tls(info, roots).map_err(unusable)
+        let client_tls = self.identity.as_ref().map(|identity| ClientTlsConfig {
+            client_cert: identity.certificate.clone(),
+            client_key: identity.key.expose().clone(),
+        });
+        Some(TlsCertificates { client_tls, root_cert: self.roots.clone() })
+    }
+
+    fn built(
+        &self,
+        address: &RedisAddress,
+        settings: RedisConnectionInfo,
+    ) -> Result<Client, RedisSettingsError> {
+        let info = address.library_address().into_connection_info().map_err(unusable)?;
+        let info = info.set_redis_settings(settings);
+        match (address, self.certificates()) {
+            (RedisAddress::Tls(..), Some(certificates)) => {
+                Client::build_with_tls(info, certificates).map_err(unusable)
             }
             _ => Client::open(info).map_err(unusable),
         }
     }
 }
 
+pub(super) fn unusable(error: redis::RedisError) -> RedisSettingsError {
+    RedisSettingsError::Unusable(crate::remote::error_text(&error))
+}
+
+fn credentials(
+    (username, password): (Option<&str>, Option<&Secret<String>>),
+) -> RedisConnectionInfo {
+    let mut settings = RedisConnectionInfo::default();
+    if let Some(username) = username {
+        settings = settings.set_username(username);
+    }
+    if let Some(password) = password {
+        settings = settings.set_password(password.expose());
+    }
+    settings
+}
+
 impl RedisAddress {
+    /// The address and the database in `url`.
+    ///
+    /// # Errors
+    /// [`RedisSettingsError::Credentials`], [`RedisSettingsError::NoAddress`].
+    pub fn parse(url: &str) -> Result<(Self, u16), RedisSettingsError> {
+        let url = Url::parse(url).map_err(|_| RedisSettingsError::NoAddress)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(RedisSettingsError::Credentials);
+        }
+        address(&url).ok_or(RedisSettingsError::NoAddress)
+    }
+
+    /// The same with another host and port: of the primary that a Sentinel names.
+    pub(super) fn moved(&self, host: String, port: u16) -> Self {
+        match self {
+            Self::Tls(..) => Self::Tls(host, port),
+            Self::Tcp(..) | Self::Unix(_) => Self::Tcp(host, port),
+        }
+    }
+
     fn library_address(&self) -> ConnectionAddr {
         match self.clone() {
             Self::Tcp(host, port) => ConnectionAddr::Tcp(host, port),
@@ -148,8 +279,7 @@ mod tests {
             ("rediss://store", RedisAddress::Tls("store".to_owned(), 6379), 0),
             ("unix:///run/redis.sock", RedisAddress::Unix("/run/redis.sock".into()), 0),
         ] {
-            let settings = RedisSettings::at(url).unwrap();
-            assert_eq!((settings.address, settings.database), (address, database), "{url}");
+            assert_eq!(RedisAddress::parse(url), Ok((address, database)), "{url}");
         }
     }
 

@@ -1,16 +1,10 @@
 //! What holds of Redis alone: several processes, and a store that fails.
 
-use super::*;
-use crate::remote::sessions::tests::server::Server;
+use std::time::Duration;
 
-/// The store itself, spoken to by somebody else.
-async fn command(server: &Server, words: &[&str]) {
-    let client = server.redis().client().unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut command = ::redis::cmd(words[0]);
-    command.arg(&words[1..]);
-    command.exec_async(&mut connection).await.unwrap();
-}
+use super::*;
+use crate::remote::sessions::redis::Listener;
+use crate::remote::sessions::tests::server::Server;
 
 #[tokio::test]
 async fn what_one_process_ends_is_ended_for_all() {
@@ -34,50 +28,150 @@ async fn what_one_process_ends_is_ended_for_all() {
 async fn what_one_process_ends_is_told_to_the_others_once() {
     let Some(server) = Server::start() else { return };
     let (here, there) = (process(&server.settings()), process(&server.settings()));
+    let mut listener = Listener::default();
     end(&here, login("l1"), 1).await;
-    let next = there.catch_up(0, at(1)).await.unwrap();
-    assert_eq!((next, there.revocations.len(), there.revocations.epoch()), (1, 1, 1));
-    assert_eq!(there.catch_up(next, at(1)).await.unwrap(), next);
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    assert_eq!((there.revocations.len(), there.revocations.epoch()), (1, 1));
+    there.catch_up(&mut listener, at(1)).await.unwrap();
     assert_eq!(there.revocations.epoch(), 1, "once");
     end(&here, person("ada"), 2).await;
-    assert_eq!(there.catch_up(next, at(2)).await.unwrap(), 2);
+    there.catch_up(&mut listener, at(2)).await.unwrap();
     assert!(there.revocations.is_revoked(&session(1, "ada", None, 2), at(2)));
     let epoch = here.revocations.epoch();
-    here.catch_up(0, at(2)).await.unwrap();
+    here.catch_up(&mut Listener::default(), at(2)).await.unwrap();
     assert_eq!(here.revocations.epoch(), epoch, "one's own is no news");
-    command(&server, &["FLUSHALL"]).await;
+    server.command::<()>(&["FLUSHALL"]).await;
     end(&here, login("l2"), 3).await;
-    assert_eq!(there.catch_up(2, at(3)).await.unwrap(), 1, "the store has begun anew");
+    there.catch_up(&mut listener, at(3)).await.unwrap();
     assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(3)));
 }
 
-/// x046: of several processes one uses the refresh token, the others get what it got.
+/// Thousands of ends while a process was cut off: it hears of every one.
+#[tokio::test]
+async fn a_process_that_was_cut_off_hears_of_everything() {
+    let Some(server) = Server::start() else { return };
+    let (here, there) = (process(&server.settings()), process(&server.settings()));
+    let mut listener = Listener::default();
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    for number in 0..2500 {
+        end(&here, login(&format!("l{number}")), 1).await;
+    }
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    // What a process remembers is bounded; here to less than there was.
+    assert_eq!((there.revocations.epoch(), there.revocations.len()), (2500, 1000));
+}
+
+/// Another server may have taken over whose clock is behind: its entries sort before those that were read.
+#[tokio::test]
+async fn an_entry_that_sorts_before_the_newest_is_heard_all_the_same() {
+    let Some(server) = Server::start() else { return };
+    let (here, there) = (process(&server.settings()), process(&server.settings()));
+    let mut listener = Listener::default();
+    end(&here, login("l1"), 1).await;
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    let entries: Vec<(String, Vec<String>)> =
+        server.command(&["XRANGE", "sidegate:ends", "-", "+"]).await;
+    let milliseconds: u64 = entries[0].0.split('-').next().unwrap().parse().unwrap();
+    server.command::<()>(&["DEL", "sidegate:ends"]).await;
+    let earlier = format!("{}-0", milliseconds - 1000);
+    let line = entries[0].1[3].replace("l1", "l2");
+    let words = ["XADD", "sidegate:ends", &earlier, "p", "other", "l", &line];
+    server.command::<()>(&words).await;
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(1)));
+}
+
 #[tokio::test]
 async fn what_is_used_once_is_used_for_all_processes() {
     let Some(server) = Server::start() else { return };
     let (here, there) = (process(&server.settings()), process(&server.settings()));
     let window = Duration::from_secs(60);
-    assert!(here.use_once(&[1; 16], window).await.unwrap());
-    assert!(!there.use_once(&[1; 16], window).await.unwrap());
-    assert!(there.use_once(&[2; 16], window).await.unwrap());
+    assert!(here.use_once("a", window).await.unwrap());
+    assert!(!there.use_once("a", window).await.unwrap());
+    assert!(there.use_once("b", window).await.unwrap());
 }
 
+/// x046: of several processes one uses the refresh token, the others get what it got.
 #[tokio::test]
 async fn of_several_processes_one_renews() {
     let Some(server) = Server::start() else { return };
     let (here, there) = (process(&server.settings()), process(&server.settings()));
     let old = session(1, "ada", None, 0);
     let ticket = save(&here, &old, None).await.unwrap();
-    assert!(matches!(here.turn(&ticket, 0, at(1)).await, Ok(Turn::Ours)));
-    let waiting = there.turn(&ticket, 0, at(1));
-    let renewing = async {
-        here.renewed(&Session { renewals: 1, ..old }, Some(&ticket), at(1)).await.unwrap();
-        here.end_turn(&ticket).await;
-    };
-    let (turn, ()) = tokio::join!(waiting, renewing);
+    let hold = ours(here.turn(&old, Some(&ticket), at(1)).await);
+    let waiting = there.turn(&old, Some(&ticket), at(1));
+    let new = Session { renewals: 1, ..old.clone() };
+    let renewing = here.renewed(&new, Some(&ticket), hold, at(1));
+    let (turn, written) = tokio::join!(waiting, renewing);
+    assert_eq!(written.unwrap(), Written::Kept);
     assert!(matches!(&turn, Ok(Turn::Done(session)) if session.renewals == 1), "{turn:?}");
-    there.end_turn(&ticket).await;
-    assert!(matches!(here.turn(&ticket, 1, at(1)).await, Ok(Turn::Ours)));
+    assert!(ours(here.turn(&new, Some(&ticket), at(1)).await).is_some());
+}
+
+/// The same where the cookie has the session: those who come with the old one get the new one, at any replica.
+#[tokio::test]
+async fn of_several_processes_one_renews_what_is_in_its_cookie() {
+    let Some(server) = Server::start() else { return };
+    let settings = StoreSettings::Coordinated(server.redis());
+    let (here, there) = (process(&settings), process(&settings));
+    let old = session(1, "ada", None, 0);
+    let hold = ours(here.turn(&old, None, at(1)).await);
+    assert!(hold.is_some());
+    let waiting = there.turn(&old, None, at(1));
+    let mut new = Session { renewals: 1, ..old.clone() };
+    new.tokens.refresh = Some(Secret::new("the next one".to_owned()));
+    let (turn, written) = tokio::join!(waiting, here.renewed(&new, None, hold, at(1)));
+    assert_eq!(written.unwrap(), Written::Kept);
+    let Ok(Turn::Done(found)) = turn else { panic!("{turn:?}") };
+    assert_eq!(found.tokens.refresh.as_ref().unwrap().expose(), "the next one");
+    for key in server.command::<Vec<String>>(&["KEYS", "*r:*"]).await {
+        let kept: Vec<u8> = server.command(&["GET", &key]).await;
+        assert!(!String::from_utf8_lossy(&kept).contains("next"), "sealed");
+    }
+    end(&here, Revoked::Session(old.id), 2).await;
+    let mut listener = Listener::default();
+    there.catch_up(&mut listener, at(2)).await.unwrap();
+    let hold = ours(there.turn(&new, None, at(2)).await);
+    let late = there.renewed(&Session { renewals: 2, ..new }, None, hold, at(2)).await;
+    assert!(matches!(late, Err(StoreError::Ended)), "{late:?}");
+}
+
+/// A process that slept while its turn ran out must not undo what another did since.
+#[tokio::test]
+async fn what_is_written_after_ones_turn_is_refused() {
+    let Some(server) = Server::start() else { return };
+    let (here, there) = (process(&server.settings()), process(&server.settings()));
+    let old = session(1, "ada", None, 0);
+    let ticket = save(&here, &old, None).await.unwrap();
+    let asleep = ours(here.turn(&old, Some(&ticket), at(1)).await);
+    server.command::<()>(&["DEL", &format!("sidegate:t:{{{}}}", old.id.text())]).await;
+    let awake = ours(there.turn(&old, Some(&ticket), at(40)).await);
+    let new = |idle| Session { renewals: 1, idle_until: at(idle), ..old.clone() };
+    let late = here.renewed(&new(100), Some(&ticket), asleep, at(40)).await;
+    assert!(matches!(late, Err(StoreError::Late)), "{late:?}");
+    assert_eq!(
+        there.renewed(&new(200), Some(&ticket), awake, at(40)).await.unwrap(),
+        Written::Kept
+    );
+    assert_eq!(here.load(&ticket, at(41)).await.unwrap().unwrap().idle_until, at(200));
+}
+
+/// A process that does not know what the others ended believes no cookie.
+#[tokio::test]
+async fn cookies_are_believed_once_it_is_known_what_was_ended() {
+    let Some(server) = Server::start() else { return };
+    let before = process(&StoreSettings::Coordinated(server.redis()));
+    end(&before, login("l1"), 1).await;
+    let sessions = process(&StoreSettings::Coordinated(server.redis()));
+    assert!(sessions.revocations().is_none() && sessions.not_ready().is_some());
+    sessions.catch_up(&mut Listener::default(), at(1)).await.unwrap();
+    let known = sessions.revocations().expect("it has heard");
+    assert!(known.is_revoked(&session(1, "ada", Some("l1"), 0), at(1)));
+    assert!(sessions.not_ready().is_none());
+    let settings = StoreSettings::Coordinated(server.redis());
+    let reloaded = sessions.reconfigured(&settings, keys()).unwrap();
+    assert!(reloaded.revocations().is_some(), "a reload forgets nothing");
+    assert!(process(&StoreSettings::Cookie).revocations().is_some(), "nobody else ends anything");
 }
 
 /// oauth2-proxy #1690: the server closes what was idle, and somebody's next request failed.
@@ -87,7 +181,7 @@ async fn a_connection_that_was_closed_is_made_anew_unnoticed() {
     let sessions = process(&server.settings());
     let ticket = save(&sessions, &session(1, "ada", None, 0), None).await.unwrap();
     for _ in 0..3 {
-        command(&server, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        server.command::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
         assert_eq!(subject(&sessions, &ticket, 1).await.as_deref(), Some("ada"));
     }
 }
@@ -126,7 +220,7 @@ async fn a_full_store_refuses_new_sessions_and_keeps_the_old() {
     let Some(server) = Server::start() else { return };
     let sessions = process(&server.settings());
     let ticket = save(&sessions, &session(1, "ada", None, 0), None).await.unwrap();
-    command(&server, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    server.command::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let outcome = save(&sessions, &session(2, "bob", None, 0), None).await.unwrap_err();
     assert!(outcome.to_string().contains("OOM"), "{outcome}");
     assert_eq!(subject(&sessions, &ticket, 1).await.as_deref(), Some("ada"));
@@ -156,20 +250,15 @@ async fn whoever_reads_the_store_learns_nothing() {
     let Some(server) = Server::start() else { return };
     let sessions = process(&server.settings());
     save(&sessions, &session(1, "ada", Some("l1"), 0), None).await.unwrap();
-    let client = server.redis().client().unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let names: Vec<String> =
-        ::redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    let names: Vec<String> = server.command(&["KEYS", "*"]).await;
     assert_eq!(names.len(), 3, "{names:?}");
     for name in names.iter().filter(|name| name.contains(":s:")) {
-        let fields: Vec<Vec<u8>> =
-            ::redis::cmd("HVALS").arg(name).query_async(&mut connection).await.unwrap();
-        let all = fields.concat();
+        let all: Vec<u8> = server.command(&["GET", name]).await;
         let text = String::from_utf8_lossy(&all);
         assert!(["ada", "refresh", "login"].iter().all(|word| !text.contains(word)), "{text}");
     }
     for name in names {
-        let left: i64 = ::redis::cmd("TTL").arg(&name).query_async(&mut connection).await.unwrap();
+        let left: i64 = server.command(&["TTL", &name]).await;
         assert!((1..=1000).contains(&left), "{name} goes by itself: {left}");
     }
 }

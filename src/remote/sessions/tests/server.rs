@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings};
+use crate::remote::sessions::{RedisAddress, RedisSettings, StoreSettings, Topology};
 
 /// It ends with the test.
 pub(super) struct Server {
@@ -43,10 +44,19 @@ impl Server {
 
     /// How to reach it. The deadline is generous: tests share two processors.
     pub(super) fn redis(&self) -> RedisSettings {
-        let mut settings = RedisSettings::at("redis://unused").unwrap();
-        settings.address = RedisAddress::Unix(self.folder.path().join("socket"));
-        settings.deadline = std::time::Duration::from_secs(10);
-        settings
+        let address = RedisAddress::Unix(self.folder.path().join("socket"));
+        let settings = RedisSettings::of(Topology::Single { address, database: 0 });
+        RedisSettings { deadline: Duration::from_secs(10), ..settings }
+    }
+
+    /// What it answers to somebody else.
+    pub(super) async fn command<T: ::redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let socket = self.folder.path().join("socket");
+        let client = ::redis::Client::open(format!("unix://{}", socket.display())).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = ::redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut connection).await.unwrap()
     }
 
     pub(super) fn settings(&self) -> StoreSettings {
@@ -68,7 +78,7 @@ impl Drop for Server {
 }
 
 #[expect(clippy::print_stderr, reason = "the reader of a test run must learn what did not run")]
-fn find(name: &str) -> Option<PathBuf> {
+pub(super) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found =
         std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());

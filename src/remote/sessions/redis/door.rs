@@ -1,0 +1,233 @@
+//! The way in: one server, the primary that Sentinels name, or a Cluster.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, Value};
+use tokio::time::timeout;
+
+use crate::remote::sessions::redis::settings::{
+    RedisAddress, RedisSettings, RedisSettingsError, Sentinels, Topology, unusable,
+};
+use crate::remote::sessions::redis::words;
+
+/// How long one Sentinel is asked before the next one is.
+const SENTINEL: Duration = Duration::from_millis(150);
+
+/// How often the library itself looks for the node that has a key. More than once costs more time than a call has.
+const REDIRECTIONS: u32 = 2;
+
+/// See the module's text.
+pub(super) enum Door {
+    Cluster(ClusterClient),
+    Sentinel(Box<Guides>),
+    Single(Client),
+}
+
+/// A connection, or those to all nodes. Clones share it.
+#[derive(Clone)]
+pub(super) enum Wire {
+    Cluster(ClusterConnection),
+    One(MultiplexedConnection),
+}
+
+/// The Sentinels, and what leads from their word to the primary.
+pub(super) struct Guides {
+    settings: RedisSettings,
+    sentinels: Sentinels,
+    clients: Vec<Client>,
+    /// The one that answered last.
+    first: AtomicUsize,
+}
+
+impl Door {
+    /// The way to the store of `settings`. Connects to nothing.
+    pub(super) fn new(settings: &RedisSettings) -> Result<Self, RedisSettingsError> {
+        match &settings.topology {
+            Topology::Cluster(nodes) => cluster(settings, nodes).map(Self::Cluster),
+            Topology::Sentinel(sentinels) => {
+                Guides::new(settings, sentinels).map(Box::new).map(Self::Sentinel)
+            }
+            Topology::Single { address, database } => {
+                settings.client(address, *database).map(Self::Single)
+            }
+        }
+    }
+
+    /// Connects, within `patience`.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(super) async fn open(&self, patience: Duration) -> Result<Wire, String> {
+        let opening = async {
+            match self {
+                Self::Cluster(client) => {
+                    let connected = client.get_async_connection().await;
+                    connected.map(Wire::Cluster).map_err(|error| words::of(&error))
+                }
+                Self::Sentinel(guides) => guides.open(patience).await.map(Wire::One),
+                Self::Single(client) => {
+                    let connection = connect(client, patience).await;
+                    let connection = connection.map_err(|error| words::of(&error))?;
+                    is_no_cluster(connection.clone()).await?;
+                    Ok(Wire::One(connection))
+                }
+            }
+        };
+        within(patience, opening).await.unwrap_or_else(|| Err(no_answer(patience)))
+    }
+}
+
+impl Wire {
+    /// What the store answers to `command`. Waits as long as it takes: deadlines are the caller's.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        match self.clone() {
+            Self::Cluster(mut connection) => command.query_async(&mut connection).await,
+            Self::One(mut connection) => command.query_async(&mut connection).await,
+        }
+    }
+
+    /// What each server that holds sessions answers to `command`; the first one's answer where there is but one.
+    pub(super) async fn ask_all(&self, command: &Cmd) -> Result<Vec<(String, Value)>, RedisError> {
+        match self {
+            Self::One(_) => Ok(vec![(String::new(), self.ask(command).await?)]),
+            Self::Cluster(connection) => {
+                use redis::cluster_routing::{
+                    MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo,
+                };
+                let all = MultipleNodeRoutingInfo::AllMasters;
+                let routing = RoutingInfo::MultiNode((all, None::<ResponsePolicy>));
+                let mut connection = connection.clone();
+                let answer = connection.route_command(command.clone(), routing).await?;
+                redis::from_redis_value(answer).map_err(RedisError::from)
+            }
+        }
+    }
+
+    /// What the server called `node` answers; any, where there is but one.
+    pub(super) async fn ask_node(&self, command: &Cmd, node: &str) -> Result<Value, RedisError> {
+        match (self, node.rsplit_once(':')) {
+            (Self::Cluster(connection), Some((host, port))) => {
+                use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+                let port = port.parse().unwrap_or_default();
+                let host = host.to_owned();
+                let routing =
+                    RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port });
+                connection.clone().route_command(command.clone(), routing).await
+            }
+            _ => self.ask(command).await,
+        }
+    }
+}
+
+/// `None` if it took longer.
+pub(super) async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    timeout(patience, work).await.ok()
+}
+
+/// What is said of a server that is silent.
+pub(super) fn no_answer(patience: Duration) -> String {
+    format!("no answer within {} ms", patience.as_millis())
+}
+
+fn cluster(
+    settings: &RedisSettings,
+    nodes: &[RedisAddress],
+) -> Result<ClusterClient, RedisSettingsError> {
+    let nodes = nodes.iter().map(|node| settings.node(node)).collect::<Result<Vec<_>, _>>()?;
+    let patience = settings.deadline.max(Duration::from_millis(500));
+    let mut builder = ClusterClientBuilder::new(nodes)
+        .retries(REDIRECTIONS)
+        .min_retry_wait(10)
+        .max_retry_wait(50)
+        .connection_timeout(patience)
+        .response_timeout(settings.deadline);
+    if let Some(certificates) = settings.certificates() {
+        builder = builder.certs(certificates);
+    }
+    builder.build().map_err(unusable)
+}
+
+async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
+    // Deadlines are ours: one that the library keeps would leave the connection as it is.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(patience))
+        .set_response_timeout(None);
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// A node of a Cluster that is spoken to as if it were alone knows a part of the keys, and refuses the others one by one.
+async fn is_no_cluster(mut connection: MultiplexedConnection) -> Result<(), String> {
+    let told = redis::cmd("INFO").arg("cluster").query_async::<String>(&mut connection).await;
+    // Who may not ask learns it from the first key that is elsewhere.
+    match told {
+        Ok(told) if told.contains("cluster_enabled:1") => Err(words::IS_CLUSTER.to_owned()),
+        _ => Ok(()),
+    }
+}
+
+impl Guides {
+    fn new(settings: &RedisSettings, sentinels: &Sentinels) -> Result<Self, RedisSettingsError> {
+        let client = |address| settings.sentinel(address, sentinels);
+        let clients = sentinels.addresses.iter().map(client).collect::<Result<_, _>>()?;
+        let (settings, sentinels) = (settings.clone(), sentinels.clone());
+        Ok(Self { settings, sentinels, clients, first: AtomicUsize::new(0) })
+    }
+
+    /// Asks one Sentinel after the other, and believes the one whose primary says that it is one
+    /// ([Guidelines for clients](https://redis.io/docs/latest/develop/reference/sentinel-clients/)).
+    async fn open(&self, patience: Duration) -> Result<MultiplexedConnection, String> {
+        let (first, count) = (self.first.load(Ordering::Relaxed), self.clients.len());
+        let mut why = "no Sentinel is named".to_owned();
+        for index in (0..count).map(|step| (first + step) % count) {
+            let asked = within(SENTINEL, self.asked(index)).await;
+            match asked.unwrap_or_else(|| Err(no_answer(SENTINEL))) {
+                Ok(address) => match self.primary(&address, patience).await {
+                    Ok(connection) => {
+                        self.first.store(index, Ordering::Relaxed);
+                        return Ok(connection);
+                    }
+                    Err(error) => why = error,
+                },
+                Err(error) => why = format!("a Sentinel: {error}"),
+            }
+        }
+        Err(why)
+    }
+
+    /// Where the primary is, by the word of one Sentinel.
+    async fn asked(&self, index: usize) -> Result<RedisAddress, String> {
+        let client = self.clients.get(index).ok_or("no Sentinel is named")?;
+        let mut sentinel = connect(client, SENTINEL).await.map_err(|error| words::of(&error))?;
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("get-master-addr-by-name").arg(&self.sentinels.primary);
+        let found = question.query_async::<Option<(String, u16)>>(&mut sentinel).await;
+        let found = found.map_err(|error| words::of(&error))?;
+        let (host, port) = found
+            .ok_or_else(|| format!("it knows no primary called `{}`", self.sentinels.primary))?;
+        let named = self.sentinels.addresses.get(index).ok_or("no Sentinel is named")?;
+        Ok(named.moved(host, port))
+    }
+
+    async fn primary(
+        &self,
+        address: &RedisAddress,
+        patience: Duration,
+    ) -> Result<MultiplexedConnection, String> {
+        let client = self.settings.client(address, self.sentinels.database);
+        let client = client.map_err(|error| error.to_string())?;
+        let mut connection = connect(&client, patience).await.map_err(|error| words::of(&error))?;
+        let role = redis::cmd("ROLE").query_async::<Vec<Value>>(&mut connection).await;
+        match role.as_deref().map(|role| role.first()) {
+            Ok(Some(Value::BulkString(role))) if role != b"master" => {
+                Err("the primary that Sentinels name is none yet".to_owned())
+            }
+            // Who may not ask for it learns it from the first write.
+            _ => Ok(connection),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What sessions cost the store, and what a store that hangs costs us.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::remote::sessions::tests::fleet::eventually;
+use crate::remote::sessions::tests::server::Server;
+
+/// The most that one session without the provider's tokens may take in the store, in bytes, what the allocator rounds up included.
+const MOST: usize = 1024;
+
+/// What the allocator may round up a value of this size, in bytes: it has four sizes for each doubling.
+const ROUNDING: usize = 512;
+
+/// A session as a usual provider makes it, with this many bytes of tokens.
+fn usual(with_tokens: [usize; 3]) -> Session {
+    let serde_json::Value::Object(claims) = json!({
+        "sub": "248289761001", "email": "ada.lovelace@example.com", "email_verified": true,
+        "name": "Ada Lovelace", "preferred_username": "ada", "auth_time": 1_795_599_000,
+        "acr": "urn:example:loa:2", "amr": ["pwd", "otp"], "groups": ["staff", "admins"],
+    }) else {
+        unreachable!()
+    };
+    let text = |length: usize| {
+        // Random as tokens are: nothing of it can be packed.
+        let bytes: Vec<u8> = body::random::<1024>().unwrap().into();
+        let text: String = bytes.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+        (length > 0).then(|| Secret::new(text[..length].to_owned()))
+    };
+    let [refresh, access, id] = with_tokens.map(text);
+    Session {
+        claims: Claims::from(claims),
+        tokens: Tokens { refresh, access, id },
+        ..session(1, "248289761001", Some("08a5019c-17e1-4977-8f42-65a12843ea02"), 0)
+    }
+}
+
+/// What the store takes for one session with such tokens, in bytes: itself, and its place among those of its login and person.
+async fn taken(with_tokens: [usize; 3]) -> Option<usize> {
+    let server = Server::start()?;
+    let sessions = process(&server.settings());
+    let session = usual(with_tokens);
+    save(&sessions, &session, None).await.unwrap();
+    let note = Note {
+        provider: session.provider.clone(),
+        subject: session.subject.clone(),
+        host: HOST.to_owned(),
+        device: Some("Firefox, Linux".to_owned()),
+        started: at(0),
+        ends: at(ENDS),
+    };
+    sessions.note(&session, &note).await.unwrap();
+    let mut all = 0;
+    let keys: Vec<String> = server.command(&["KEYS", "sidegate:[sul]:*"]).await;
+    assert_eq!(keys.len(), 3, "{keys:?}");
+    for key in keys {
+        all += server.command::<usize>(&["MEMORY", "USAGE", &key]).await;
+    }
+    Some(all)
+}
+
+#[tokio::test]
+async fn a_session_takes_at_most_a_kilobyte_beside_its_tokens() {
+    let (Some(plain), Some(whole)) = (taken([0; 3]).await, taken([64, 900, 1000]).await) else {
+        return;
+    };
+    assert!(plain <= MOST, "{plain} bytes");
+    assert!(whole <= MOST + 64 + 900 + 1000 + ROUNDING, "{whole} bytes");
+}
+
+/// How often each command was called, by the word of the server.
+async fn calls(server: &Server) -> Vec<(String, u64)> {
+    let text: String = server.command(&["INFO", "commandstats"]).await;
+    let line = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[tokio::test]
+async fn a_look_up_is_one_round_trip() {
+    let Some(server) = Server::start() else { return };
+    let sessions = process(&server.settings());
+    let ticket = save(&sessions, &session(1, "ada", None, 0), None).await.unwrap();
+    server.command::<()>(&["CONFIG", "RESETSTAT"]).await;
+    for _ in 0..10 {
+        assert!(subject(&sessions, &ticket, 1).await.is_some());
+    }
+    let ours = calls(&server).await;
+    let ours: Vec<_> = ours
+        .iter()
+        .filter(|(name, _)| {
+            !matches!(name.as_str(), "info" | "config|resetstat" | "client|setinfo")
+        })
+        .collect();
+    assert_eq!(ours, [&("get".to_owned(), 10)]);
+}
+
+/// A page with a hundred pictures asks once.
+#[tokio::test]
+async fn those_who_come_together_cause_one_look_up() {
+    let Some(server) = Server::start() else { return };
+    let sessions = process(&server.settings());
+    let ticket = Arc::new(save(&sessions, &session(1, "ada", None, 0), None).await.unwrap());
+    let other = Arc::new(Ticket { id: ticket.id, key: Secret::new([9; 32]) });
+    server.command::<()>(&["CONFIG", "RESETSTAT"]).await;
+    let mut waiting = JoinSet::new();
+    for _ in 0..100 {
+        let (sessions, ticket) = (Arc::clone(&sessions), Arc::clone(&ticket));
+        waiting
+            .spawn(async move { sessions.load_together(&ticket, at(1)).await.unwrap().is_some() });
+    }
+    let forged = sessions.load_together(&other, at(1)).await;
+    assert!(matches!(forged, Err(StoreError::Damaged)), "another key opens nothing: {forged:?}");
+    assert!(waiting.join_all().await.into_iter().all(|found| found));
+    let gets = calls(&server).await.into_iter().find(|(name, _)| name == "get");
+    assert!(gets.as_ref().is_some_and(|(_, count)| *count < 20), "{gets:?}");
+}
+
+/// SIGSTOP: hundreds of requests wait no longer than one call may take, those after them not at all, and nothing piles up.
+#[tokio::test]
+async fn a_store_that_hangs_holds_nobody_up_for_long() {
+    let Some(server) = Server::start() else { return };
+    let generous = process(&server.settings());
+    let ticket = save(&generous, &session(1, "ada", None, 0), None).await.unwrap();
+    let deadline = Duration::from_millis(250);
+    let hasty = process(&StoreSettings::Redis(RedisSettings { deadline, ..server.redis() }));
+    eventually(async || hasty.check().await.is_ok()).await;
+    server.signal("-STOP");
+    let begun = Instant::now();
+    let mut waiting = JoinSet::new();
+    for _ in 0..500 {
+        let (sessions, ticket) = (Arc::clone(&hasty), ticket.clone());
+        waiting.spawn(async move { sessions.load(&ticket, at(1)).await });
+    }
+    for outcome in waiting.join_all().await {
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let after = Instant::now();
+    for _ in 0..1000 {
+        assert!(hasty.load(&ticket, at(1)).await.is_err());
+    }
+    assert!(after.elapsed() < Duration::from_secs(5), "{:?}", after.elapsed());
+    server.signal("-CONT");
+    let back = Instant::now();
+    eventually(async || hasty.load(&ticket, at(1)).await.is_ok()).await;
+    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+    assert_eq!(subject(&hasty, &ticket, 1).await.as_deref(), Some("ada"));
+    let clients: String = server.command(&["INFO", "clients"]).await;
+    let connected = clients.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+    assert!(connected.unwrap().trim().parse::<u32>().unwrap() < 20, "{clients}");
+}
+
+/// What could not be told to the others is told when the store is back.
+#[tokio::test]
+async fn what_was_ended_during_an_outage_is_made_known_after_it() {
+    let Some(server) = Server::start() else { return };
+    let deadline = Duration::from_millis(250);
+    let settings = StoreSettings::Redis(RedisSettings { deadline, ..server.redis() });
+    let (here, there) = (process(&settings), process(&server.settings()));
+    let ticket = save(&there, &session(1, "ada", Some("l1"), 0), None).await.unwrap();
+    tokio::spawn(Sessions::follow(Arc::downgrade(&here), Clock::fixed(at(1))));
+    eventually(async || here.check().await.is_ok()).await;
+    server.signal("-STOP");
+    let outcome = here.end(&login("l1"), at(1), at(ENDS), at(1)).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    server.signal("-CONT");
+    eventually(async || matches!(there.load(&ticket, at(1)).await, Ok(None))).await;
+}
