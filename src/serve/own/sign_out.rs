@@ -286,7 +286,7 @@ fn at_provider(
         After::Page | After::There(_) => page,
     };
     let parting = Parting { session: session.id, created: visit.now };
-    let host = visit.sessions.home.as_ref().map_or(visit.host(), |home| &home.host);
+    let host = visit.sessions.home.as_ref().map_or_else(|| visit.host(), |home| &home.host);
     let state = visit.desk.nonce().map(|nonce| parting.seal(&visit.sessions.keys, host, nonce));
     let request = LogoutRequest {
         id_token_hint: session.hint,

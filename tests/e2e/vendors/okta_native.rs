@@ -1,11 +1,12 @@
 //! Okta: two apps on one telephone, whose browser or device secret they share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::app::{App, Plan};
 use super::okta::app;
