@@ -19,7 +19,7 @@ mod parties;
 mod preflight;
 mod process;
 mod providers;
-mod redis;
+mod remote_store;
 mod require;
 mod resolver;
 mod route;

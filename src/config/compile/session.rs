@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use psl::Psl;
 
 use crate::base::secret::Secret as Hidden;
-use crate::config::compile::{address, files, redis, times};
+use crate::config::compile::{address, files, remote_store, times};
 use crate::config::file::{
     Access, CredentialWord, File, Route, SameSiteWord, Secret, Session as Written, SessionCookie,
     Store, StoreSection, StoreWord,
@@ -210,7 +210,8 @@ fn store(
         Store::Word(StoreWord::Memory) => Some(StoreSettings::Memory(Size::mib(256).0)),
         Store::Section(section) => match &**section {
             StoreSection { redis: Some(redis), .. } => {
-                redis::compile(redis, &path.key("redis"), inputs, report).map(StoreSettings::Redis)
+                remote_store::compile(redis, &path.key("redis"), inputs, report)
+                    .map(StoreSettings::Redis)
             }
             StoreSection { memory: Some(memory), .. } => {
                 let path = path.key("memory").key("size");
@@ -232,7 +233,7 @@ fn coordinated(
     report: &mut Report,
 ) -> Option<StoreSettings> {
     let Some(coordination) = &written.coordination else { return store };
-    let settings = redis::compile(&coordination.redis, &path.key("redis"), inputs, report);
+    let settings = remote_store::compile(&coordination.redis, &path.key("redis"), inputs, report);
     match store? {
         StoreSettings::Cookie | StoreSettings::Coordinated(_) => {
             settings.map(StoreSettings::Coordinated)

@@ -14,7 +14,7 @@ mod identity;
 mod list;
 mod process;
 mod provider;
-mod redis;
+mod remote_store;
 mod route;
 mod secret;
 mod session;
@@ -36,7 +36,7 @@ pub(crate) use identity::{
 pub(crate) use list::List;
 pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts};
 pub(crate) use provider::{KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes};
-pub(crate) use redis::{RedisStore, Sentinel};
+pub(crate) use remote_store::{RedisStore, Sentinel};
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
 };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::file::client::Frequency;
 use crate::config::file::list::List;
-use crate::config::file::redis::RedisStore;
+use crate::config::file::remote_store::RedisStore;
 use crate::config::file::secret::Secret;
 use crate::config::units::{Size, Span};
 

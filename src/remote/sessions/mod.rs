@@ -166,7 +166,7 @@ impl Sessions {
         };
         let (revocations, journal) = (Arc::clone(&self.revocations), self.journal.clone());
         let metrics = self.metrics.clone();
-        let new = Self::new(settings, keys.clone(), revocations, journal, metrics)?;
+        let new = Self::new(settings, keys, revocations, journal, metrics)?;
         let store = if same { Arc::clone(&self.store) } else { Arc::clone(&new.store) };
         // What others ended is remembered by the process, not by the store.
         let goes_on = matches!(*self.store, Store::Coordinated(..));

@@ -3,6 +3,8 @@
 //! Sessions themselves are sealed under keys that only browsers have. What is told here was noted when they began, sealed under the
 //! keys that replicas share.
 
+use std::cmp::Reverse;
+
 use crate::base::time::Timestamp;
 use crate::remote::sessions::{Sessions, Store, StoreError, body};
 use crate::session::{Note, Session, SessionId};
@@ -89,6 +91,6 @@ impl Sessions {
 
 fn sorted(mut known: Vec<Known>) -> Vec<Known> {
     let started = |one: &Known| one.note.as_ref().map(|note| note.started);
-    known.sort_by(|a, b| (started(b), b.used, b.id).cmp(&(started(a), a.used, a.id)));
+    known.sort_by_key(|one| Reverse((started(one), one.used, one.id)));
     known
 }

@@ -31,7 +31,7 @@ fn every_page_renders_in_every_language() {
             pages.chooser(&[choice], Some("go()"), language, "r1"),
             pages.sign_out(form, language, "r1"),
             pages.leaving(leaving, language, "r1"),
-            pages.own_sessions(&[session.clone()], "/a", language, "r1"),
+            pages.own_sessions(std::slice::from_ref(&session), "/a", language, "r1"),
         ] {
             assert!(page.starts_with("<!doctype html>") && page.contains("r1"), "{page}");
             assert!(page.contains(&format!("lang=\"{}\"", pages.texts().code(language))));

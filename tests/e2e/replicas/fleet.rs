@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use crate::support::http::install_crypto;
@@ -165,7 +165,7 @@ impl Fleet {
 
 /// Looks again and again until `holds`; how long it took.
 pub(super) async fn soon(holds: impl AsyncFn() -> bool) -> Duration {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let waiting = async {
         while !holds().await {
             sleep(Duration::from_millis(10)).await;

@@ -1,11 +1,12 @@
 //! Redis dies, or hangs, while people work (redis-down, redis-slow).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Response;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::fleet::{Fleet, Sessions, soon};
 use crate::support::redis::Redis;

@@ -23,9 +23,9 @@ const REDIRECTIONS: u32 = 2;
 
 /// See the module's text.
 pub(super) enum Door {
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
     Sentinel(Box<Guides>),
-    Single(Client),
+    Single(Box<Client>),
 }
 
 /// A connection, or those to all nodes. Clones share it.
@@ -48,12 +48,12 @@ impl Door {
     /// The way to the store of `settings`. Connects to nothing.
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, RedisSettingsError> {
         match &settings.topology {
-            Topology::Cluster(nodes) => cluster(settings, nodes).map(Self::Cluster),
+            Topology::Cluster(nodes) => cluster(settings, nodes).map(Box::new).map(Self::Cluster),
             Topology::Sentinel(sentinels) => {
                 Guides::new(settings, sentinels).map(Box::new).map(Self::Sentinel)
             }
             Topology::Single { address, database } => {
-                settings.client(address, *database).map(Self::Single)
+                settings.client(address, *database).map(Box::new).map(Self::Single)
             }
         }
     }

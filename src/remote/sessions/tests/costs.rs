@@ -1,9 +1,10 @@
 //! What sessions cost the store, and what a store that hangs costs us.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::*;
 use crate::remote::sessions::tests::fleet::eventually;

@@ -1,6 +1,6 @@
 //! Stores that are many servers, and what an operator is told of one that is not what the configuration says.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::remote::sessions::tests::fleet::{Fleet, ask, eventually, local, single};
