@@ -179,6 +179,7 @@ fn provider() -> Provider {
         relying_party: None,
         dpop: Dpop::Off,
         introspection: Introspection::Never,
+        resolver: None,
     }
 }
 

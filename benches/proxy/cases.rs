@@ -18,6 +18,7 @@ const PUBLIC: &str = "sidegate, public route";
 const BEARER: &str = "sidegate, bearer remembered";
 const COOKIE: &str = "sidegate, cookie remembered";
 const SESSION: &str = "sidegate, session remembered";
+const RESOLVED: &str = "sidegate, resolver's word remembered";
 const STORED: &str = "sidegate, stored session remembered";
 const DECISION: &str = "sidegate, decision for nginx";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
@@ -47,7 +48,7 @@ struct Contender {
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -84,6 +85,13 @@ const CASES: [Case; 13] = [
         start: session,
         path: "/",
         credential: Credential::Session,
+    },
+    Case {
+        name: RESOLVED,
+        foreign: None,
+        start: resolved,
+        path: "/",
+        credential: Credential::Foreign,
     },
     Case {
         name: STORED,
@@ -144,6 +152,13 @@ fn cookie(world: &World) -> Result<Server> {
 fn session(world: &World) -> Result<Server> {
     let wish = Sidegate { provider: Use::SignIn, ..Sidegate::usual(world) };
     peers::sidegate(world, "session", &wish)
+}
+
+/// Long enough that the resolver is asked once before the first round.
+fn resolved(world: &World) -> Result<Server> {
+    let wish =
+        Sidegate { provider: Use::Resolver, cache: Some("max_age: 1h"), ..Sidegate::usual(world) };
+    peers::sidegate(world, "resolved", &wish)
 }
 
 fn stored_session(world: &World) -> Result<Server> {
@@ -243,6 +258,7 @@ fn print(contenders: &[Contender]) -> bool {
     bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
     bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
+    bar("remembered word of a resolver, at most 1.10 × bare pingora", cost(RESOLVED, BARE), 1.10);
     bar(
         "stored session, looked up within the last second, at most 1.10 × bare pingora",
         cost(STORED, BARE),

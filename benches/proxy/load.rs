@@ -23,6 +23,8 @@ pub(crate) enum Credential {
     Cookie,
     /// Another of many tokens in each request, in `Authorization`.
     Distinct,
+    /// One cookie that only the provider's resolver knows, called `session`.
+    Foreign,
     /// One session, sealed in its cookie.
     Session,
     /// One session, by its ticket.
@@ -90,6 +92,7 @@ pub(crate) fn arguments(
             fields.iter().flat_map(|field| ["-H".into(), (*field).to_owned()]).collect()
         }
         Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
+        Credential::Foreign => vec!["-H".into(), "Cookie: session=7f3a.8cRkq0vTtP".into()],
         Credential::Session => vec!["-H".into(), format!("Cookie: sidegate={}", material.session)],
         Credential::Stored => vec!["-H".into(), format!("Cookie: sidegate={}", material.ticket)],
         Credential::Distinct => {

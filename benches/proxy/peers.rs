@@ -24,7 +24,7 @@ pub(crate) struct World {
     pub(crate) redis: Option<Server>,
 }
 
-/// nginx answering 66 bytes to everything, and the key set at `/jwks.json`.
+/// nginx answering 66 bytes to everything, the key set at `/jwks.json`, and as a resolver that knows everybody.
 pub(crate) fn upstream(workspace: &Workspace, material: &Material) -> Result<Server> {
     let port = free_port()?;
     let server = format!(
@@ -32,6 +32,16 @@ pub(crate) fn upstream(workspace: &Workspace, material: &Material) -> Result<Ser
     listen 127.0.0.1:{port} backlog=4096;
     location / {{ default_type text/plain; return 200 "hello from upstream, this is a small body of some sixty-four bytes!\n"; }}
     location = /jwks.json {{ default_type application/json; alias {}; }}
+    location = /_resolver/resolve {{
+      add_header X-Authgear-Session-Valid true;
+      add_header X-Authgear-User-Id user-1;
+      add_header X-Authgear-User-Anonymous false;
+      add_header X-Authgear-User-Verified true;
+      add_header X-Authgear-Session-Amr "pwd otp";
+      add_header X-Authgear-Session-Authenticated-At 1767225600;
+      add_header X-Authgear-User-Roles eng,ops;
+      return 200;
+    }}
   }}"#,
         material.key_set.display()
     );
@@ -157,6 +167,8 @@ pub(crate) struct Sidegate<'a> {
 /// What a provider is there for.
 #[derive(Clone, Copy)]
 pub(crate) enum Use {
+    /// Its resolver knows the callers by cookies of its own.
+    Resolver,
     /// People sign in: callers come with sessions.
     SignIn,
     /// The same, with sessions in Redis.
@@ -249,6 +261,10 @@ routes:
 /// The rest of the provider's section, and what else signing in needs.
 fn provider(world: &World, wish: Use) -> String {
     match wish {
+        Use::Resolver => format!(
+            "  type: authgear\n  resolver: {{ url: \"http://{}/_resolver/resolve\", cache: 1h }}\nidentity: {{ headers: authgear }}",
+            world.upstream.address
+        ),
         Use::SignIn | Use::SignInStored => format!(
             r"  client_id: web
   client_secret: {{ value: a-secret-of-no-worth }}

@@ -31,7 +31,9 @@ fn world() -> TempDir {
     }
     let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     put("etc/sidegate/keys.json", key);
+    put("etc/sidegate/assetlinks.json", "[]");
     put("run/secrets/client_secret", "s3cret\n");
+    put("run/secrets/login_service", "a-secret-of-the-test-which-is-long\n");
     put("run/secrets/session_key", "q0Zr1m7x5vPjWn8yTt2kLd4uHc6eXb9aGfOs3iUzR1w\n");
     put(
         "run/secrets/assertion.pem",

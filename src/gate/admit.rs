@@ -74,7 +74,10 @@ impl Inquiry<'_> {
         if kind == CredentialKind::Cookie || !Rule::is_about_authentication(reason) {
             return self.forbid(reason, caller);
         }
-        let session = kind == CredentialKind::Session;
+        let session = match kind {
+            CredentialKind::Resolved => !self.offer.explicit,
+            kind => kind == CredentialKind::Session,
+        };
         if session && is_navigation(&self.request) {
             let location = match by {
                 Demander::Route => self.step_up_location(),
@@ -100,7 +103,7 @@ impl Inquiry<'_> {
     /// A sign-in asks for what the route asks for and knows nothing of terms. What is too old, a new sign-in makes new; one that
     /// is too weak, or of unknown age, would only lead in circles.
     fn anew_location(&self, reason: Reason, caller: &Caller) -> Option<String> {
-        let dated = caller.identity().authenticated_at().is_some();
+        let dated = caller.identity().proved_at().is_some();
         if dated && reason == Reason::AuthenticationTooOld { self.renewed_location() } else { None }
     }
 
@@ -133,8 +136,8 @@ impl Inquiry<'_> {
 
     fn challenge(&self, failure: Option<Reason>, reason: Reason, now: Timestamp) -> Decision {
         let login_url = if self.offer.explicit { None } else { self.login_url() };
-        let error =
-            failure.filter(|why| !why.is_about_session()).map(|_| BearerError::InvalidToken);
+        let wrong = |why: &Reason| self.offer.explicit || !why.is_about_session();
+        let error = failure.filter(wrong).map(|_| BearerError::InvalidToken);
         Decision::Challenge(Challenge { reason, error, dpop: self.dpop(failure, now), login_url })
     }
 

@@ -12,7 +12,7 @@ use crate::gate::policy::{Introspection, Policy, Provider};
 use crate::gate::question::{KeyDoubt, KeyQuestion, Question};
 use crate::gate::reason::Reason;
 use crate::gate::request::RequestView;
-use crate::gate::{introspect, possession, session};
+use crate::gate::{introspect, possession, resolver, session};
 use crate::identity::Identity;
 use crate::token::{Claims, Confirmation, Jwt, TokenError};
 
@@ -53,6 +53,7 @@ pub(super) fn authenticate(
     });
     let caller = match (known, credential.kind()) {
         (Some(caller), _) => Arc::clone(caller),
+        (None, CredentialKind::Resolved) => Arc::new(resolver::resolve(case, credential)?),
         (None, CredentialKind::Session) => Arc::new(session::open(case, credential)?),
         (None, _) => Arc::new(verify(case, credential)?),
     };
@@ -110,9 +111,11 @@ fn identify(
             .and_then(ask)
             .unwrap_or_else(|| Failure::Rejected(reason(&error)))
     })?;
-    let ends = token.expires();
+    let (expires, claims) = (token.expires(), token.into_claims());
+    let still = resolver::recheck(case, credential, (id, provider), claims.text("sub"))?;
+    let ends = expires.min(still);
     let basis = Basis::Keys(Arc::clone(keys));
-    caller(case, credential, (id, provider), Grounds { basis, claims: token.into_claims(), ends })
+    caller(case, credential, (id, provider), Grounds { basis, claims, ends })
 }
 
 /// What makes a caller of a token that holds.

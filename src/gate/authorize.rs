@@ -105,7 +105,7 @@ impl Rule {
             return Ok(());
         };
         let fresh = |at: Timestamp| at <= now + MAX_SKEW && at.until(now) <= max_age;
-        let fresh = identity.authenticated_at().is_some_and(fresh);
+        let fresh = identity.proved_at().is_some_and(fresh);
         if fresh { Ok(()) } else { Err(Reason::AuthenticationTooOld) }
     }
 }

@@ -32,26 +32,60 @@ impl Compatible {
     }
 }
 
-/// The headers by which Authgear's resolver says who calls, each of its names once; `can_sign_in_again` is whether the caller could be
-/// asked for a newer sign-in. Without an identity the session is not valid, and the others are empty.
-pub fn authgear_headers(
-    identity: Option<&Identity>,
-    can_sign_in_again: bool,
-) -> Vec<(HeaderName, HeaderValue)> {
-    let text = |source: HeaderSource| identity.map(|it| source.text(it)).unwrap_or_default();
-    let word = |value: fn(bool) -> bool, fact: bool| {
-        identity.map(|_| value(fact).to_string()).unwrap_or_default()
+/// The names that a configuration made for Authgear's resolver copies, in place of what a client sent: those of its documents, which
+/// forget the roles.
+pub const AUTHGEAR_COPIED: [&str; 8] = [
+    "x-authgear-session-valid",
+    "x-authgear-user-id",
+    "x-authgear-user-anonymous",
+    "x-authgear-user-verified",
+    "x-authgear-session-acr",
+    "x-authgear-session-amr",
+    "x-authgear-session-authenticated-at",
+    "x-authgear-user-can-reauthenticate",
+];
+
+/// What Authgear's resolver would say of a caller.
+#[derive(Clone, Copy, Debug)]
+pub enum Resolution<'a> {
+    /// Something was offered, and none of it lets the caller pass.
+    Invalid,
+    /// Nothing was offered.
+    Nobody,
+    /// It is somebody.
+    Valid {
+        /// Who.
+        identity: &'a Identity,
+        /// Whether the caller could be asked for a newer sign-in.
+        can_sign_in_again: bool,
+    },
+}
+
+/// The headers by which Authgear's resolver says who calls, each of its names once: those that it would leave out are empty. What
+/// Authgear itself says of a person, in a claim of its own, is told as it stands.
+pub fn authgear_headers(resolution: Resolution<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let (valid, known) = match resolution {
+        Resolution::Invalid => ("false", None),
+        Resolution::Nobody => ("", None),
+        Resolution::Valid { identity, can_sign_in_again } => {
+            ("true", Some((identity, can_sign_in_again)))
+        }
     };
-    let verified = identity.is_some_and(is_verified);
+    let text = |source: HeaderSource| known.map(|(it, _)| source.text(it)).unwrap_or_default();
+    let word = |name: &str, usual: &dyn Fn(&Identity, bool) -> bool| {
+        let told =
+            known.map(|(it, again)| authgear_claim(it, name).unwrap_or_else(|| usual(it, again)));
+        told.map(|fact| fact.to_string()).unwrap_or_default()
+    };
     let rows = [
-        ("x-authgear-session-valid", identity.is_some().to_string()),
+        ("x-authgear-session-valid", valid.to_owned()),
         ("x-authgear-user-id", text(HeaderSource::User)),
-        ("x-authgear-user-anonymous", word(|_| false, false)),
-        ("x-authgear-user-verified", word(|it| it, verified)),
+        ("x-authgear-user-anonymous", word("is_anonymous", &|_, _| false)),
+        ("x-authgear-user-verified", word("is_verified", &|it, _| is_verified(it))),
         ("x-authgear-session-acr", text(HeaderSource::ContextClass)),
         ("x-authgear-session-amr", text(HeaderSource::Methods)),
         ("x-authgear-session-authenticated-at", text(HeaderSource::AuthenticatedAt)),
-        ("x-authgear-user-can-reauthenticate", word(|it| it, can_sign_in_again)),
+        ("x-authgear-user-can-reauthenticate", word("can_reauthenticate", &|_, again| again)),
         ("x-authgear-user-roles", text(HeaderSource::Roles)),
     ];
     let field = |(name, text): (&'static str, String)| {
@@ -60,6 +94,18 @@ pub fn authgear_headers(
         (HeaderName::from_static(name), value)
     };
     rows.into_iter().map(field).collect()
+}
+
+/// The claims by which Authgear tells, yes or no, what a person is.
+pub const AUTHGEAR_CLAIMS: [&str; 3] = ["is_anonymous", "is_verified", "can_reauthenticate"];
+
+/// The claim called `name` by Authgear.
+pub fn authgear_claim_path(name: &str) -> ClaimPath {
+    ClaimPath::Name(format!("https://authgear.com/claims/user/{name}"))
+}
+
+fn authgear_claim(identity: &Identity, name: &str) -> Option<bool> {
+    authgear_claim_path(name).find(identity.claims())?.as_bool()
 }
 
 /// Whether the provider says that it has verified an address or a number.
@@ -92,8 +138,12 @@ mod tests {
         Identity::new(issuer, Claims::from(claims), &ClaimMap::default(), ends).unwrap()
     }
 
-    fn told(identity: Option<&Identity>, again: bool) -> Vec<String> {
-        let told = authgear_headers(identity, again).into_iter();
+    fn told(identity: &Identity, can_sign_in_again: bool) -> Vec<String> {
+        lines(Resolution::Valid { identity, can_sign_in_again })
+    }
+
+    fn lines(resolution: Resolution<'_>) -> Vec<String> {
+        let told = authgear_headers(resolution).into_iter();
         told.map(|(name, value)| {
             let name = name.as_str().strip_prefix("x-authgear-").unwrap().to_owned();
             format!("{name}: {}", value.to_str().unwrap())
@@ -108,7 +158,7 @@ mod tests {
             "roles": ["stock.view", "stock.edit"],
         }));
         assert_eq!(
-            told(Some(&ada), true),
+            told(&ada, true),
             [
                 "session-valid: true",
                 "user-id: ada",
@@ -122,18 +172,37 @@ mod tests {
             ]
         );
         let bob = identity(json!({ "sub": "bob", "email_verified": "true" }));
-        assert_eq!(told(Some(&bob), false)[3], "user-verified: false");
+        assert_eq!(told(&bob, false)[3], "user-verified: false");
         let eve = identity(json!({ "sub": "eve", "phone_number_verified": true }));
-        assert_eq!(told(Some(&eve), false)[3], "user-verified: true");
+        assert_eq!(told(&eve, false)[3], "user-verified: true");
+    }
+
+    #[test]
+    fn what_authgear_says_of_a_person_is_told_as_it_stands() {
+        let guest = identity(json!({
+            "sub": "guest", "email_verified": true, "https://authgear.com/claims/user/is_anonymous": true,
+            "https://authgear.com/claims/user/is_verified": false,
+            "https://authgear.com/claims/user/can_reauthenticate": false,
+        }));
+        let told = told(&guest, true);
+        let expected = ["user-anonymous: true", "user-verified: false"];
+        assert_eq!(
+            (&told[2..4], &*told[7]),
+            (&expected.map(String::from)[..], "user-can-reauthenticate: false")
+        );
     }
 
     /// A name that is left out is one that a client may send itself.
     #[test]
     fn the_resolver_leaves_no_name_out_where_nobody_is_signed_in() {
-        let nobody = told(None, true);
-        assert_eq!(nobody.len(), told(Some(&identity(json!({ "sub": "ada" }))), true).len());
-        assert_eq!(nobody[0], "session-valid: false");
-        assert!(nobody[1..].iter().all(|line| line.ends_with(": ")), "{nobody:?}");
+        let ada = told(&identity(json!({ "sub": "ada" })), true);
+        for (resolution, valid) in
+            [(Resolution::Nobody, "session-valid: "), (Resolution::Invalid, "session-valid: false")]
+        {
+            let nobody = lines(resolution);
+            assert_eq!((nobody.len(), nobody[0].as_str()), (ada.len(), valid));
+            assert!(nobody[1..].iter().all(|line| line.ends_with(": ")), "{nobody:?}");
+        }
     }
 
     #[test]

@@ -5,15 +5,18 @@
 
 use std::borrow::Cow;
 
+use http::HeaderMap;
 use http::header::{self, HeaderName};
 use smallvec::SmallVec;
 
 use crate::base::cookie::CookieValues;
 use crate::gate::facts::ProviderId;
-use crate::gate::policy::{Dpop, Policy, Provider, Route};
+use crate::gate::policy::{Dpop, Introspection, Policy, Provider, Route, SignInFlow};
 use crate::gate::reason::Reason;
 use crate::gate::request::RequestView;
+use crate::gate::resolver::{ResolvedTokens, only_cookie};
 use crate::session::CookieError;
+use crate::token::Jwt;
 
 /// How a credential came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +30,8 @@ pub enum CredentialKind {
     Dpop,
     /// Another header that the provider's configuration names.
     Header,
+    /// All that a provider's resolver is shown of a request: its cookies, and a token if there is one.
+    Resolved,
     /// The cookie of a session of our own.
     Session,
 }
@@ -39,13 +44,14 @@ impl CredentialKind {
             Self::Cookie => "cookie",
             Self::Dpop => "dpop",
             Self::Header => "header",
+            Self::Resolved => "resolver",
             Self::Session => "session",
         }
     }
 
     /// Whether browsers send it along by themselves, whichever page makes the request.
     pub const fn is_ambient(self) -> bool {
-        matches!(self, Self::Cookie | Self::Session)
+        matches!(self, Self::Cookie | Self::Resolved | Self::Session)
     }
 }
 
@@ -55,7 +61,7 @@ pub struct CredentialKinds(u8);
 
 impl CredentialKinds {
     /// Every kind there is.
-    pub const ALL: Self = Self(0b1_1111);
+    pub const ALL: Self = Self(0b11_1111);
 
     /// Whether `kind` is among them.
     pub const fn contains(self, kind: CredentialKind) -> bool {
@@ -122,9 +128,7 @@ pub(super) fn extract<'a>(
     let header = configured_header(policy, route, request)?;
     match (authorization, header) {
         (Some(_), Some(_)) => Err(Reason::SeveralCredentials),
-        (Some((Scheme::Bearer, token)), None) => {
-            explicit(route, CredentialKind::Bearer, token, route.providers.clone())
-        }
+        (Some((Scheme::Bearer, token)), None) => bearer(policy, route, request, token),
         (Some((Scheme::Dpop, token)), None) => dpop(policy, route, request, token),
         (None, Some((token, providers))) => {
             explicit(route, CredentialKind::Header, token, providers)
@@ -145,6 +149,73 @@ fn explicit<'a>(
     let credential = Credential { kind, token: Cow::Borrowed(token), proof: None, providers };
     let credentials = SmallVec::from_iter([credential]);
     Ok(Offer { credentials, explicit: true, unreadable: None })
+}
+
+/// A bearer token: for its issuer's resolver, if it has one, else for whoever may verify it.
+fn bearer<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+    token: &'a str,
+) -> Result<Offer<'a>, Reason> {
+    let kind = CredentialKind::Bearer;
+    let resolved = if route.accepts.contains(kind) {
+        resolved(policy, route, request, Some(token))?
+    } else {
+        SmallVec::new()
+    };
+    if resolved.is_empty() {
+        return explicit(route, kind, token, route.providers.clone());
+    }
+    // Others may know it too, if it says itself of nobody whose it is.
+    let introspects = |id: &ProviderId| {
+        let provider = policy.provider(*id);
+        provider.is_some_and(|one| one.introspection != Introspection::Never)
+    };
+    let is_opaque = Jwt::parse(token, policy.max_token_bytes).is_err();
+    let others: SmallVec<_> = route.providers.iter().copied().filter(introspects).collect();
+    let mut offer = match others.is_empty() || !is_opaque {
+        true => Offer { explicit: true, ..Offer::default() },
+        false => explicit(route, kind, token, others)?,
+    };
+    offer.credentials.extend(resolved);
+    Ok(offer)
+}
+
+/// What each provider of the route that has a resolver is to have it shown, `bearer` included where it may be its own.
+fn resolved<'a>(
+    policy: &Policy,
+    route: &Route,
+    request: &RequestView<'a>,
+    bearer: Option<&str>,
+) -> Result<SmallVec<[Credential<'a>; 2]>, Reason> {
+    let mut found = SmallVec::new();
+    let jwt = bearer.map(|token| Jwt::parse(token, policy.max_token_bytes));
+    let plain = HeaderMap::new();
+    let cookies = route.accepts.contains(CredentialKind::Cookie);
+    for id in &route.providers {
+        let Some(provider) = policy.provider(*id) else { continue };
+        let Some(resolver) = &provider.resolver else { continue };
+        let is_for_it = match &jwt {
+            None | Some(Err(_)) => true,
+            Some(Ok(jwt)) => {
+                resolver.tokens == ResolvedTokens::All && jwt.issuer() == Some(&*provider.issuer)
+            }
+        };
+        if !is_for_it {
+            continue;
+        }
+        let headers = if cookies { request.headers } else { &plain };
+        let Some(offered) = resolver.offered(headers, bearer)? else { continue };
+        let token = offered.text();
+        if token.len() > policy.max_token_bytes {
+            return Err(Reason::TokenMalformed);
+        }
+        let (kind, token) = (CredentialKind::Resolved, Cow::Owned(token));
+        let providers = SmallVec::from_iter([*id]);
+        found.push(Credential { kind, token, proof: None, providers });
+    }
+    Ok(found)
 }
 
 /// A token with its proof, for the providers that take proofs.
@@ -255,12 +326,17 @@ fn cookies<'a>(
     for id in &route.providers {
         let Some(provider) = policy.provider(*id) else { continue };
         for name in &provider.cookies {
-            match cookie(request, name)?.map(std::str::from_utf8) {
+            match only_cookie(request.headers, name)?.map(std::str::from_utf8) {
                 Some(Ok(token)) => offer_cookie(&mut offer, token, *id),
                 Some(Err(_)) => offer.unreadable = Some(Reason::MalformedCredential),
                 None => {}
             }
         }
+    }
+    match resolved(policy, route, request, None) {
+        Ok(resolved) => offer.credentials.extend(resolved),
+        Err(reason @ Reason::SeveralCookies) => return Err(reason),
+        Err(reason) => offer.unreadable = Some(reason),
     }
     Ok(offer)
 }
@@ -274,7 +350,8 @@ fn session<'a>(
 ) -> Result<(), Reason> {
     let Some(sessions) = &policy.sessions else { return Ok(()) };
     let ours = |id: &ProviderId| {
-        policy.provider(*id).is_some_and(|provider| provider.relying_party.is_some())
+        let party = policy.provider(*id).and_then(|provider| provider.relying_party.as_ref());
+        party.is_some_and(|party| party.flow == SignInFlow::Code)
     };
     let providers: SmallVec<_> = route.providers.iter().copied().filter(ours).collect();
     if providers.is_empty() || !route.accepts.contains(CredentialKind::Session) {
@@ -308,25 +385,12 @@ fn offer_cookie<'a>(offer: &mut Offer<'a>, token: &'a str, provider: ProviderId)
     }
 }
 
-/// The value of the cookie `name` in all `Cookie` fields. Two of the same name are refused: a sibling domain can set one
-/// beside ours, and browsers do not say which is which.
-fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Result<Option<&'a [u8]>, Reason> {
-    let mut found = None;
-    for field in request.headers.get_all(header::COOKIE) {
-        for value in CookieValues::new(field.as_bytes(), name.as_bytes()) {
-            if found.replace(value).is_some() {
-                return Err(Reason::SeveralCookies);
-            }
-        }
-    }
-    Ok(found.filter(|value| !value.is_empty()))
-}
-
 /// Whether `provider` takes a credential of that kind at all: for the configuration's warnings.
 impl Provider {
     /// The kinds of credential this provider's tokens can come as.
     pub fn kinds(&self) -> CredentialKinds {
-        let cookie = (!self.cookies.is_empty()).then_some(CredentialKind::Cookie);
+        let cookies = !self.cookies.is_empty() || self.resolver.is_some();
+        let cookie = cookies.then_some(CredentialKind::Cookie);
         let header = (!self.headers.is_empty()).then_some(CredentialKind::Header);
         let dpop = (self.dpop != Dpop::Off).then_some(CredentialKind::Dpop);
         let session = self.relying_party.is_some().then_some(CredentialKind::Session);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use http::header::HeaderValue;
 use smallvec::SmallVec;
 
 use crate::gate::caller::Caller;
-use crate::gate::question::{Answer, KeyAnswer, Question};
+use crate::gate::question::{Answer, KeyAnswer, Question, ResolverAnswer};
 use crate::session::RevocationSet;
 use crate::token::KeySet;
 
@@ -84,6 +85,15 @@ impl<'a> Facts<'a> {
     /// Whether `caller` is who the credential at `index` was found to be before.
     pub fn knew(&self, index: usize, caller: &Arc<Caller>) -> bool {
         self.remembered(index).is_some_and(|known| Arc::ptr_eq(known, caller))
+    }
+
+    /// The `Set-Cookie` fields by which resolvers have the browser forget what does not hold any more.
+    pub fn cookies_to_clear(&self) -> Vec<HeaderValue> {
+        let clear = |(_, answer): &'_ (Question, Answer)| match answer {
+            Answer::Resolver(ResolverAnswer::Invalid { clear }) => clear.to_vec(),
+            _ => Vec::new(),
+        };
+        self.answers.iter().flat_map(clear).collect()
     }
 
     pub(super) fn remembered(&self, index: usize) -> Option<&Arc<Caller>> {

@@ -3,6 +3,7 @@
 use http::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::gate::compatible::authgear_claim_path;
 use crate::identity::{ClaimPath, Identity};
 
 /// A plan, by its place among the distinct plans of a policy.
@@ -152,6 +153,8 @@ fn encode(text: &str, separator: &str) -> String {
 /// A header contract that apps already know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
+    /// `X-Authgear-*`: the names of Authgear's resolver.
+    Authgear,
     /// `Remote-User`, `Remote-Email`, `Remote-Groups`, `Remote-Name`: Authelia's names.
     Remote,
     /// `X-Auth-Request-*`: oauth2-proxy's names for `auth_request`.
@@ -166,12 +169,19 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Self; 5] =
-        [Self::XForwarded, Self::XAuthRequest, Self::Remote, Self::XAuthentik, Self::XWebauth];
+    pub const ALL: [Self; 6] = [
+        Self::XForwarded,
+        Self::XAuthRequest,
+        Self::Remote,
+        Self::Authgear,
+        Self::XAuthentik,
+        Self::XWebauth,
+    ];
 
     /// The word of the configuration.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Authgear => "authgear",
             Self::Remote => "remote",
             Self::XAuthRequest => "x-auth-request",
             Self::XAuthentik => "x-authentik",
@@ -184,6 +194,7 @@ impl Preset {
     pub fn fields(self) -> Vec<(HeaderName, HeaderSource)> {
         use HeaderSource::{Email, Groups, Name, PreferredUsername, User};
         let rows: &[(&'static str, HeaderSource)] = match self {
+            Self::Authgear => return authgear(),
             Self::Remote => &[
                 ("remote-user", User),
                 ("remote-email", Email),
@@ -218,6 +229,23 @@ impl Preset {
         };
         rows.iter().map(|(name, source)| (HeaderName::from_static(name), source.clone())).collect()
     }
+}
+
+/// The names of Authgear's resolver, and the claims that its access tokens have for them.
+fn authgear() -> Vec<(HeaderName, HeaderSource)> {
+    use HeaderSource::{AuthenticatedAt, Claim, Methods, Roles, True, User};
+    let claim = |name: &str| Claim(authgear_claim_path(name));
+    let rows = [
+        ("x-authgear-session-valid", True),
+        ("x-authgear-user-id", User),
+        ("x-authgear-user-anonymous", claim("is_anonymous")),
+        ("x-authgear-user-verified", claim("is_verified")),
+        ("x-authgear-user-can-reauthenticate", claim("can_reauthenticate")),
+        ("x-authgear-session-amr", Methods),
+        ("x-authgear-session-authenticated-at", AuthenticatedAt),
+        ("x-authgear-user-roles", Roles),
+    ];
+    rows.map(|(name, source)| (HeaderName::from_static(name), source)).into()
 }
 
 #[cfg(test)]

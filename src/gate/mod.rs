@@ -23,8 +23,10 @@ mod question;
 mod readings;
 mod reason;
 mod request;
+mod resolver;
 mod route;
 mod session;
+mod shared;
 mod sign_in;
 mod target;
 mod terms;
@@ -32,7 +34,10 @@ mod upgrade;
 
 pub use authorize::Rule;
 pub use caller::{Caller, SessionUpdate};
-pub use compatible::{AUTHELIA, AUTHGEAR, Compatible, PHONE_VERIFIED, authgear_headers};
+pub use compatible::{
+    AUTHELIA, AUTHGEAR, AUTHGEAR_CLAIMS, AUTHGEAR_COPIED, Compatible, PHONE_VERIFIED, Resolution,
+    authgear_claim_path, authgear_headers,
+};
 pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
 pub use decision::{
     BearerError, Challenge, Decision, DpopChallenge, DpopError, Forbidden, Permit, PreflightAnswer,
@@ -45,16 +50,17 @@ pub use narrate::{Told, narrate};
 pub use policy::{
     Access, AssertionSpec, Dpop, Home, InboundCredential, Introspection, LoginUrl, LoginUrlError,
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,
-    SignInRule, Silent, Upgrades, UpstreamId,
+    SignInFlow, SignInRule, Silent, Upgrades, UpstreamId,
 };
-pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules};
+pub use propagate::{METHOD_OVERRIDES, ManagedNames, MethodRules, is_authgears};
 pub use question::{
     Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, KeyAnswer, KeyDoubt,
-    KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, SessionAnswer,
-    SessionQuestion,
+    KeyQuestion, ProofUse, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer,
+    ResolverQuestion, ResolverUse, SessionAnswer, SessionQuestion, VerdictAnswer, VerdictQuestion,
 };
 pub use reason::Reason;
 pub use request::{RequestView, Scheme};
+pub use resolver::{Offered, ResolvedTokens, Resolver};
 pub use route::{Conflict, Match, PathPattern, PathPatternError, RouteId, RouteTable};
 pub use sign_in::{SignInDemand, demand, would_admit};
 pub use target::Target;

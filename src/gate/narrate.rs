@@ -123,7 +123,7 @@ fn inquired(
 fn credential_steps(policy: &Policy, credential: &Credential<'_>) -> Vec<Told> {
     let kind = credential.kind().label();
     let mut steps = vec![told("credential", format!("{kind}, {} bytes", credential.token().len()))];
-    if credential.kind() == CredentialKind::Session {
+    if matches!(credential.kind(), CredentialKind::Resolved | CredentialKind::Session) {
         return steps;
     }
     match Jwt::parse(credential.token(), policy.max_token_bytes) {

@@ -112,6 +112,21 @@ const BUILT_IN: &[&str] = &[
     "x-webauth-user",
 ];
 
+/// Names that begin like this are another product's alone, those of its future versions too; folded.
+const PREFIXES: &[&[u8]] = &[X_AUTHGEAR];
+
+const X_AUTHGEAR: &[u8] = b"x-authgear-";
+
+/// Whether `name` is one by which Authgear's resolver speaks, in any spelling.
+pub fn is_authgears(name: &HeaderName) -> bool {
+    begins(name.as_str().as_bytes(), X_AUTHGEAR)
+}
+
+/// Whether `name` is longer than `prefix`, which is folded, and begins with it.
+fn begins(name: &[u8], prefix: &[u8]) -> bool {
+    name.len() > prefix.len() && prefix.iter().zip(name).all(|(a, b)| *a == fold(*b))
+}
+
 /// Names by which some frameworks let a header replace the method; they would undo rules on methods.
 pub const METHOD_OVERRIDES: &[&str] =
     &["x-http-method", "x-http-method-override", "x-method-override"];
@@ -124,6 +139,8 @@ const MAX_NAME: usize = 64;
 #[derive(Debug)]
 pub struct ManagedNames {
     folded: HashSet<Box<[u8]>, RandomState>,
+    /// How further names begin, folded.
+    prefixes: &'static [&'static [u8]],
     /// Bit n: some name has n bytes. Most names of a request fail here.
     lengths: u128,
 }
@@ -135,7 +152,7 @@ impl ManagedNames {
             MethodRules::None => &[][..],
             MethodRules::Some => METHOD_OVERRIDES,
         };
-        let mut names = Self::of(BUILT_IN);
+        let mut names = Self { prefixes: PREFIXES, ..Self::of(BUILT_IN) };
         let more = more.into_iter().map(HeaderName::as_str);
         overrides.iter().copied().chain(more).for_each(|name| names.insert(name));
         names
@@ -143,7 +160,7 @@ impl ManagedNames {
 
     /// Just `names`.
     pub fn of(names: &[&str]) -> Self {
-        let mut set = Self { folded: HashSet::default(), lengths: 0 };
+        let mut set = Self { folded: HashSet::default(), prefixes: &[], lengths: 0 };
         names.iter().for_each(|name| set.insert(name));
         set
     }
@@ -156,6 +173,9 @@ impl ManagedNames {
     /// Whether only sidegate may set `name`.
     pub fn contains(&self, name: &HeaderName) -> bool {
         let bytes = name.as_str().as_bytes();
+        if self.prefixes.iter().any(|prefix| begins(bytes, prefix)) {
+            return true;
+        }
         if self.lengths & 1 << bytes.len().min(127) == 0 {
             return false;
         }
@@ -224,6 +244,8 @@ mod tests {
             "X-Dept",
             "X_DEPT",
             &"x.long_".repeat(20),
+            "x-authgear-user-roles",
+            "X_Authgear.Whatever-Comes",
         ] {
             assert!(managed(name), "{name}");
         }
@@ -242,6 +264,8 @@ mod tests {
         for name in [
             "accept",
             "x-auth-request-userx",
+            "x-authgear-",
+            "x-authgear",
             "x-authrequest-user",
             "x-dep",
             "cookie",

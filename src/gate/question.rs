@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use http::header::HeaderValue;
+
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::gate::facts::ProviderId;
+use crate::gate::resolver::Offered;
 use crate::session::{Session, Ticket};
 use crate::token::{Claims, KeySet};
 
@@ -22,8 +25,12 @@ pub enum Question {
     Keys(KeyQuestion),
     /// Can this session be renewed?
     Renewal(RenewalQuestion),
+    /// Whose are these credentials?
+    Resolver(ResolverQuestion),
     /// What is stored under this ticket?
     Session(SessionQuestion),
+    /// Who is signed in here by a session of another app?
+    Verdict(VerdictQuestion),
 }
 
 impl Question {
@@ -34,7 +41,9 @@ impl Question {
             Self::Introspection(_) => "introspection",
             Self::Keys(_) => "keys",
             Self::Renewal(_) => "the renewal of a session",
+            Self::Resolver(_) => "a resolver",
             Self::Session(_) => "a stored session",
+            Self::Verdict(_) => "a session of another app",
         }
     }
 }
@@ -50,8 +59,12 @@ pub enum Answer {
     Keys(KeyAnswer),
     /// To [`Question::Renewal`].
     Renewal(RenewalAnswer),
+    /// To [`Question::Resolver`].
+    Resolver(ResolverAnswer),
     /// To [`Question::Session`].
     Session(SessionAnswer),
+    /// To [`Question::Verdict`].
+    Verdict(VerdictAnswer),
 }
 
 /// A DPoP proof whose signature holds, about to be used
@@ -173,6 +186,80 @@ pub enum RenewalAnswer {
     Unavailable,
     /// It is being renewed while requests go on.
     Underway,
+}
+
+/// Credentials that only the resolver of their provider can judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolverQuestion {
+    /// Whose resolver.
+    pub provider: ProviderId,
+    /// All that it is shown.
+    pub offered: Offered,
+    /// What the answer is for: how long it may be remembered depends on that.
+    pub purpose: ResolverUse,
+}
+
+/// What a resolver's answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResolverUse {
+    /// It names the caller.
+    Identify,
+    /// It says that a token which was verified here still counts.
+    Recheck,
+}
+
+/// The answer to a [`ResolverQuestion`].
+#[derive(Clone, Debug)]
+pub enum ResolverAnswer {
+    /// Something came, and none of it is good.
+    Invalid {
+        /// The `Set-Cookie` fields by which the provider has the browser forget it.
+        clear: Arc<[HeaderValue]>,
+    },
+    /// The resolver saw no credential in what it was shown.
+    SawNone,
+    /// The resolver could not be asked.
+    Unavailable,
+    /// It names a caller.
+    Valid {
+        /// What it says of them.
+        claims: Arc<Claims>,
+        /// From when on it must be asked again.
+        until: Timestamp,
+    },
+}
+
+/// A session of one app of a tenant, at another app of it: only the provider can say who is signed in there, and how strongly.
+#[derive(Clone, Debug)]
+pub struct VerdictQuestion {
+    /// The session as its cookie, or its store, has it.
+    pub session: Arc<Session>,
+    /// The app that asks.
+    pub provider: ProviderId,
+}
+
+impl PartialEq for VerdictQuestion {
+    fn eq(&self, other: &Self) -> bool {
+        self.session.id == other.session.id && self.provider == other.provider
+    }
+}
+
+impl Eq for VerdictQuestion {}
+
+/// The answer to a [`VerdictQuestion`].
+#[derive(Clone, Debug)]
+pub enum VerdictAnswer {
+    /// The provider knows no such session, or does not vouch for it here.
+    Ended,
+    /// Somebody is.
+    Known {
+        /// What is kept of the claims.
+        claims: Arc<Claims>,
+        /// From when on it must be asked again.
+        until: Timestamp,
+    },
+    /// The provider could not be asked.
+    Unavailable,
 }
 
 /// A session that is kept in a store.

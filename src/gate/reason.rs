@@ -128,6 +128,12 @@ reasons! {
     SessionUnknown => "session_unknown", "your session is over: sign in again";
     /// The session's store, or the provider that has to renew it, could not be asked.
     SessionsUnavailable => "sessions_unavailable", "sign-in cannot be checked at the moment";
+    /// The provider's resolver says that nothing of what came is good.
+    ResolverRejected => "resolver_rejected", "the sign-in is not valid any more";
+    /// The provider's resolver saw no credential in what it was shown.
+    ResolverSawNone => "resolver_saw_none", "the sign-in could not be recognised";
+    /// The provider's resolver could not be asked.
+    ResolverUnavailable => "resolver_unavailable", "sign-in cannot be checked at the moment";
     /// Two credentials of which either could be meant.
     SeveralCredentials => "several_credentials", "more than one credential was sent";
     /// Two cookies of one name.
@@ -175,7 +181,9 @@ impl Reason {
     pub const fn is_about_session(self) -> bool {
         matches!(
             self,
-            Self::SessionExpired
+            Self::ResolverRejected
+                | Self::ResolverSawNone
+                | Self::SessionExpired
                 | Self::SessionForeign
                 | Self::SessionIdle
                 | Self::SessionKeyUnknown

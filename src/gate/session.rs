@@ -14,9 +14,12 @@ use crate::gate::question::{
     Answer, Question, RenewalAnswer, RenewalQuestion, SessionAnswer, SessionQuestion,
 };
 use crate::gate::reason::Reason;
+use crate::gate::shared;
 use crate::identity::Identity;
-use crate::session::{Ended, Life, OpenError, Purpose, Session, SessionError, Ticket};
-use crate::token::Confirmation;
+use crate::session::{
+    Ended, Life, OpenError, Purpose, RevocationSet, Session, SessionError, Ticket,
+};
+use crate::token::{Claims, Confirmation};
 
 /// How long a session that is in a store is not looked up again: another replica may have ended it meanwhile. Of time in whole
 /// seconds this is between none and one.
@@ -45,16 +48,39 @@ pub(super) fn open(case: &Case<'_>, credential: &Credential<'_>) -> Result<Calle
     // Read first: what is revoked from here on is looked up again by the next request.
     let epoch = revoked.epoch();
     let (session, ticket) = read(case, policy, credential)?;
-    let counted = provider(case, credential, &session)?;
-    if revoked.is_revoked(&session, case.now) {
-        return Err(Reason::SessionRevoked.into());
-    }
+    let counted = match provider(case, credential, &session) {
+        Ok(counted) => counted,
+        Err(foreign) => {
+            let counted = shared::app(case, credential, &session).ok_or(foreign)?;
+            let unrevoked = Unrevoked::at(revoked, &session, (epoch, case.now))?;
+            return shared::open(case, policy, (&session, ticket), counted, unrevoked);
+        }
+    };
+    let unrevoked = Unrevoked::at(revoked, &session, (epoch, case.now))?;
     let current = current(case, policy, (session, ticket.as_ref()))?;
     provider(case, credential, &current.session)?;
     let update = current
         .changed
         .then(|| SessionUpdate { session: Arc::clone(&current.session), ticket: ticket.clone() });
-    caller(case, credential, counted, (current, update, ticket.is_some()), epoch)
+    let claims = current.session.claims.clone();
+    let stored = ticket.is_some();
+    let bytes = if stored { STORED_BYTES } else { credential.token().len() };
+    let found =
+        Found { session: current.session, claims, update, until: current.until, stored, bytes };
+    found.caller(case, counted, unrevoked)
+}
+
+/// That a session was not ended, as of an epoch of what was.
+pub(super) struct Unrevoked(u64);
+
+impl Unrevoked {
+    fn at(
+        revoked: &RevocationSet,
+        session: &Session,
+        (epoch, now): (u64, Timestamp),
+    ) -> Result<Self, Reason> {
+        if revoked.is_revoked(session, now) { Err(Reason::SessionRevoked) } else { Ok(Self(epoch)) }
+    }
 }
 
 /// Where the request's session cookie counts: for its host, or for all hosts of a domain.
@@ -151,7 +177,7 @@ fn current(
     }
 }
 
-const fn over(ended: Ended) -> Reason {
+pub(super) const fn over(ended: Ended) -> Reason {
     match ended {
         Ended::Absolute => Reason::SessionExpired,
         Ended::Idle => Reason::SessionIdle,
@@ -193,33 +219,47 @@ fn same(renewed: &Session, session: &Session) -> bool {
         && renewed.started == session.started
 }
 
-fn caller(
-    case: &Case<'_>,
-    credential: &Credential<'_>,
-    (id, provider): (ProviderId, &Provider),
-    (current, update, stored): (Current, Option<SessionUpdate>, bool),
-    epoch: u64,
-) -> Result<Caller, Failure> {
-    let Current { session, until, .. } = current;
-    let (issuer, claims) = (Arc::clone(&provider.issuer), session.claims.clone());
-    let identity = Identity::new(issuer, claims, &provider.claims, session.idle_until)
-        .map_err(|_| Reason::NoIdentity)?;
-    let remembered = case.policy.max_remembered;
-    let remembered = if stored { remembered.min(STORED_RECHECK) } else { remembered };
-    let basis = SessionBasis {
-        session,
-        scheme: case.request.scheme,
-        scope: Box::from(scope(case).unwrap_or_default()),
-        epoch: AtomicU64::new(epoch),
-        update,
-    };
-    let verified = Verified {
-        identity,
-        provider: id,
-        basis: Basis::Session(basis),
-        confirmation: Confirmation::default(),
-        usable_until: until.min(case.now + remembered),
-        token_bytes: if stored { STORED_BYTES } else { credential.token().len() },
-    };
-    Ok(Caller::new(verified, usize::from(case.policy.plans)))
+/// A session that counts, and what it says here.
+pub(super) struct Found {
+    pub(super) session: Arc<Session>,
+    pub(super) claims: Claims,
+    pub(super) update: Option<SessionUpdate>,
+    /// Until when the answer stays the same.
+    pub(super) until: Timestamp,
+    pub(super) stored: bool,
+    /// About what it takes, in bytes.
+    pub(super) bytes: usize,
+}
+
+impl Found {
+    /// The caller, as `provider` knows them.
+    pub(super) fn caller(
+        self,
+        case: &Case<'_>,
+        (id, provider): (ProviderId, &Provider),
+        Unrevoked(epoch): Unrevoked,
+    ) -> Result<Caller, Failure> {
+        let Self { session, claims, update, until, stored, bytes } = self;
+        let issuer = Arc::clone(&provider.issuer);
+        let identity = Identity::new(issuer, claims, &provider.claims, session.idle_until)
+            .map_err(|_| Reason::NoIdentity)?;
+        let remembered = case.policy.max_remembered;
+        let remembered = if stored { remembered.min(STORED_RECHECK) } else { remembered };
+        let basis = SessionBasis {
+            session,
+            scheme: case.request.scheme,
+            scope: Box::from(scope(case).unwrap_or_default()),
+            epoch: AtomicU64::new(epoch),
+            update,
+        };
+        let verified = Verified {
+            identity,
+            provider: id,
+            basis: Basis::Session(basis),
+            confirmation: Confirmation::default(),
+            usable_until: until.min(case.now + remembered),
+            token_bytes: bytes,
+        };
+        Ok(Caller::new(verified, usize::from(case.policy.plans)))
+    }
 }

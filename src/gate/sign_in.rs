@@ -15,7 +15,9 @@ use crate::gate::credential::CredentialKind;
 use crate::gate::examine::{Found, Inquiry, find};
 use crate::gate::facts::ProviderId;
 use crate::gate::navigation::is_navigation;
-use crate::gate::policy::{Access, Home, LoginUrl, Policy, Route, Silent};
+use crate::gate::policy::{
+    Access, Home, LoginUrl, Policy, RelyingParty, Route, SignInFlow, Silent,
+};
 use crate::gate::reason::Reason;
 use crate::gate::target::Target;
 use crate::identity::Identity;
@@ -199,11 +201,16 @@ impl Inquiry<'_> {
         if let Some(url) = &self.route.login_url {
             return Some(Place::Elsewhere(url));
         }
-        let sessions = self.route.accepts.contains(CredentialKind::Session);
+        let counts = |party: &RelyingParty| {
+            self.route.accepts.contains(match party.flow {
+                SignInFlow::Code => CredentialKind::Session,
+                SignInFlow::Cookie => CredentialKind::Cookie,
+            })
+        };
         self.route.providers.iter().find_map(|id| {
             let provider = self.policy.provider(*id)?;
             match &provider.login_url {
-                _ if sessions && provider.relying_party.is_some() => Some(Place::Here),
+                _ if provider.relying_party.as_ref().is_some_and(counts) => Some(Place::Here),
                 url => url.as_ref().map(Place::Elsewhere),
             }
         })

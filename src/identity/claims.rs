@@ -143,6 +143,18 @@ pub struct ClaimMap {
     pub roles: ClaimPaths,
     /// Scopes.
     pub scopes: ClaimPaths,
+    /// When `auth_time` says when the person proved something.
+    pub auth_time: AuthTimeRule,
+}
+
+/// When `auth_time` counts, where a rule asks how long ago a person proved who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthTimeRule {
+    /// Always.
+    #[default]
+    Alone,
+    /// Only beside an `amr` that names a method: without, it is when some app said that the person may go on.
+    WithMethods,
 }
 
 impl Default for ClaimMap {
@@ -157,6 +169,7 @@ impl Default for ClaimMap {
             groups: name("groups"),
             roles: name("roles"),
             scopes: name("scope"),
+            auth_time: AuthTimeRule::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::base::time::Timestamp;
 use crate::token::Claims;
 
-pub use claims::{ClaimMap, ClaimPath, ClaimPathError, ClaimPaths};
+pub use claims::{AuthTimeRule, ClaimMap, ClaimPath, ClaimPathError, ClaimPaths};
 
 /// A caller whose token was verified.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub struct Identity {
     groups: Vec<String>,
     roles: Vec<String>,
     scopes: Vec<String>,
+    auth_time: AuthTimeRule,
     expires: Timestamp,
 }
 
@@ -54,6 +55,7 @@ impl Identity {
             groups: map.groups.list(&claims),
             roles: map.roles.list(&claims),
             scopes: map.scopes.words(&claims),
+            auth_time: map.auth_time,
             claims,
             expires,
         })
@@ -115,7 +117,16 @@ impl Identity {
         &self.scopes
     }
 
-    /// When the caller proved who they are: `auth_time`.
+    /// When the caller proved who they are, as far as rules may go by it; see [`AuthTimeRule`].
+    pub fn proved_at(&self) -> Option<Timestamp> {
+        let counts = match self.auth_time {
+            AuthTimeRule::Alone => true,
+            AuthTimeRule::WithMethods => !self.methods().is_empty(),
+        };
+        self.authenticated_at().filter(|_| counts)
+    }
+
+    /// When the caller proved who they are, as the provider says: `auth_time`.
     pub fn authenticated_at(&self) -> Option<Timestamp> {
         let seconds = self.claims.get("auth_time")?;
         seconds.as_u64().map(Timestamp::from_secs)

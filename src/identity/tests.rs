@@ -111,3 +111,20 @@ fn an_assertion_never_outlives_the_proof() {
         json!({"iss": "sidegate", "aud": "app", "sub": "u", "idp": "https://login.example", "iat": 1990, "nbf": 1990, "exp": 2000})
     );
 }
+
+/// What one app of Authgear's approves for another has the time of the approval, and no method.
+#[test]
+fn a_time_without_a_method_is_no_proof_where_methods_are_always_told() {
+    let map = ClaimMap { auth_time: AuthTimeRule::WithMethods, ..ClaimMap::default() };
+    for (amr, proved) in
+        [(json!(["pwd"]), Some(900)), (json!([]), None), (json!("pwd"), None), (json!(null), None)]
+    {
+        let claims = json!({ "sub": "ada", "auth_time": 900, "amr": amr });
+        let seen = |map: &ClaimMap| {
+            let found = identity(claims.clone(), map).unwrap();
+            [found.proved_at(), found.authenticated_at()].map(|at| at.map(|at| at.as_secs()))
+        };
+        assert_eq!(seen(&map), [proved, Some(900)], "{amr}");
+        assert_eq!(seen(&ClaimMap::default()), [Some(900), Some(900)], "{amr}");
+    }
+}

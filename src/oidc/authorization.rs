@@ -7,14 +7,13 @@
 mod callback;
 
 pub use crate::base::prompt::Prompt;
-pub use callback::{Callback, CallbackError, ErrorCode, parse_form, parse_query};
+pub use callback::{Callback, CallbackError, ErrorCode, parse_bare, parse_form, parse_query};
 
 use std::time::Duration;
 
 use url::Url;
 
 use crate::oidc::Form;
-use crate::token::sha256_base64url;
 
 /// The parameters that are ours: a configured extra parameter may not have one of these names. Pushed requests and request
 /// objects would replace all the others.
@@ -61,7 +60,7 @@ pub struct AuthorizationRequest<'a> {
     pub state: &'a str,
     /// Comes back in the ID token.
     pub nonce: &'a str,
-    /// Of [`challenge`].
+    /// Of the verifier, by the method `S256` ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     pub challenge: &'a str,
     /// How the response comes back.
     pub response_mode: ResponseMode,
@@ -84,15 +83,25 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || matches!(name, "acr_values" | "scope" | "ui_locales")
 }
 
-/// The `S256` challenge of a verifier ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
-pub fn challenge(verifier: &str) -> String {
-    sha256_base64url(verifier)
-}
-
 impl AuthorizationRequest<'_> {
     /// The address to send the browser to. Query parameters that `endpoint` has already are kept, save for those of our names.
     pub fn url(&self, endpoint: &Url) -> String {
         with_query(endpoint, &self.pairs())
+    }
+
+    /// The address to send the browser to where it is to come back with nothing but the state: `response_type=none`
+    /// ([OAuth 2.0 Multiple Response Types §4](https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html#none)). What
+    /// only a code needs is left out.
+    pub fn bare_url(&self, endpoint: &Url) -> String {
+        const OF_CODES: [&str; 5] =
+            ["scope", "nonce", "code_challenge", "code_challenge_method", "response_mode"];
+        let mut pairs = self.pairs();
+        pairs.retain(|(name, _)| !OF_CODES.contains(name));
+        let response_type = pairs.iter_mut().find(|(name, _)| *name == "response_type");
+        if let Some((_, value)) = response_type {
+            *value = "none".to_owned();
+        }
+        with_query(endpoint, &pairs)
     }
 
     /// The request to push ([RFC 9126 §2.1](https://www.rfc-editor.org/rfc/rfc9126#section-2.1)), without the client's

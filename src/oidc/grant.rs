@@ -75,6 +75,36 @@ pub fn client_credentials_form(scopes: &[String], resource: Option<&str>) -> For
         .with_some("resource", resource)
 }
 
+/// The grant of [RFC 8693](https://www.rfc-editor.org/rfc/rfc8693#section-2.1).
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// The type of an ID token there (§3).
+pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+
+/// The type of a device secret: of the last draft of
+/// [OpenID Connect Native SSO](https://openid.net/specs/openid-connect-native-sso-1_0.html), and of the ones before, which providers have.
+pub const DEVICE_SECRETS: [&str; 2] = [
+    "urn:openid:params:token-type:device-secret",
+    "urn:x-oath:params:oauth:token-type:device-secret",
+];
+
+/// Exchanges an ID token and the device's secret, of the type `kind`, for tokens of our own.
+pub fn exchange_form(
+    (id_token, device_secret): (&Secret<String>, &Secret<String>),
+    kind: &str,
+    audience: &str,
+    scopes: &[String],
+) -> Form {
+    Form::new()
+        .with("grant_type", TOKEN_EXCHANGE)
+        .with("subject_token", id_token.expose().as_str())
+        .with("subject_token_type", ID_TOKEN)
+        .with("actor_token", device_secret.expose().as_str())
+        .with("actor_token_type", kind)
+        .with("audience", audience)
+        .with("scope", scopes.join(" "))
+}
+
 /// Reads the answer of the token endpoint. A missing `token_type` is refused, as the standard requires it. Looser than the
 /// standard where providers are: `expires_in` may be a string or broken, `scope` an array, and a refresh token that is
 /// `null` or empty is none.

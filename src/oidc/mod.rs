@@ -5,6 +5,7 @@
 //! be printed stays a [`Secret`](crate::base::secret::Secret). When to send what is decided elsewhere.
 
 pub mod authorization;
+pub mod backend_session;
 pub mod client;
 pub mod discovery;
 #[cfg(test)]
@@ -16,7 +17,9 @@ pub mod introspection;
 pub mod logout;
 mod parameters;
 pub mod pushed;
+pub mod resolver;
 pub mod revocation;
 pub mod userinfo;
+pub mod webhook;
 
 pub use form::{FORM_MEDIA_TYPE, Form};

@@ -18,9 +18,11 @@ use url::Url;
 
 use crate::remote::egress::{self, Egress, EgressError, GuardedResolver, is_loopback};
 
+mod lookup;
 mod post;
 
-pub use post::{AuthorizedGet, Post};
+pub use lookup::Lookup;
+pub use post::{AuthorizedGet, AuthorizedPost, Post};
 
 const USER_AGENT: &str = concat!("sidegate/", env!("CARGO_PKG_VERSION"));
 /// Shorter than servers keep connections, some for five seconds: a form that meets the end of one is lost, for it is not sent

@@ -1,6 +1,7 @@
 //! Outbound IO: the only modules that open connections. What is fetched is handed on as typed values;
 //! nothing here decides about a request.
 
+pub mod backend;
 pub mod discovery;
 pub mod egress;
 mod flight;
@@ -13,6 +14,7 @@ pub mod provider;
 pub mod relying_party;
 pub mod renewal;
 pub mod replay;
+pub mod resolver;
 pub mod sessions;
 
 use url::Url;

@@ -3,6 +3,7 @@
 //! The messages are those of [`crate::oidc`]. Nothing is retried here and nothing remembered: who calls knows whether a second
 //! try is right.
 
+mod contact;
 mod error;
 mod settings;
 
@@ -31,8 +32,9 @@ use crate::oidc::pushed::{self, PushedResponse};
 use crate::oidc::revocation::{self, RevocationOutcome, TokenHint};
 use crate::oidc::userinfo::{self, UserInfo};
 use crate::remote::egress::Egress;
-use crate::remote::http::{AuthorizedGet, Client, Post, Reply};
+use crate::remote::http::{AuthorizedGet, AuthorizedPost, Client, Get, Post, Reply};
 use crate::remote::provider::ProviderMetadata;
+use crate::remote::relying_party::contact::{Contact, Reach};
 use crate::remote::shown;
 use crate::token::KeySet;
 
@@ -43,6 +45,7 @@ pub struct RelyingParty {
     client: Client,
     clock: Clock,
     metadata: ProviderMetadata,
+    contact: Contact,
 }
 
 impl RelyingParty {
@@ -56,7 +59,8 @@ impl RelyingParty {
     ) -> Self {
         let known = previous.map(|previous| &previous.metadata);
         let metadata = ProviderMetadata::start(settings.metadata.clone(), client.clone(), known);
-        Self { settings, client, clock, metadata }
+        let contact = previous.map_or_else(Contact::new, |previous| previous.contact.clone());
+        Self { settings, client, clock, metadata, contact }
     }
 
     /// What was configured.
@@ -77,7 +81,8 @@ impl RelyingParty {
         self.metadata.wait(deadline).await.ok_or(ExchangeError::NoMetadata)
     }
 
-    /// The address to send a browser to; the request is pushed before if the settings or the provider want that.
+    /// The address to send a browser to; the request is pushed before if the settings or the provider want that. Where it is not,
+    /// it is made sure that somebody answers there.
     ///
     /// # Errors
     /// [`ExchangeError`]
@@ -93,10 +98,23 @@ impl RelyingParty {
             PushedRequests::Never => false,
         };
         if !pushes {
+            self.check_contact(metadata).await?;
             return Ok(request.url(endpoint));
         }
         let pushed = self.push(metadata, request).await?;
         Ok(pushed_url(endpoint, &self.settings.registration.client_id, &pushed.request_uri))
+    }
+
+    /// The same for a request that asks for nothing but that the person is signed in at the provider.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] where the provider has no such endpoint.
+    pub fn bare_authorization_url(
+        metadata: &Metadata,
+        request: &AuthorizationRequest<'_>,
+    ) -> Result<String, ExchangeError> {
+        let endpoint = needed(&metadata.endpoints.authorization, "authorization_endpoint")?;
+        Ok(request.bare_url(endpoint))
     }
 
     /// Pushes an authorization request.
@@ -157,6 +175,7 @@ impl RelyingParty {
         let (egress, deadline) = (self.egress(url), self.settings.timeout);
         let request = AuthorizedGet { url, egress, deadline, token: access_token };
         let reply = self.client.get_authorized(request).await;
+        self.contact.exchanged(Reach::of(&reply));
         let reply = reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })?;
         let rules = &self.settings.rules;
         Ok(userinfo::parse(&answer(&reply), subject, keys, rules, self.clock.now())?)
@@ -192,6 +211,66 @@ impl RelyingParty {
         Ok(introspection::parse(&answer(&reply), checks, self.clock.now())?)
     }
 
+    /// Fails if nobody would redeem what a sign-in brings. Any answer of the token endpoint will do, and to a GET it is a refusal
+    /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
+    async fn check_contact(&self, metadata: &Metadata) -> Result<(), ExchangeError> {
+        let Some(url) = metadata.endpoints.token.clone() else { return Ok(()) };
+        let (egress, deadline, client) =
+            (self.egress(&url), self.settings.timeout, self.client.clone());
+        let probe = || async move {
+            let request = Get { url: &url, egress, deadline, validators: None };
+            Reach::of(&client.get(request).await)
+        };
+        match self.contact.reach(probe).await {
+            Reach::Answers => Ok(()),
+            Reach::Silent => Err(ExchangeError::Unreachable),
+        }
+    }
+
+    /// Exchanges an ID token and a device secret of the type `kind` for tokens of our own. Without an ID token it is no sign-in.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]
+    pub async fn exchange(
+        &self,
+        metadata: &Metadata,
+        (id_token, device_secret): &(Secret<String>, Secret<String>),
+        kind: &str,
+        audience: &str,
+    ) -> Result<TokenResponse, ExchangeError> {
+        let secrets = (id_token, device_secret);
+        let form = grant::exchange_form(secrets, kind, audience, &self.settings.scopes);
+        let tokens = self.grant(metadata, form).await?;
+        tokens.require_id_token()?;
+        Ok(tokens)
+    }
+
+    /// A token of the client itself ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    ///
+    /// # Errors
+    /// [`ExchangeError`]
+    pub async fn client_token(&self, metadata: &Metadata) -> Result<TokenResponse, ExchangeError> {
+        self.grant(metadata, grant::client_credentials_form(&[], None)).await
+    }
+
+    /// Posts JSON to an address of the configuration, with a token.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Fetch`]; an answer of any status is none.
+    pub(in crate::remote) async fn post_json(
+        &self,
+        url: &Url,
+        token: &Secret<String>,
+        body: &Secret<String>,
+    ) -> Result<Reply, ExchangeError> {
+        let (egress, deadline) = (Egress::Configured, self.settings.timeout);
+        let reply = self
+            .client
+            .post_authorized(AuthorizedPost { url, egress, deadline, token, body })
+            .await;
+        reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })
+    }
+
     async fn grant(&self, metadata: &Metadata, form: Form) -> Result<TokenResponse, ExchangeError> {
         let endpoint = needed(&metadata.endpoints.token, "token_endpoint")?;
         let reply = self.post(metadata, endpoint, form).await?;
@@ -217,6 +296,7 @@ impl RelyingParty {
         let request =
             Post { url, egress, deadline, authorization: authorization.as_ref(), body: &body };
         let reply = self.client.post_form(request).await;
+        self.contact.exchanged(Reach::of(&reply));
         reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })
     }
 
@@ -234,7 +314,8 @@ fn needed<'a>(endpoint: &'a Option<Url>, name: &'static str) -> Result<&'a Url, 
     endpoint.as_ref().ok_or(ExchangeError::NoEndpoint(name))
 }
 
-fn answer(reply: &Reply) -> Answer<'_> {
+/// What came back, for those who read it.
+pub(in crate::remote) fn answer(reply: &Reply) -> Answer<'_> {
     let text = |name: HeaderName| reply.headers.get(name).and_then(|value| value.to_str().ok());
     Answer {
         status: reply.status.as_u16(),

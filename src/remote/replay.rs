@@ -24,10 +24,14 @@ type Key = [u8; 32];
 pub enum OneTime {
     /// The `jti` of a DPoP proof.
     DpopProof,
+    /// The name of a reference to a session that a provider keeps.
+    Handle,
     /// The name of a session's hand-over from one host to another.
     Handover,
     /// The `jti` of a logout token.
     LogoutToken,
+    /// The name of an address that signs a browser in for a device.
+    Pass,
 }
 
 impl OneTime {
@@ -35,8 +39,10 @@ impl OneTime {
     pub const fn label(self) -> &'static str {
         match self {
             Self::DpopProof => "dpop_proof",
+            Self::Handle => "handle",
             Self::Handover => "handover",
             Self::LogoutToken => "logout_token",
+            Self::Pass => "pass",
         }
     }
 }

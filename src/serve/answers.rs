@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Policy, ProofUse,
-    ProviderId, Question, RenewalAnswer, RenewalQuestion, SessionAnswer, SessionQuestion,
+    Answer, FirstUseAnswer, IntrospectionAnswer, IntrospectionQuestion, Offered, Policy, ProofUse,
+    ProviderId, Question, RenewalAnswer, RenewalQuestion, ResolverAnswer, ResolverQuestion,
+    SessionAnswer, SessionQuestion, VerdictAnswer, VerdictQuestion,
 };
+use crate::remote::backend::BackendSessions;
 use crate::remote::introspection::Introspections;
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::renewal::{Held, Renew, RenewalMeans, Renewals};
 use crate::remote::replay::{FirstUses, OneTime};
+use crate::remote::resolver::Resolutions;
 use crate::remote::sessions::{Sessions, StoreError};
 use crate::session::RevocationSet;
 
@@ -24,8 +27,12 @@ pub(crate) struct Answers {
     pub(crate) renewals: Option<Arc<Renewals>>,
     /// By whom they are renewed.
     pub(crate) renewers: Vec<Option<Arc<dyn Renew>>>,
+    /// Who is asked about sessions of other apps.
+    pub(crate) backends: Vec<Option<Arc<BackendSessions>>>,
     /// Who is asked about tokens.
     pub(crate) introspections: Vec<Option<Arc<Introspections>>>,
+    /// Who is asked about callers whom only a resolver can tell.
+    pub(crate) resolutions: Vec<Option<Arc<Resolutions>>>,
     /// Which proofs were used.
     pub(crate) first_uses: Arc<FirstUses>,
 }
@@ -51,7 +58,9 @@ impl Answers {
             }
             Question::Keys(asked) => Answer::Keys(keys.answer(asked).await),
             Question::Renewal(asked) => Answer::Renewal(self.renew(policy, asked, now).await),
+            Question::Resolver(asked) => Answer::Resolver(self.resolve(asked, now).await),
             Question::Session(asked) => Answer::Session(self.load(asked, now).await),
+            Question::Verdict(asked) => Answer::Verdict(self.verdict(asked, now).await),
         }
     }
 
@@ -75,6 +84,26 @@ impl Answers {
         }
     }
 
+    async fn resolve(&self, asked: &ResolverQuestion, now: Timestamp) -> ResolverAnswer {
+        match of(&self.resolutions, asked.provider) {
+            Some(resolutions) => resolutions.answer(&asked.offered, asked.purpose, now).await,
+            None => ResolverAnswer::Unavailable,
+        }
+    }
+
+    /// What the resolver of `provider` says of `offered` right now, whatever is remembered.
+    pub(crate) async fn resolve_anew(
+        &self,
+        provider: ProviderId,
+        offered: &Offered,
+        now: Timestamp,
+    ) -> ResolverAnswer {
+        match of(&self.resolutions, provider) {
+            Some(resolutions) => resolutions.answer_anew(offered, now).await,
+            None => ResolverAnswer::Unavailable,
+        }
+    }
+
     async fn renew(
         &self,
         policy: &Policy,
@@ -95,6 +124,15 @@ impl Answers {
         let means = RenewalMeans { provider, sessions };
         let held = Held { session: Arc::clone(&asked.session), ticket: asked.ticket.clone() };
         renewals.renew(&means, &held, now).await.into()
+    }
+
+    async fn verdict(&self, asked: &VerdictQuestion, now: Timestamp) -> VerdictAnswer {
+        let Some(renewals) = &self.renewals else { return VerdictAnswer::Unavailable };
+        match of(&self.backends, asked.provider) {
+            // Its own app may have learnt another name of the session since the cookie was written.
+            Some(backend) => backend.verdict(&renewals.latest(&asked.session), now).await,
+            None => VerdictAnswer::Unavailable,
+        }
     }
 
     async fn load(&self, asked: &SessionQuestion, now: Timestamp) -> SessionAnswer {

@@ -14,11 +14,11 @@ use crate::gate::{Caller, Decision, Permit, Reason, Route};
 use crate::serve::callers::Memo;
 use crate::serve::forwarded::Origin;
 use crate::serve::gatekeeper::Verdict;
-use crate::serve::guard::ConnectionContext;
+use crate::serve::guard::{ConnectionContext, StreamContext};
 use crate::serve::request_id::{RequestId, X_REQUEST_ID, acceptable};
 use crate::serve::runtime::Runtime;
 use crate::serve::upstream::Loan;
-use crate::serve::watch::Watched;
+use crate::serve::watch::{Watched, Way};
 use crate::telemetry::Outcome;
 
 /// How far a request has got. Only a permitted one reaches an upstream.
@@ -53,7 +53,7 @@ pub(crate) struct Context {
     pub(crate) body_bytes: u64,
     /// The `Set-Cookie` fields that the answer brings.
     pub(crate) cookies: Vec<HeaderValue>,
-    /// Keeps the connection under watch as long as the answer goes on.
+    /// Keeps the answer under watch as long as it goes on.
     watched: Option<Watched>,
 }
 
@@ -131,17 +131,17 @@ impl Context {
         }
     }
 
-    /// Has the connection end with the caller's session.
+    /// Has the answer end with the caller's session.
     pub(crate) fn watch(&mut self) {
         let session = self.permit().and_then(|permit| permit.caller()?.session()).cloned();
-        if let Some(session) = session {
-            let connection = self.connection.as_deref().cloned();
-            self.watched = Some(self.runtime.watch.begin(connection, session));
+        let connection = self.connection.as_deref().cloned().map(Way::Connection);
+        let way = connection.or_else(|| StreamContext::current().map(Way::Stream));
+        if let (Some(session), Some(way)) = (session, way) {
+            self.watched = Some(self.runtime.watch.begin(way, session));
         }
     }
 
-    /// Fails once the session of an answer that goes on was ended. A stream of HTTP/2 has no connection of its own to cut: it ends
-    /// before the next event.
+    /// Fails once the session of an answer that goes on was ended: no event passes that comes before it is cut.
     pub(crate) fn check_session(&self) -> pingora::Result<()> {
         match &self.watched {
             Some(watched) if watched.is_over(&self.runtime.answers.revoked, self.now) => {

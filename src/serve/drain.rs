@@ -4,7 +4,7 @@
 //! go is [`super::guard`]'s part; the signal that starts it is the caller's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -14,6 +14,10 @@ use tokio::time;
 /// instant before the listeners closed is counted a moment later, by its own task.
 const SETTLE: Duration = Duration::from_millis(10);
 
+/// How long an idle connection may still send a request after the end began. Whoever sends requests back to back gets an answer
+/// that says `Connection: close` instead of a reset; on a busy machine a request may be on its way for some time.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// The drain of one process; clones share it.
 #[derive(Clone)]
 pub struct Drain {
@@ -22,6 +26,8 @@ pub struct Drain {
 
 struct Inner {
     begun: watch::Sender<bool>,
+    /// In milliseconds.
+    linger: AtomicU64,
     live: AtomicUsize,
     changed: Notify,
 }
@@ -43,6 +49,7 @@ impl Drain {
     pub fn new() -> Self {
         let inner = Inner {
             begun: watch::Sender::new(false),
+            linger: AtomicU64::new(millis(LINGER)),
             live: AtomicUsize::new(0),
             changed: Notify::new(),
         };
@@ -52,6 +59,17 @@ impl Drain {
     /// Starts the end: listeners close, idle connections go, answers say `Connection: close`.
     pub fn begin(&self) {
         self.inner.begun.send_replace(true);
+    }
+
+    /// The same, where nothing may take longer than `deadline`: idle connections are gone by then.
+    pub fn begin_within(&self, deadline: Duration) {
+        self.inner.linger.store(millis(LINGER.min(deadline / 2)), Ordering::Relaxed);
+        self.begin();
+    }
+
+    /// How long an idle connection stays open once the end has begun.
+    pub fn linger(&self) -> Duration {
+        Duration::from_millis(self.inner.linger.load(Ordering::Relaxed))
     }
 
     /// Whether the end has begun.
@@ -105,6 +123,10 @@ impl Drain {
     }
 }
 
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Default for Drain {
     fn default() -> Self {
         Self::new()
@@ -151,6 +173,15 @@ mod tests {
         let drain = Drain::new();
         let _live = drain.enter();
         assert_eq!(drain.wait(Duration::from_secs(5)).await, Drained::Left(1));
+    }
+
+    #[test]
+    fn idle_connections_are_gone_before_the_deadline() {
+        let drain = Drain::new();
+        for (deadline, linger) in [(30_000, 1000), (2000, 1000), (1000, 500), (0, 0)] {
+            drain.begin_within(Duration::from_millis(deadline));
+            assert_eq!(drain.linger(), Duration::from_millis(linger));
+        }
     }
 
     #[test]

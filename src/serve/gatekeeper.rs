@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::header::HeaderValue;
+
 use crate::base::time::Timestamp;
 use crate::gate::{
     self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
@@ -15,12 +17,19 @@ use crate::telemetry::metrics::CacheLookup;
 pub(crate) struct Verdict {
     pub(crate) decision: Decision,
     pub(crate) route: Option<Arc<Route>>,
+    /// The `Set-Cookie` fields by which providers have the browser forget what does not hold any more.
+    pub(crate) cookies: Vec<HeaderValue>,
 }
 
 impl Verdict {
+    /// Decided before any route was found.
+    pub(crate) const fn early(decision: Decision) -> Self {
+        Self { decision, route: None, cookies: Vec::new() }
+    }
+
     /// Refused before any route was found.
     pub(crate) const fn refused(reason: Reason) -> Self {
-        Self { decision: Decision::Refuse(reason), route: None }
+        Self::early(Decision::Refuse(reason))
     }
 }
 
@@ -33,11 +42,16 @@ pub(crate) async fn decide(
     memo: &mut Memo,
     now: Timestamp,
 ) -> Verdict {
+    if runtime.app_links.has(request.target.path()) {
+        return Verdict::early(Decision::OwnEndpoint);
+    }
     match gate::examine(&runtime.policy, request) {
-        Examined::Decided { decision, route } => Verdict { decision, route: route.cloned() },
+        Examined::Decided { decision, route } => {
+            Verdict { decision, route: route.cloned(), cookies: Vec::new() }
+        }
         Examined::Open(inquiry) => {
-            let decision = settle(runtime, &inquiry, memo, now).await;
-            Verdict { decision, route: Some(Arc::clone(inquiry.route())) }
+            let (decision, cookies) = settle(runtime, &inquiry, memo, now).await;
+            Verdict { decision, route: Some(Arc::clone(inquiry.route())), cookies }
         }
     }
 }
@@ -47,7 +61,7 @@ async fn settle(
     inquiry: &Inquiry<'_>,
     memo: &mut Memo,
     now: Timestamp,
-) -> Decision {
+) -> (Decision, Vec<HeaderValue>) {
     let ring = runtime.keys.ring();
     let mut facts = Facts::new(&ring);
     if let Some(revoked) = runtime.answers.revocations() {
@@ -62,10 +76,10 @@ async fn settle(
                 if let (Some(index), Some(caller)) = (by, decision.caller()) {
                     learn(runtime, inquiry, &facts, (index, caller), memo, now);
                 }
-                return decision;
+                return (decision, facts.cookies_to_clear());
             }
             Step::Missing(question) if facts.answered(&question) => {
-                return Decision::Unavailable(Reason::Unanswered);
+                return (Decision::Unavailable(Reason::Unanswered), Vec::new());
             }
             Step::Missing(question) => {
                 let answer =

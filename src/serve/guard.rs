@@ -27,18 +27,17 @@ mod alongside;
 mod connection;
 mod entry;
 mod patient;
+mod stream;
 
 pub use admission::Admission;
 pub use connection::ConnectionContext;
 pub(crate) use entry::{Entry, client};
+pub use stream::StreamContext;
 
 use alongside::{First, alongside};
 use connection::{Connection, Phase};
 use patient::{Arrival, Patient};
-
-/// How long an idle connection may still send a request after the drain began. Whoever sends
-/// requests back to back gets an answer that says `Connection: close` instead of a reset.
-const LINGER: Duration = Duration::from_millis(250);
+use stream::until_cut;
 
 /// Limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,10 +121,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
 impl<A> Shared<A> {
     /// Returns when `connection` has to be closed.
     async fn watch(&self, connection: &Connection) -> Ended {
-        let mut drain = self.entry.drain().watch();
         tokio::select! {
             late = self.deadline(connection) => Ended::Late(late),
-            () = drained(&mut drain, connection) => Ended::Drained,
+            () = drained(self.entry.drain(), connection) => Ended::Drained,
         }
     }
 
@@ -168,12 +166,12 @@ impl<A> Shared<A> {
 }
 
 /// Returns when the drain has begun and `connection` has rested for a while.
-async fn drained(drain: &mut ShutdownWatch, connection: &Connection) {
+async fn drained(drain: &Drain, connection: &Connection) {
     // The sender outlives the connections: it is in the settings that they share.
-    let _ = drain.wait_for(|begun| *begun).await;
+    let _ = drain.watch().wait_for(|begun| *begun).await;
     loop {
         let before = connection.waits_for();
-        time::sleep(LINGER).await;
+        time::sleep(drain.linger()).await;
         if connection.rests() && connection.waits_for() == before {
             return;
         }
@@ -194,7 +192,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Guard<A> {
 
     /// Leaves connections that are idle when the drain begins the time to send one more request.
     pub(super) async fn linger(&self) {
-        time::sleep(LINGER).await;
+        time::sleep(self.shared.entry.drain().linger()).await;
     }
 }
 
@@ -270,7 +268,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
     }
 }
 
-/// The app of one HTTP/2 connection: counts its streams.
+/// The app of one HTTP/2 connection: counts its streams, each of which can be cut.
 struct Http2<A> {
     shared: Arc<Shared<A>>,
     connection: Arc<Connection>,
@@ -285,7 +283,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
     ) -> Option<ReusedHttpStream> {
         let _stream = self.connection.stream();
         let _live = self.shared.entry.drain().enter();
-        self.shared.app.process_new_http(session, shutdown).await
+        until_cut(self.shared.app.process_new_http(session, shutdown)).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {

@@ -3,6 +3,7 @@
 //! [`Bound`] listens, so that bind errors come before anything else; [`Server`] serves, reloads and stops.
 
 pub mod drain;
+mod edge_session;
 pub mod ext_authz;
 pub mod guard;
 mod hook;
@@ -15,6 +16,7 @@ pub mod tls;
 mod admin;
 mod answer;
 mod answers;
+mod app_links;
 mod assertions;
 mod callers;
 mod context;

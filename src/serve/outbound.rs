@@ -12,7 +12,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 use smallvec::SmallVec;
 
-use crate::gate::{InboundCredential, ManagedNames, Permit, Policy};
+use crate::gate::{InboundCredential, ManagedNames, Permit, Policy, Provider};
 use crate::serve::forwarded::{
     FORWARDED, Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded,
     forwarded_for,
@@ -40,10 +40,6 @@ enum Name<'a> {
     Fixed(&'static str),
     Given(&'a HeaderName),
 }
-
-/// Carry a token, and a proof of possession ([RFC 9449 §4.1](https://www.rfc-editor.org/rfc/rfc9449#section-4.1)).
-static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
-static DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// Room for the fields of most requests.
 const USUAL_BYTES: usize = 512;
@@ -160,7 +156,7 @@ fn strip(
 }
 
 /// Whether `name` has no signs but dashes: other spellings are nobody's to trust.
-pub(crate) fn is_plain(name: &HeaderName) -> bool {
+fn is_plain(name: &HeaderName) -> bool {
     name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
@@ -196,8 +192,7 @@ pub(crate) fn kept_here<'p>(
     policy: &'p Policy,
 ) -> impl Iterator<Item = &'p HeaderName> {
     let remove = permit.route().authorization == InboundCredential::Remove;
-    let carriers = policy.providers.iter().flat_map(|provider| &provider.headers);
-    [&AUTHORIZATION, &DPOP].into_iter().chain(carriers).filter(move |_| remove)
+    policy.credential_headers().filter(move |_| remove)
 }
 
 /// The cookies that the app gets, as one field value. Those of our own never go on: an app could use them as the person they stand
@@ -205,17 +200,15 @@ pub(crate) fn kept_here<'p>(
 pub(crate) fn app_cookies(headers: &HeaderMap, permit: &Permit, policy: &Policy) -> Vec<u8> {
     let remove = permit.route().sso_cookie == InboundCredential::Remove;
     join_cookies(headers, |pair| {
-        let sso =
-            remove && policy.providers.iter().any(|provider| names_one_of(pair, &provider.cookies));
+        let is_named = |name: &String| {
+            let rest = pair.strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(b"="))
+        };
+        let mut of_providers = policy.providers.iter().flat_map(Provider::cookie_names);
+        let sso = remove && of_providers.any(is_named);
         let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
         !sso && !policy.is_own_cookie(name)
     })
-}
-
-fn names_one_of(pair: &[u8], names: &[String]) -> bool {
-    names
-        .iter()
-        .any(|name| pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
 }
 
 fn join_cookies(headers: &HeaderMap, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {

@@ -2,16 +2,20 @@
 //!
 //! Fails closed: a request that is not permitted has no upstream, whatever phase asks for one.
 
+mod judging;
+mod outgoing;
+mod returning;
+
 use std::any::Any;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode, Version};
+use http::StatusCode;
+use http::header;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
@@ -20,27 +24,26 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorType, Result};
 
 use crate::clock::Clock;
-use crate::gate::{Decision, Reason};
 use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
-use crate::serve::context::{Context, Progress, Told};
+use crate::serve::context::Context;
+use crate::serve::edge_session::{self, EDGE_SESSION};
 use crate::serve::failure::{Blame, blame, is_late};
 use crate::serve::forward_auth::{self, Askers};
-use crate::serve::gatekeeper::{Verdict, decide};
 use crate::serve::guard::ConnectionContext;
 use crate::serve::hook::{Hook, done, go_on, over};
-use crate::serve::outbound::{Additions, rewrite};
-use crate::serve::reception::{bring_session, receive};
-use crate::serve::reply::Reply;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
-use crate::serve::screen::screen;
 use crate::serve::settings::GuardSettings;
 use crate::serve::story::{self, Place, Subject};
-use crate::serve::upstream::{Destination, Upstream, Wish};
-use crate::serve::view::{self, Parts};
+use crate::serve::upstream::{Destination, Wish};
 use crate::telemetry::Door;
 use crate::telemetry::writer::LineWriter;
+
+pub(crate) use judging::is_too_long;
+
+use outgoing::{prepare, upstream};
+use returning::finish;
 
 /// One listener's proxy.
 pub(crate) struct Proxy {
@@ -52,14 +55,8 @@ pub(crate) struct Proxy {
     pub(crate) lines: LineWriter,
 }
 
-/// Of one connection only ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-
 /// How much longer than its exchange a connection may take, so that its client can be told why it ends.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// Nobody let this request through: a phase asked for what only a permit yields.
-const NOT_PERMITTED: &str = "request was not permitted";
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -247,7 +244,14 @@ impl ProxyHttp for Proxy {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        done(finish(session, answer, ctx))
+        if !answer.headers.contains_key(&EDGE_SESSION) {
+            return done(finish(session, answer, ctx));
+        }
+        let trusted = upstream(ctx).is_ok_and(|(upstream, _)| upstream.settings.is_login_service);
+        Box::pin(async move {
+            edge_session::take(session, answer, (&mut *ctx, trusted)).await;
+            finish(session, answer, ctx)
+        })
     }
 
     fn upstream_response_body_filter(
@@ -358,165 +362,4 @@ impl Proxy {
         session.set_read_timeout(Some(self.guard.body_deadline));
         session.set_write_timeout(Some(self.guard.body_deadline));
     }
-
-    /// Judges the request: nothing where it may go upstream, else the answer.
-    async fn judge(&self, session: &mut Session, ctx: &mut Context) -> Option<Reply> {
-        #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
-        let started = Instant::now();
-        let verdict = self.verdict(session, ctx).await;
-        let reply = match &verdict.decision {
-            Decision::OwnEndpoint => {
-                let at = (&ctx.id, ctx.now);
-                Some(receive(session, &ctx.runtime, ctx.origin.as_ref(), at).await)
-            }
-            Decision::Allow(_) => None,
-            decision => {
-                Reply::to(decision, asker(&ctx.runtime.pages, session.req_header(), &ctx.id))
-            }
-        };
-        let told = Told::of(&verdict);
-        let route = ctx.runtime.route_metrics(told.route.as_deref());
-        ctx.runtime.metrics.decided(
-            Door::Proxy,
-            route,
-            told.outcome,
-            told.reason.label(),
-            started.elapsed(),
-        );
-        ctx.told = Some(told);
-        ctx.progress = match (verdict.decision, &reply) {
-            (Decision::Allow(permit), None) => Progress::Permitted(permit),
-            _ => Progress::Answered,
-        };
-        if ctx.permit().is_some_and(|permit| permit.session().is_some()) {
-            ctx.cookies = cookies(session, ctx).await;
-        }
-        reply
-    }
-
-    async fn verdict(&self, session: &Session, ctx: &mut Context) -> Verdict {
-        let request = session.req_header();
-        let runtime = Arc::clone(&ctx.runtime);
-        let screened =
-            screen(&request.method, request.raw_path(), &request.headers, &runtime.limits);
-        let parts = match screened.and_then(|()| Parts::of(request)) {
-            Ok(parts) => parts,
-            Err(reason) => return Verdict::refused(reason),
-        };
-        let scheme = view::connection_scheme(session);
-        let origin = runtime.trusted.origin(view::peer(session), scheme, &request.headers);
-        let certificate = view::client_certificate(session);
-        let view = parts.view(request, &origin, certificate);
-        let verdict = decide(&runtime, view, ctx.memo.get_or_insert_default(), ctx.now).await;
-        ctx.origin = Some(origin);
-        match &verdict.decision {
-            Decision::Allow(permit)
-                if is_too_long(&request.headers, permit.route().max_body_bytes) =>
-            {
-                Verdict { decision: Decision::Refuse(Reason::BodyTooLarge), route: verdict.route }
-            }
-            _ => verdict,
-        }
-    }
-}
-
-/// What brings the browser its session as it went on.
-async fn cookies(session: &Session, ctx: &Context) -> Vec<HeaderValue> {
-    let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
-        return Vec::new();
-    };
-    let request = session.req_header();
-    let Ok(parts) = Parts::of(request) else { return Vec::new() };
-    bring_session(&ctx.runtime, permit, &parts.view(request, origin, None), ctx.now).await
-}
-
-/// Makes `request` what the upstream gets.
-fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
-    let runtime = &ctx.runtime;
-    let (Some(permit), Some(origin)) = (ctx.permit(), ctx.origin.as_ref()) else {
-        return Error::e_explain(ErrorType::InternalError, NOT_PERMITTED);
-    };
-    let received = session.req_header();
-    if request.raw_path().first() != Some(&b'/') {
-        let judged = view::target(received)
-            .map_err(|_| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
-        request.set_raw_path(judged.as_bytes())?;
-    }
-    let assertion = runtime
-        .assertion(permit, ctx.now)
-        .map_err(|_| Error::explain(ErrorType::InternalError, "assertion could not be signed"))?;
-    let given_id = ctx.given_request_id(received).map(HeaderValue::as_bytes);
-    let additions = Additions {
-        peer: view::peer(session),
-        host: view::host(received).ok(),
-        request_id: given_id.unwrap_or(ctx.id.as_str().as_bytes()),
-        assertion,
-        upstream_host: permit
-            .route()
-            .upstream
-            .and_then(|id| runtime.upstream(id))
-            .and_then(Upstream::host),
-        received: &received.headers,
-    };
-    let forwarding = (&runtime.forwarded_names, origin);
-    rewrite(request, permit, &runtime.policy, forwarding, &additions, ctx.loan.as_deref())
-}
-
-/// Makes `answer` what the client gets.
-fn finish(session: &mut Session, answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
-    answer.remove_header(&KEEP_ALIVE);
-    set_cookies(answer, ctx)?;
-    if is_long_lived(answer) {
-        ctx.watch();
-    }
-    if session.req_header().version == Version::HTTP_10
-        && answer.remove_header(&header::TRANSFER_ENCODING).is_some()
-    {
-        session.set_keepalive(None);
-    }
-    Ok(())
-}
-
-/// Brings the browser its session as it went on, save with answers that caches may share.
-fn set_cookies(answer: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
-    if ctx.cookies.is_empty() || is_for_everyone(answer) {
-        return Ok(());
-    }
-    for cookie in std::mem::take(&mut ctx.cookies) {
-        answer.append_header(header::SET_COOKIE, cookie)?;
-    }
-    Ok(())
-}
-
-/// Whether shared caches may keep the answer ([RFC 9111 §5.2.2](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)).
-fn is_for_everyone(answer: &ResponseHeader) -> bool {
-    let directives = answer.headers.get_all(header::CACHE_CONTROL).iter();
-    directives.filter_map(|value| value.to_str().ok()).any(|value| {
-        let mut words = value.split(',').map(|word| word.trim().to_ascii_lowercase());
-        words.any(|word| word == "public" || word.starts_with("s-maxage"))
-    })
-}
-
-/// Whether the answer goes on for as long as both sides like: a WebSocket, or a stream of events.
-fn is_long_lived(answer: &ResponseHeader) -> bool {
-    let events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
-    answer.status == StatusCode::SWITCHING_PROTOCOLS
-        || answer.headers.get(header::CONTENT_TYPE).is_some_and(events)
-}
-
-fn upstream(ctx: &Context) -> Result<(&Upstream, Option<Duration>)> {
-    let permit =
-        ctx.permit().ok_or_else(|| Error::explain(ErrorType::InternalError, NOT_PERMITTED))?;
-    let upstream = permit.route().upstream.and_then(|id| ctx.runtime.upstream(id));
-    let upstream = upstream
-        .ok_or_else(|| Error::explain(ErrorType::InternalError, "route has no upstream"))?;
-    Ok((upstream, permit.route().timeout))
-}
-
-/// Whether the request announces a longer body than the route takes.
-pub(crate) fn is_too_long(headers: &HeaderMap, limit: Option<u64>) -> bool {
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    limit.is_some_and(|limit| length.is_some_and(|length| length > limit))
 }

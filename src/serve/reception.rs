@@ -32,6 +32,10 @@ impl<'a> Reception<'a> {
     /// The endpoint that must be visited.
     pub(crate) fn plain<'p>(&self, request: &RequestView<'p>) -> Result<Reply, Endpoint<'p>> {
         let path = request.target.path().as_bytes();
+        let links = &self.runtime.app_links;
+        if let Some(reply) = links.answer(request.method, request.target.path(), self.asker) {
+            return Ok(reply);
+        }
         match self.runtime.policy.own_path(path) {
             Some(rest) => own::plain(self.runtime, request.method, rest, self.asker),
             None => own::elsewhere(self.runtime, request.method, path, self.asker),

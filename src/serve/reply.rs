@@ -206,6 +206,7 @@ const fn status(reason: Reason) -> StatusCode {
         Reason::IntrospectionUnavailable
         | Reason::KeysUnavailable
         | Reason::ProofsUnavailable
+        | Reason::ResolverUnavailable
         | Reason::SessionsUnavailable
         | Reason::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

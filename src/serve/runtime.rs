@@ -7,14 +7,18 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, Route, UpstreamId};
+use crate::gate::{
+    METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, ProviderId, Route, UpstreamId,
+};
 use crate::oidc::introspection::Checks;
+use crate::remote::backend::{BackendSessions, RenewalAtBackend};
 use crate::remote::http::{Client, ClientError};
 use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
 use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
-use crate::remote::renewal::{RefreshRules, Renew, RenewalAtProvider};
+use crate::remote::renewal::{Renew, RenewalAtProvider};
 use crate::remote::replay::FirstUses;
+use crate::remote::resolver::{Resolutions, ResolverAtProvider};
 use crate::serve::answers::Answers;
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
@@ -22,7 +26,9 @@ use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
 use crate::serve::own::{Desk, Surroundings};
 use crate::serve::pages::Pages;
-use crate::serve::settings::{IntrospectingSettings, RequestLimits, ServiceSettings};
+use crate::serve::settings::{
+    AppLinks, IntrospectingSettings, RequestLimits, ResolvingSettings, ServiceSettings,
+};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
 use crate::serve::watch::Watch;
@@ -49,6 +55,8 @@ pub(crate) struct Runtime {
     /// Where people sign in and out, if they do so here.
     pub(crate) desk: Option<Desk>,
     pub(crate) answers: Answers,
+    /// Addresses that open apps.
+    pub(crate) app_links: AppLinks,
     /// Answers that go on for long.
     pub(crate) watch: Arc<Watch>,
     pub(crate) metrics: Metrics,
@@ -133,7 +141,8 @@ impl Runtime {
         let previous_desk = previous.and_then(|old| old.desk.as_ref());
         let desk = match (settings.sign_in, policy.sessions.as_ref()) {
             (Some(sign_in), Some(sessions)) => {
-                let around = Surroundings { policy: sessions, client: &client, lasting };
+                let around =
+                    Surroundings { policy: sessions, client: &client, keys: &keys, lasting };
                 let desk = Desk::open(sign_in, &around, previous_desk);
                 Some(desk.map_err(|error| StartError::Desk(crate::remote::error_text(&error)))?)
             }
@@ -144,11 +153,13 @@ impl Runtime {
             sessions: desk.as_ref().map(|desk| Arc::clone(&desk.sessions)),
             renewals: desk.as_ref().map(|desk| Arc::clone(&desk.renewals)),
             renewers: renewers(desk.as_ref(), &keys, policy.providers.len()),
+            backends: backends(desk.as_ref(), policy.providers.len()),
             introspections: introspections(
                 settings.introspections,
                 (&client, lasting),
                 &policy.providers,
             ),
+            resolutions: resolutions(settings.resolvers, (&client, lasting), &policy.providers),
             first_uses: Arc::clone(&lasting.first_uses),
         };
         let trusted = TrustedProxies::new(settings.trusted_proxies);
@@ -169,6 +180,7 @@ impl Runtime {
             keys,
             pages: settings.pages,
             answers,
+            app_links: settings.app_links,
             watch: Arc::clone(&lasting.watch),
             metrics,
         })
@@ -219,19 +231,28 @@ fn renewers(
     let parties =
         desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
     for (desk, party) in parties {
-        let rules = RefreshRules {
-            id_token: party.client.settings().rules.clone(),
-            max_iat_age: party.settings.id_token_max_age,
-            keep: desk.keep.clone(),
-            schedule: party.settings.schedule,
-        };
+        let rules = party.refresh_rules(&desk.keep);
         let (keys, party_client) = (Arc::clone(keys), Arc::clone(&party.client));
-        let renewer = RenewalAtProvider { party: party_client, keys, provider: party.id(), rules };
+        let renewer: Arc<dyn Renew> = match &party.backend {
+            Some(backend) => Arc::new(RenewalAtBackend(Arc::clone(backend))),
+            None => Arc::new(RenewalAtProvider {
+                party: party_client,
+                keys,
+                provider: party.id(),
+                rules,
+            }),
+        };
         if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
-            *place = Some(Arc::new(renewer));
+            *place = Some(renewer);
         }
     }
     renewers
+}
+
+/// Who is asked about sessions of other apps, for each provider.
+fn backends(desk: Option<&Desk>, providers: usize) -> Vec<Option<Arc<BackendSessions>>> {
+    let of = |id| Some(Arc::clone(desk?.party(id)?.backend.as_ref()?));
+    (0..).map(ProviderId).take(providers).map(of).collect()
 }
 
 /// Who is asked about the tokens of each provider.
@@ -255,6 +276,25 @@ fn introspections(
         if let Some(place) = found.get_mut(index) {
             *place = Some(Introspections::new(&name, source, introspection, metrics));
         }
+    }
+    found
+}
+
+/// Who is asked about callers of each provider that has a resolver.
+fn resolutions(
+    settings: Vec<ResolvingSettings>,
+    (client, lasting): (&Client, &Lasting),
+    providers: &[Provider],
+) -> Vec<Option<Arc<Resolutions>>> {
+    let mut found: Vec<Option<Arc<Resolutions>>> = providers.iter().map(|_| None).collect();
+    for ResolvingSettings { provider, settings } in settings {
+        let index = usize::from(provider.0);
+        let (Some(place), Some(provider)) = (found.get_mut(index), providers.get(index)) else {
+            continue;
+        };
+        let source = ResolverAtProvider { settings: settings.clone(), client: client.clone() };
+        let metrics = lasting.metrics.sessions();
+        *place = Some(Resolutions::new(&provider.name, Arc::new(source), settings, metrics));
     }
     found
 }

@@ -168,7 +168,7 @@ impl Server {
 
     /// Stops accepting and waits for what is running, up to the deadline of the settings.
     pub async fn stop(self) {
-        self.drain.begin();
+        self.drain.begin_within(self.drain_deadline);
         if let Drained::Left(left) = self.drain.wait(self.drain_deadline).await {
             warn!(left, "deadline passed with requests still running; cutting them");
         }

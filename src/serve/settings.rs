@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::gate::{Policy, ProviderId};
+use crate::base::secret::Secret;
+use crate::gate::{Policy, ProviderId, SignInFlow};
+use crate::remote::backend;
 use crate::remote::http::ClientSettings;
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::jwks::ProviderKeys;
 use crate::remote::relying_party::RelyingPartySettings;
 use crate::remote::renewal::Schedule;
+use crate::remote::resolver::ResolverSettings;
 use crate::remote::sessions::StoreSettings;
 use crate::serve::listener::ListenAddress;
 use crate::serve::pages::Pages;
@@ -108,6 +112,10 @@ pub struct ServiceSettings {
     pub sign_in: Option<SignInSettings>,
     /// The providers that are asked about tokens, by provider id.
     pub introspections: Vec<IntrospectingSettings>,
+    /// The providers whose resolver is asked about callers, by provider id.
+    pub resolvers: Vec<ResolvingSettings>,
+    /// Addresses that open apps.
+    pub app_links: AppLinks,
 }
 
 /// How large a request header may be.
@@ -153,6 +161,8 @@ pub struct UpstreamSettings {
     pub idle: Duration,
     /// How often a request that may be repeated is tried on another connection.
     pub retries: usize,
+    /// Whether it may say who has signed in, by a header of its answers.
+    pub is_login_service: bool,
 }
 
 /// One server of an upstream.
@@ -224,6 +234,38 @@ pub struct PartySettings {
     pub schedule: Schedule,
     /// How long after a sign-in its own session is used once more.
     pub keep_alive: Option<Duration>,
+    /// What a sign-in leaves behind.
+    pub flow: SignInFlow,
+    /// What its webhooks are signed with, if it sends any.
+    pub webhook: Option<Secret<String>>,
+    /// How the sessions that it keeps for backends are used, if they are.
+    pub backend: Option<BackendSettings>,
+    /// Which tokens of devices are exchanged for sessions of browsers, if any are.
+    pub exchange: Option<ExchangeSettings>,
+}
+
+/// Which tokens of devices are exchanged for sessions of browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeSettings {
+    /// Access tokens.
+    pub access_tokens: bool,
+    /// ID tokens with device secrets, at the provider.
+    pub device_secrets: bool,
+    /// For whom the provider exchanges those; `None` for itself.
+    pub audience: Option<String>,
+}
+
+/// How the sessions that a provider keeps for backends are used for one app.
+#[derive(Clone, Debug)]
+pub struct BackendSettings {
+    /// How the provider is asked.
+    pub calls: backend::BackendSettings,
+    /// The login service of the app, if not the provider's own page.
+    pub login_url: Option<Url>,
+    /// What a login service proves itself with when it hands in a session.
+    pub secret: Option<Secret<String>>,
+    /// The tenant whose apps share them.
+    pub tenant: Option<String>,
 }
 
 /// How people sign out.
@@ -250,4 +292,24 @@ pub struct IntrospectingSettings {
     pub relying_party: RelyingPartySettings,
     /// How long answers are remembered.
     pub introspection: IntrospectionSettings,
+}
+
+/// A provider whose resolver is asked about callers.
+#[derive(Clone, Debug)]
+pub struct ResolvingSettings {
+    /// Its place among the policy's providers.
+    pub provider: ProviderId,
+    /// How it is asked.
+    pub settings: ResolverSettings,
+}
+
+/// Addresses that open apps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppLinks {
+    /// What iPhones read, if it is served here.
+    pub apple: Option<Bytes>,
+    /// What Android reads, if it is served here.
+    pub android: Option<Bytes>,
+    /// The paths of links, exactly.
+    pub paths: Vec<String>,
 }

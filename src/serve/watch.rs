@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::time::Timestamp;
-use crate::serve::guard::ConnectionContext;
+use crate::serve::guard::{ConnectionContext, StreamContext};
 use crate::session::{RevocationSet, Session};
 
 /// The answers that are being watched.
@@ -20,8 +20,25 @@ pub(crate) struct Watch {
 }
 
 struct Open {
-    connection: Option<ConnectionContext>,
+    way: Way,
     session: Arc<Session>,
+}
+
+/// What an answer goes out on.
+pub(crate) enum Way {
+    /// A connection of HTTP/1, which has one answer at a time.
+    Connection(ConnectionContext),
+    /// One stream of HTTP/2 beside others.
+    Stream(StreamContext),
+}
+
+impl Way {
+    fn cut(&self) {
+        match self {
+            Self::Connection(connection) => connection.finish_within(Duration::ZERO),
+            Self::Stream(stream) => stream.cut(),
+        }
+    }
 }
 
 /// An answer under watch, until it is dropped.
@@ -33,14 +50,10 @@ pub(crate) struct Watched {
 }
 
 impl Watch {
-    /// Watches an answer to the caller who has `session`. HTTP/2 has no connection for each answer.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        connection: Option<ConnectionContext>,
-        session: Arc<Session>,
-    ) -> Watched {
+    /// Watches an answer that goes out on `way`, to the caller who has `session`.
+    pub(crate) fn begin(self: &Arc<Self>, way: Way, session: Arc<Session>) -> Watched {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
-        let open = Open { connection, session: Arc::clone(&session) };
+        let open = Open { way, session: Arc::clone(&session) };
         self.open.lock().insert(number, open);
         // An end that came between judging and now must be noticed: nothing has been seen yet.
         self.seen.store(u64::MAX, Ordering::Relaxed);
@@ -51,10 +64,9 @@ impl Watch {
     pub(crate) fn cut(&self, revoked: &RevocationSet, now: Timestamp) {
         let epoch = revoked.epoch();
         let news = self.seen.swap(epoch, Ordering::Relaxed) != epoch;
-        for Open { connection, session } in self.open.lock().values() {
-            let over = now >= session.ends || (news && revoked.is_revoked(session, now));
-            if let Some(connection) = connection.as_ref().filter(|_| over) {
-                connection.finish_within(Duration::ZERO);
+        for Open { way, session } in self.open.lock().values() {
+            if now >= session.ends || (news && revoked.is_revoked(session, now)) {
+                way.cut();
             }
         }
     }

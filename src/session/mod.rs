@@ -4,11 +4,14 @@
 mod attempt;
 mod codec;
 mod cookie;
+mod handle;
 mod handover;
 mod hint;
 mod id;
 mod keep;
 mod note;
+mod parting;
+mod pass;
 mod return_to;
 mod revocation;
 mod seal;
@@ -31,11 +34,14 @@ pub use cookie::{
     CookieError, CookieNameError, CookieSpec, CookieText, CookieTooLarge, MAX_CHUNKS, SameSite,
     Scope,
 };
+pub use handle::{Handle, HandleKind};
 pub use handover::{Departure, Farewell, Handover, HandoverError, Parcel, Referral};
 pub use hint::Hint;
 pub use id::SessionId;
 pub use keep::{Keep, carry_strength, keep_claims};
 pub use note::Note;
+pub use parting::Parting;
+pub use pass::Pass;
 pub use return_to::{AllowedHosts, Origin, OriginError, ReturnTo, ReturnToError};
 pub use revocation::{RevocationSet, Revoked};
 pub use seal::{Nonce, OpenError, Purpose, SealContext, SealError, SealingKeys};

@@ -40,10 +40,16 @@ pub enum Purpose {
     Departure,
     /// Where a browser goes on to after a sign-out.
     Farewell,
+    /// A reference to a session that a provider keeps.
+    Handle,
     /// A session on its way to another host.
     Handover,
     /// What the sign-in page remembers of a browser.
     Hint,
+    /// The `state` of a sign-out at a provider.
+    Parting,
+    /// A session on its way from a device's app to its browser.
+    Pass,
     /// That a provider was asked in vain, without showing anything.
     Probe,
     /// Who sent a browser to the host for signing in.
@@ -57,13 +63,16 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Attempt,
         Self::Body,
         Self::Departure,
         Self::Farewell,
+        Self::Handle,
         Self::Handover,
         Self::Hint,
+        Self::Parting,
+        Self::Pass,
         Self::Probe,
         Self::Referral,
         Self::Session,
@@ -77,8 +86,11 @@ impl Purpose {
             Self::Body => "body",
             Self::Departure => "departure",
             Self::Farewell => "farewell",
+            Self::Handle => "handle",
             Self::Handover => "handover",
             Self::Hint => "hint",
+            Self::Parting => "parting",
+            Self::Pass => "pass",
             Self::Probe => "probe",
             Self::Referral => "referral",
             Self::Session => "session",

@@ -60,6 +60,11 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         "When the process started, in seconds since the epoch.",
     ),
     gauge("process_threads", &[], "Threads of the process."),
+    counter(
+        "sidegate_backend_session_calls_total",
+        &["provider", "call", "result"],
+        "Calls about sessions that providers keep for backends; call: authenticate, logout; result: ok, gone, failed.",
+    ),
     gauge("sidegate_build_info", &["version", "rustc"], "Always 1; the labels say what was built."),
     gauge(
         "sidegate_certificate_expiry_timestamp_seconds",
@@ -105,7 +110,7 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
     counter(
         "sidegate_first_uses_total",
         &["what", "result"],
-        "Identifiers that may be used once; what: dpop_proof, handover, logout_token; result: first, again, unknown (the memory is full).",
+        "Identifiers that may be used once; what: dpop_proof, handle, handover, logout_token, pass; result: first, again, unknown (the memory is full).",
     ),
     gauge(
         "sidegate_identity_cache_bytes",
@@ -149,7 +154,17 @@ pub(super) static CATALOGUE: &[MetricDoc] = &[
         &["door", "outcome"],
         "Time from a request's header to the end of its answer.",
     ),
+    counter(
+        "sidegate_resolutions_total",
+        &["result"],
+        "Credentials that a provider's resolver was to judge; result: invalid, remembered (not asked), saw_none, unavailable, valid.",
+    ),
     gauge("sidegate_revocations", &[], "Ended sessions, logins and persons that are remembered."),
+    counter(
+        "sidegate_revocations_evicted_total",
+        &[],
+        "Ends of sessions, logins and persons that were forgotten before their time for want of room.",
+    ),
     counter(
         "sidegate_revocations_file_failures_total",
         &[],

@@ -30,7 +30,8 @@ pub use handles::{
     UpstreamMetrics,
 };
 pub use sessions::{
-    FirstUseResult, IntrospectionResult, RenewalResult, SessionMetrics, StoreOperation, StoreResult,
+    BackendCall, BackendResult, FirstUseResult, IntrospectionResult, RenewalResult,
+    ResolutionResult, SessionMetrics, StoreOperation, StoreResult,
 };
 
 /// Seconds; a decision from memory takes about a microsecond, one with a signature about 100.

@@ -260,7 +260,8 @@ fn resolved(answer: &Answer) -> Vec<&str> {
 #[tokio::test]
 async fn the_resolver_always_answers_200_and_leaves_no_name_out() {
     let doors = Doors::open(ROUTES).await;
-    let nobody = ["false", "", "", "", "", "", "", "", ""];
+    let nobody = [""; 9];
+    let invalid = ["false", "", "", "", "", "", "", "", ""];
     let token = doors.issuer.token_with("ada", |claims| {
         claims["email_verified"] = true.into();
         claims["amr"] = serde_json::json!(["pwd", "otp"]);
@@ -273,18 +274,25 @@ async fn the_resolver_always_answers_200_and_leaves_no_name_out() {
         ["true", "ada", "false", "true", "gold", "pwd otp", "1767225600", "false", "stock.view"];
     assert_eq!(resolved(&ask().bearer(&token).send(doors.asked).await), ada);
     let expired = doors.issuer.token_with("ada", |claims| claims["exp"] = 1.into());
-    for question in
-        [ask(), ask().bearer(&expired), ask().bearer("x"), ask().header("Cookie", "session=x")]
-    {
+    for question in [ask().bearer(&expired), ask().bearer("x")] {
+        assert_eq!(resolved(&question.send(doors.asked).await), invalid, "{question:?}");
+    }
+    for question in [ask(), ask().header("Cookie", "session=x")] {
         assert_eq!(resolved(&question.send(doors.asked).await), nobody, "{question:?}");
     }
     // What clients send beside does not count: neither another host nor names of the answer.
     let spoofed = ask()
         .header("X-Forwarded-Host", "welcome.test")
         .header("X-Forwarded-Uri", "/public/x")
-        .header("X-Authgear-User-Roles", "admin")
+        .header("X-Authgear-User-Id", "root")
         .header("X-Authgear-Session-Valid", "true");
     assert_eq!(resolved(&spoofed.send(doors.asked).await), nobody);
+    // The configuration that Authgear documents would pass these on as they came.
+    for name in ["X-Authgear-User-Roles", "x_authgear_user_id", "X-Authgear-User-Future"] {
+        let answer = ask().bearer(&token).header(name, "admin").send(doors.asked).await;
+        assert_eq!(answer.status, 403, "{name}: {answer:?}");
+        assert!(!answer.head.to_ascii_lowercase().contains("x-authgear"), "{answer:?}");
+    }
     let mixed = ask().host("mixed.test").bearer(&token).send(doors.asked).await;
     assert_eq!(mixed.status, 403, "nobody says which of the routes: {mixed:?}");
 }

@@ -87,6 +87,11 @@ async fn credentials_stay_here_where_the_route_says_so() {
     for front in Front::ALL {
         let answer = doors.ask(front, &get("/here/x").bearer(&token)).await;
         assert_eq!((answer.header("authorization"), answer.header("cookie")), (Some(""), Some("")));
+        // A proof is a part of the credential, and goes the same way.
+        for (path, left) in [("/here/x", ""), ("/public/x", "proof")] {
+            let answer = doors.ask(front, &get(path).cookie(&token).header("DPoP", "proof")).await;
+            assert_eq!((answer.status, answer.header("dpop")), (200, Some(left)), "{front:?}");
+        }
         let cookies = format!("a=1; sso={token}; b=2");
         let answer = doors.ask(front, &get("/here/x").header("Cookie", &cookies)).await;
         assert_eq!((answer.status, answer.header("cookie")), (200, Some("a=1; b=2")), "{front:?}");

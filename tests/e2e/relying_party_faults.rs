@@ -91,6 +91,32 @@ async fn while_the_provider_is_down_nobody_signs_in_and_everybody_stays() {
     assert_eq!(setting.user(&person).await.as_deref(), Some("ada"));
 }
 
+/// Metadata that is known from before is no reason to lead browsers to a login page that is not there.
+#[tokio::test]
+async fn nobody_is_led_to_a_provider_that_is_down() {
+    let Some(setting) = Setting::start("", "", json!({})).await else { return };
+    let page = Person::new().open(&setting.url(WANTED)).await;
+    assert!(page.body.contains("Sign in at the provider"), "{page:#?}");
+    setting.provider.fail().await;
+    // What it said a moment ago still counts, for some seconds.
+    let is_led_there = async || {
+        let page = Person::new().open(&setting.url(WANTED)).await;
+        (!page.url.as_str().starts_with(&setting.site), page)
+    };
+    soon(async || !is_led_there().await.0).await;
+    for _ in 0..5 {
+        let (is_led_there, page) = is_led_there().await;
+        is_unavailable(&page);
+        assert!(!is_led_there, "{page:#?}");
+    }
+    setting.provider.recover().await;
+    let bob = Person::new();
+    soon(async || bob.open(&setting.url(WANTED)).await.body.contains("Sign in at the provider"))
+        .await;
+    let page = setting.sign_in(&bob, "bob").await;
+    setting.shows(&page, "bob");
+}
+
 #[tokio::test]
 async fn a_crash_ends_no_session_and_no_sign_in() {
     let Some(setting) = Setting::start("", "", json!({})).await else { return };

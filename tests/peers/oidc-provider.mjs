@@ -6,7 +6,9 @@
 //
 //   POST /token  grant_type=client_credentials, client ada:ada-secret (groups admin, staff) or bob:bob-secret (staff), and
 //                resource=https://api.example.test/ALG[/SECONDS] with ALG one of RS256, PS256, ES256, EdDSA:
-//                a token of that algorithm and lifetime (300 s unless told), audience https://api.example.test
+//                a token of that algorithm and lifetime (300 s unless told), audience https://api.example.test; one that is no
+//                JWT for ALG opaque. A proof in `DPoP` binds it to a key. For client carol:carol-secret (staff) it is bound to the
+//                certificate in the header x-test-certificate (DER in base64), as if TLS had ended before.
 //   GET  /auth, /session/end, POST /request, /token/introspection, /token/revocation, GET /me
 //                what clients that sign people in need; the people and their page are in oidc-provider/people.mjs
 //   POST /test/rotate[?forget=1]  sign with new keys; the old ones stay published unless forgotten
@@ -17,7 +19,7 @@
 //   GET  /test/logouts            what became of each back-channel logout, as JSON
 
 import { createServer } from 'node:http';
-import { generateKeyPair, randomUUID } from 'node:crypto';
+import { X509Certificate, generateKeyPair, randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Provider, interactionPolicy } from 'oidc-provider';
 import './names.mjs';
@@ -52,16 +54,18 @@ function client(id, groups) {
 // The last two path segments of a resource say how to sign: /ALG or /ALG/SECONDS.
 function resourceServer(_ctx, resource) {
   const [algorithm, seconds] = resource.slice(API.length + 1).split('/');
-  if (!resource.startsWith(`${API}/`) || !ALGORITHMS.includes(algorithm)) {
+  if (!resource.startsWith(`${API}/`) || ![...ALGORITHMS, 'opaque'].includes(algorithm)) {
     throw new Error(`unknown resource ${resource}`);
   }
-  return {
-    scope: 'read write',
-    audience: API,
-    accessTokenFormat: 'jwt',
-    accessTokenTTL: Number(seconds ?? 300),
-    jwt: { sign: { alg: algorithm } },
-  };
+  const format = algorithm === 'opaque'
+    ? { accessTokenFormat: 'opaque' }
+    : { accessTokenFormat: 'jwt', jwt: { sign: { alg: algorithm } } };
+  return { scope: 'read write', audience: API, accessTokenTTL: Number(seconds ?? 300), ...format };
+}
+
+function clientCertificate(ctx) {
+  const der = ctx.get('x-test-certificate');
+  return der ? new X509Certificate(Buffer.from(der, 'base64')) : undefined;
 }
 
 // A client that signs people in; `registered` may change anything of it.
@@ -90,18 +94,25 @@ function build(issuer, keys) {
   const built = new Provider(issuer, {
     acrValues: ['pwd', 'mfa'],
     claims: { ...SCOPES, sid: null },
-    clients: [client('ada', ['admin', 'staff']), client('bob', ['staff']), ...relyingParties.values()],
+    clients: [
+      client('ada', ['admin', 'staff']),
+      client('bob', ['staff']),
+      { ...client('carol', ['staff']), tls_client_certificate_bound_access_tokens: true },
+      ...relyingParties.values(),
+    ],
     // Those of the scopes are in the ID token, too, as most providers have it.
     conformIdTokenClaims: false,
     cookies: { keys: [cookieKey] },
     extraClientMetadata: { properties: ['groups'] },
-    extraTokenClaims: (_ctx, token) => ({ groups: token.client?.groups ?? [] }),
+    // What is said of an opaque token has no `sub` of its own where a client got it for itself.
+    extraTokenClaims: (_ctx, token) => ({ groups: token.client?.groups ?? [], sub: token.accountId ?? token.clientId }),
     features: {
       backchannelLogout: { enabled: true },
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: true },
       introspection: { enabled: true },
+      mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: clientCertificate },
       pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo: resourceServer },
       revocation: { enabled: true },
@@ -177,7 +188,9 @@ const server = createServer((request, response) => {
     control(url, request, response);
     return;
   }
-  requests[url.pathname] = (requests[url.pathname] ?? 0) + 1;
+  // Whether somebody answers at all is asked of the token endpoint by a GET, which asks for no token.
+  const isProbe = request.method === 'GET' && url.pathname === '/token';
+  if (!isProbe) requests[url.pathname] = (requests[url.pathname] ?? 0) + 1;
   if (down) {
     response.writeHead(503).end();
     return;

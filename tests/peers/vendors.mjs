@@ -1,4 +1,4 @@
-// Strict stand-ins of Auth0 and Okta for the tests, after their documents; where those are silent, the standard decides.
+// Strict stand-ins of Auth0, Okta and Mosaic for the tests, after their documents; where those are silent, the standard decides.
 //
 // Started with the names of dialects, `auth0 okta`, it makes one tenant of each on a free port of 127.0.0.1 and prints one
 // line, {"origins": [...]}, in their order. A tenant checks what the real system checks and refuses what that refuses; its log
@@ -11,9 +11,10 @@ import { newKeys } from './misbehaving/keys.mjs';
 import { receive } from './misbehaving/request.mjs';
 import { Auth0 } from './vendors/auth0.mjs';
 import { control } from './vendors/control.mjs';
+import { Mosaic } from './vendors/mosaic.mjs';
 import { Okta } from './vendors/okta.mjs';
 
-const DIALECTS = { auth0: Auth0, okta: Okta };
+const DIALECTS = { auth0: Auth0, mosaic: Mosaic, okta: Okta };
 
 // Whatever is asked for is logged, known or not: a test may insist that nothing was.
 async function serve(tenant, path, request) {

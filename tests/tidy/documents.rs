@@ -55,6 +55,20 @@ fn headings(text: &str) -> BTreeSet<String> {
     titles.map(|title| title.chars().filter_map(letter).collect()).collect()
 }
 
+/// Paths of the machine that something was written on are of no use to readers.
+#[test]
+fn documents_name_no_machine_of_ours() {
+    let mut findings = Findings::default();
+    for file in files::documents() {
+        for (index, line) in file.text.lines().enumerate() {
+            for path in ["/work/", "/root/", "/tmp/"].iter().filter(|path| line.contains(**path)) {
+                findings.add_at(&file.path, index + 1, &format!("`{path}` is of one machine"));
+            }
+        }
+    }
+    findings.expect_none();
+}
+
 /// What stands in backticks in `line`.
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)

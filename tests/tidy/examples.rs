@@ -101,6 +101,9 @@ fn furnish(top: &Path) {
     }
     write("etc/sidegate/keys.json", &key_set());
     write("run/secrets/client_secret", "a-secret-of-the-test");
+    for name in ["login_service", "shop", "bank"] {
+        write(&format!("run/secrets/{name}"), "a-secret-of-the-test-which-is-long");
+    }
     write("run/secrets/session_key", &made(&["keys", "session"]));
     write("run/secrets/assertion.pem", &made(&["keys", "assertion"]));
     write("run/secrets/client.pem", &made(&["keys", "assertion"]));

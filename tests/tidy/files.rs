@@ -61,7 +61,7 @@ pub(crate) fn rust() -> Vec<File> {
     ["src", "tests", "benches"].into_iter().flat_map(|folder| below(folder, "rs")).collect()
 }
 
-/// All our documents.
+/// All our documents, those beside what is deployed among them.
 pub(crate) fn documents() -> Vec<File> {
     let tops = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     let mut tops: Vec<String> = tops
@@ -69,7 +69,8 @@ pub(crate) fn documents() -> Vec<File> {
         .map(|path| relative(&path))
         .collect();
     tops.sort();
-    tops.iter().map(|path| File::read(path)).chain(below("docs", "md")).collect()
+    let folders = ["docs", "deploy"].into_iter().flat_map(|folder| below(folder, "md"));
+    tops.iter().map(|path| File::read(path)).chain(folders).collect()
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {

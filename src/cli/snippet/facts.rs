@@ -55,7 +55,9 @@ pub(super) struct Facts {
     foreign: Vec<String>,
     /// The cookies of sessions, by all names they may have.
     cookies: Vec<String>,
-    /// Whether `Authorization` reaches the app on every route.
+    /// The fields beside `Authorization` that may carry a credential.
+    carriers: Vec<String>,
+    /// Whether `Authorization` and its like reach the app on every route.
     keeps_authorization: bool,
     /// What is worth a second look.
     #[serde(skip)]
@@ -126,6 +128,11 @@ impl Facts {
         let told = named(forwarded::NAMES.iter().chain(REQUEST_NAMES).map(|name| title(name)));
         let managed = policy.managed.names();
         let foreign = named(managed.iter().map(|name| title(name)).chain(told.iter().cloned()));
+        let told_already = |name: &String| {
+            name == "Authorization" || identity.contains(name) || foreign.contains(name)
+        };
+        let carriers = named(policy.credential_headers().map(|name| title(name.as_str())));
+        let carriers = carriers.into_iter().filter(|name| !told_already(name)).collect();
         Self {
             sidegate,
             prefix: policy.prefix.clone(),
@@ -137,6 +144,7 @@ impl Facts {
             identity,
             told,
             cookies: cookies(policy),
+            carriers,
             keeps_authorization: policy
                 .routes
                 .iter()

@@ -58,6 +58,7 @@ pub(super) fn compile(
         is_reserved,
         report,
     );
+    let extra = extra.into_iter().chain(single_sign_on(written)).collect();
     let logout_extra = parameters(
         written.logout_params.as_ref(),
         &path.key("logout_params"),
@@ -147,6 +148,8 @@ fn refuse_without_id(written: &Written, path: &KeyPath, report: &mut Report) {
         ("keep_alive", written.keep_alive.is_some()),
         ("id_token_algorithms", written.id_token_algorithms.is_some()),
         ("id_token_claims", written.id_token_claims.is_some()),
+        ("backend_sessions", written.backend_sessions.is_some()),
+        ("exchange", written.exchange.is_some()),
         ("introspection", written.introspection.is_some()),
     ] {
         if is_written {
@@ -301,6 +304,16 @@ fn parameters(
         found.push((name.clone(), value.0.clone()));
     }
     found
+}
+
+/// Authgear's SDKs say it twice where single sign-on is off: older servers know only the second.
+fn single_sign_on(written: &Written) -> Vec<(String, String)> {
+    let pairs: &[(&str, &str)] = match written.sso_enabled {
+        None => &[],
+        Some(true) => &[("x_sso_enabled", "true")],
+        Some(false) => &[("x_sso_enabled", "false"), ("x_suppress_idp_session_cookie", "true")],
+    };
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn id_token_algorithms(written: &Written, rules: &Rules) -> AlgorithmSet {

@@ -7,7 +7,7 @@ use crate::config::file::{File, SameSiteWord, SignIn, SignOut};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
-use crate::gate::{Dpop, Home, NonceRule, Policy, Provider, SessionPolicy};
+use crate::gate::{Dpop, Home, NonceRule, Policy, Provider, SessionPolicy, SignInFlow};
 use crate::serve::settings::{ListenerSettings, PartySettings, SignInSettings, SignOutSettings};
 use crate::token::NonceKey;
 
@@ -90,6 +90,14 @@ fn check_home(home: &HomeHost, file: &File, parties: &[PartySettings], report: &
     if cookie.is_some_and(|cookie| cookie.same_site == SameSiteWord::Strict) && domain.is_none() {
         let message = "browsers do not show a session to the host where people sign in when another site leads there: everybody signs in anew for each host";
         report.warn(&root.key("session").key("cookie").key("same_site"), message, "remove it");
+    }
+    for party in parties.iter().filter(|party| party.flow == SignInFlow::Cookie) {
+        let message = format!(
+            "the provider `{}` leaves a cookie of its own (`response_type: none`), which cannot be handed from `{host}` to other hosts",
+            party.name
+        );
+        let remedy = "remove `host`: with that cookie people are signed in on all hosts of its domain as it is";
+        report.refuse(&root.key("sign_in").key("host"), message, remedy);
     }
     for party in parties {
         let elsewhere =

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::gate::{Access, Compatible, HeaderSource, PHONE_VERIFIED, Provider, Route, Rule};
+use crate::gate::{
+    AUTHGEAR_CLAIMS, Access, Compatible, HeaderSource, PHONE_VERIFIED, Provider, Route, Rule,
+    authgear_claim_path,
+};
 use crate::identity::{ClaimMap, ClaimPath, ClaimPaths};
 use crate::session::Keep;
 
@@ -26,6 +29,8 @@ pub(super) fn compile<'a>(
         if compatible.authgear {
             all(&mut keep, &claims.roles);
             whole(&mut keep, &ClaimPath::Name(PHONE_VERIFIED.to_owned()));
+            let said = AUTHGEAR_CLAIMS.map(authgear_claim_path);
+            said.iter().for_each(|path| whole(&mut keep, path));
         }
         for route in routes.clone().filter(|route| route.access != Access::Public) {
             headers(&mut keep, route, claims);

@@ -5,6 +5,8 @@
 //! nothing would look at is a problem.
 
 mod address;
+mod app_links;
+mod backend;
 mod client;
 mod desk;
 mod files;
@@ -19,6 +21,7 @@ mod process;
 mod providers;
 mod remote_store;
 mod require;
+mod resolver;
 mod route;
 mod routes;
 mod session;
@@ -40,8 +43,8 @@ use crate::config::units::{Size, Span};
 use crate::gate::{Compatible, Policy, Provider};
 use crate::remote::jwks::ProviderKeys;
 use crate::serve::settings::{
-    IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ServiceSettings,
-    Settings,
+    IntrospectingSettings, ListenerSettings, PartySettings, ProcessSettings, ResolvingSettings,
+    ServiceSettings, Settings,
 };
 
 /// Compiles `file`. `None` where the report has a problem.
@@ -144,6 +147,7 @@ fn service(
     let cache = times::size(file.cache.size, Size::mib(1), Size::mib(1 << 20), &cache, report);
     let assertion = process::assertion(&file.assertion, inputs, report);
     let outbound = process::egress(&file.egress, inputs, report);
+    let app_links = app_links::compile(file.app_links.as_ref(), file.prefix(), inputs, report);
     let pages = sign_in::pages(file.sign_in.as_ref(), inputs, report);
     let (mut policy, providers) = (policy?, providers?);
     let sign_in = desk?.open(&mut policy, providers.parties);
@@ -160,6 +164,8 @@ fn service(
         pages: pages?,
         sign_in,
         introspections: providers.introspections,
+        resolvers: providers.resolvers,
+        app_links,
     })
 }
 
@@ -169,6 +175,7 @@ struct Providers {
     keys: Vec<ProviderKeys>,
     parties: Vec<PartySettings>,
     introspections: Vec<IntrospectingSettings>,
+    resolvers: Vec<ResolvingSettings>,
 }
 
 impl Providers {
@@ -178,12 +185,14 @@ impl Providers {
             keys: Vec::new(),
             parties: Vec::new(),
             introspections: Vec::new(),
+            resolvers: Vec::new(),
         };
-        for providers::Parts { provider, keys, party, introspecting } in parts {
+        for providers::Parts { provider, keys, party, introspecting, resolving } in parts {
             sorted.providers.push(provider);
             sorted.keys.push(keys);
             sorted.parties.extend(party);
             sorted.introspections.extend(introspecting);
+            sorted.resolvers.extend(resolving);
         }
         sorted
     }

@@ -4,18 +4,23 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::compile::{times, urls};
+use crate::config::compile::{backend, times, urls};
 use crate::config::file::{
-    IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType, Session,
+    ExchangeSection, IntrospectedTokens, IntrospectionSection, Provider as Written, ProviderType,
+    Session,
 };
+use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
+use crate::config::secret;
 use crate::config::units::{Size, Span};
 use crate::gate::{Introspection, ProviderId};
 use crate::remote::introspection::IntrospectionSettings;
 use crate::remote::relying_party::RelyingPartySettings;
 use crate::remote::renewal::Schedule;
-use crate::serve::settings::{IntrospectingSettings, PartySettings};
+use crate::serve::settings::{
+    BackendSettings, ExchangeSettings, IntrospectingSettings, PartySettings,
+};
 
 /// What a party depends on.
 pub(super) struct Surroundings<'a> {
@@ -74,9 +79,14 @@ impl Place<'_> {
     pub(super) fn party(
         &self,
         client: &RelyingPartySettings,
+        (backend, inputs): (Option<BackendSettings>, &mut Inputs),
         report: &mut Report,
     ) -> Option<PartySettings> {
         let Self { written, path, .. } = self;
+        let webhook = written
+            .webhook_secret
+            .as_ref()
+            .and_then(|written| secret::load(written, &path.key("webhook_secret"), inputs, report));
         let redirect_uri =
             written.redirect_uri.as_ref().map(|text| self.redirect_uri(text, report));
         let id_token_max_age = times::span(
@@ -91,6 +101,11 @@ impl Place<'_> {
             times::span(span, least, most, &path.key("revalidate"), report)
         });
         let keep_alive = self.keep_alive(report);
+        if written.exchange.is_some() && !self.is_party() {
+            let remedy = "add `session:`, and remove the provider's `login_url:`";
+            let message = "nobody signs in here: there would be no session";
+            report.refuse(&path.key("exchange"), message, remedy);
+        }
         let session = self.around.session.filter(|_| self.is_party())?;
         let own = format!("{}/callback/{}", self.around.prefix, self.name);
         let has_own = written.redirect_uri.as_ref().is_some_and(|uri| uri.ends_with(&own));
@@ -108,9 +123,16 @@ impl Place<'_> {
             id_token_claims: written.id_token_claims.clone().into_iter().flatten().collect(),
             schedule: Schedule {
                 ahead: session.renew_ahead.map(|span| span.0),
-                revalidate: revalidate.flatten(),
+                // A session of the provider that was not asked about for so long lets nobody in.
+                revalidate: revalidate
+                    .flatten()
+                    .or_else(|| backend.as_ref().map(|_| backend::LIFETIME)),
             },
+            backend,
+            exchange: written.exchange.as_ref().map(exchange),
             keep_alive,
+            flow: self.flow(),
+            webhook,
         })
     }
 
@@ -168,6 +190,14 @@ impl Place<'_> {
             IntrospectingSettings { provider: self.id, relying_party, introspection }
         });
         (which, introspecting)
+    }
+}
+
+fn exchange(written: &ExchangeSection) -> ExchangeSettings {
+    ExchangeSettings {
+        access_tokens: written.access_tokens,
+        device_secrets: written.device_secrets,
+        audience: written.audience.clone(),
     }
 }
 

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use url::Url;
 
-use crate::config::compile::{client, keys, parties, require, times, words};
+use crate::config::compile::{backend, client, keys, parties, require, times, words};
 use crate::config::file::{
-    ClaimNames, DpopWord, File, List, Provider as Written, System, TokenTypeWord, TokenTypes,
+    DpopWord, File, List, Provider as Written, ProviderType, System, TokenTypeWord, TokenTypes,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
 use crate::config::units::Span;
 use crate::gate::{Dpop, LoginUrl, LoginUrlError, NonceRule, Provider, ProviderId, RelyingParty};
-use crate::identity::{ClaimMap, ClaimPaths};
+use crate::identity::{AuthTimeRule, ClaimMap, ClaimPaths};
 use crate::remote::egress::is_loopback;
 use crate::remote::jwks::ProviderKeys;
-use crate::serve::settings::{IntrospectingSettings, PartySettings};
+use crate::serve::settings::{IntrospectingSettings, PartySettings, ResolvingSettings};
 use crate::token::{Rules, TypeRule};
 
 /// Clocks that disagree by more are wrong clocks.
@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) party: Option<PartySettings>,
     /// If it is asked about tokens.
     pub(super) introspecting: Option<IntrospectingSettings>,
+    /// If it has a resolver that is asked.
+    pub(super) resolving: Option<ResolvingSettings>,
 }
 
 /// Every provider in written order.
@@ -139,13 +141,18 @@ impl One<'_> {
         let headers = headers(written.headers.as_ref(), &path.key("headers"), report);
         let login_url =
             written.login_url.as_ref().map(|text| login_url(text, &path.key("login_url"), report));
-        let claims = claims(&written.claims, &path.key("claims"), report);
+        let claims = claims(written, &path.key("claims"), report);
         let dpop = dpop(written, path, report);
         let place = parties::Place { written, name, path, id: self.id, around: self.around };
         place.check(report);
+        place.check_authgear(report);
+        let (resolver, resolving) = place.resolver(report).unzip();
         let (keys, rules) = (keys?, rules?);
         let client = client::compile(written, &rules, &keys, path, inputs, report);
-        let party = client.as_ref().and_then(|client| place.party(client, report));
+        let backend = backend::compile(&place, client.as_ref(), inputs, report);
+        let tenant = backend.as_ref().and_then(|backend| backend.tenant.as_deref()).map(Arc::from);
+        let party =
+            client.as_ref().and_then(|client| place.party(client, (backend, inputs), report));
         let (introspection, introspecting) = place.introspection(client.as_ref(), report);
         let provider = Provider {
             name: Arc::from(name),
@@ -158,13 +165,16 @@ impl One<'_> {
             relying_party: written.client_id.clone().filter(|_| place.is_party()).map(|client| {
                 RelyingParty {
                     client,
+                    flow: place.flow(),
                     keep_alive: party.as_ref().and_then(|party| party.keep_alive),
+                    tenant,
                 }
             }),
             dpop,
             introspection,
+            resolver,
         };
-        Some(Parts { provider, keys, party, introspecting })
+        Some(Parts { provider, keys, party, introspecting, resolving })
     }
 }
 
@@ -331,7 +341,8 @@ fn is_login_address(text: &str) -> bool {
     })
 }
 
-fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
+fn claims(provider: &Written, path: &KeyPath, report: &mut Report) -> Option<ClaimMap> {
+    let written = &provider.claims;
     let mut read = |key: &str, names: &List<String>| {
         let path = path.key(key);
         let several = names.0.len() > 1;
@@ -358,5 +369,10 @@ fn claims(written: &ClaimNames, path: &KeyPath, report: &mut Report) -> Option<C
         groups: groups?,
         roles: roles?,
         scopes: scopes?,
+        auth_time: match provider.r#type {
+            // What one app approves for another is as new as the approval, and has no methods.
+            ProviderType::Authgear => AuthTimeRule::WithMethods,
+            _ => AuthTimeRule::Alone,
+        },
     })
 }

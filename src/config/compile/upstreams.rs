@@ -137,6 +137,7 @@ impl Written {
             write: times.write,
             idle: times.keep,
             retries: usize::from(upstream.retries),
+            is_login_service: upstream.login_service,
         })
     }
 

@@ -99,6 +99,12 @@ pub(crate) struct Endpoints {
     /// Where authorization requests are pushed (RFC 9126).
     #[schemars(extend("examples" = ["https://login.example.com/par"]))]
     pub(crate) pushed_authorization_request: Option<String>,
+    /// Where `backend_sessions` are used: tokens are got out of a session there.
+    #[schemars(extend("examples" = ["https://api.transmitsecurity.io/cis/v1/auth/session/authenticate"]))]
+    pub(crate) session_authenticate: Option<String>,
+    /// Where `backend_sessions` are ended.
+    #[schemars(extend("examples" = ["https://api.transmitsecurity.io/cis/v1/auth/session/logout"]))]
+    pub(crate) session_logout: Option<String>,
 }
 
 /// The value of a parameter, which may be empty: some providers want a bare name.

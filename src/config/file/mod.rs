@@ -4,6 +4,9 @@
 //! editors show. Nothing here judges: what was written well-formed but makes no sense is found when
 //! it is compiled.
 
+mod app_links;
+mod authgear;
+mod backend;
 mod client;
 mod compatible;
 mod edge;
@@ -17,6 +20,9 @@ mod secret;
 mod session;
 mod upstream;
 
+pub(crate) use app_links::{AppLinks, Association};
+pub(crate) use authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
+pub(crate) use backend::{BackendSessions, ExchangeSection};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
     IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
@@ -29,9 +35,7 @@ pub(crate) use identity::{
 };
 pub(crate) use list::List;
 pub(crate) use process::{Admin, Cache, Egress, Limits, Log, LogLevel, LoggedRequests, Timeouts};
-pub(crate) use provider::{
-    ClaimNames, KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes,
-};
+pub(crate) use provider::{KeyRefresh, Provider, ProviderType, TokenTypeWord, TokenTypes};
 pub(crate) use remote_store::{RedisStore, Sentinel};
 pub(crate) use route::{
     Access, CredentialWord, Matcher, Preflight, PreflightRule, PreflightWord, Require, Route,
@@ -68,6 +72,8 @@ pub(crate) struct File {
     /// path, then a named method; the order does not matter. Left out: every request needs an identity and goes to the
     /// only upstream. A request that matches no route is refused.
     pub(crate) routes: Option<Vec<Route>>,
+    /// Addresses that open apps: never judged, never led anywhere.
+    pub(crate) app_links: Option<AppLinks>,
     /// Identity headers for all routes that do not say otherwise.
     #[serde(default)]
     pub(crate) identity: Identity,

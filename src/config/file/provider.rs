@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
+use crate::config::file::authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
+use crate::config::file::backend::{BackendSessions, ExchangeSection};
 use crate::config::file::client::{
     BackchannelLogout, ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints,
     Frequency, IntrospectionSection, LogoutSection, Parameter, PushedRequestsWord,
@@ -115,8 +117,24 @@ pub(crate) struct Provider {
     /// What its logout tokens must be.
     #[serde(default)]
     pub(crate) backchannel_logout: BackchannelLogout,
+    /// The sessions that it keeps for the backends of its apps; left out: they are not used.
+    pub(crate) backend_sessions: Option<BackendSessions>,
+    /// Whether an app on a device gets the session of a web view by its tokens, at `/.auth/exchange`; left out: it does not.
+    pub(crate) exchange: Option<ExchangeSection>,
     /// Asking it about tokens (RFC 7662); left out: it is asked about none, or, for type `introspection`, about all.
     pub(crate) introspection: Option<IntrospectionSection>,
+    /// Whom Authgear's credentials are judged by; left out: `resolver` where that section is written, else `jwt`.
+    pub(crate) verify: Option<VerifyWord>,
+    /// Authgear's resolver.
+    pub(crate) resolver: Option<ResolverSection>,
+    /// What a sign-in at Authgear leaves behind.
+    #[serde(default)]
+    pub(crate) response_type: ResponseTypeWord,
+    /// Whether a sign-in at Authgear takes part in its single sign-on (`x_sso_enabled`); left out: as the project has it.
+    #[schemars(extend("examples" = [true]))]
+    pub(crate) sso_enabled: Option<bool>,
+    /// What Authgear signs its webhooks with: a user who is disabled or deleted there is signed out here.
+    pub(crate) webhook_secret: Option<Secret>,
     /// Proofs of possession with its tokens (RFC 9449).
     #[serde(default)]
     pub(crate) dpop: DpopWord,

@@ -42,6 +42,10 @@ pub(crate) struct Upstream {
     #[serde(default = "default_retries")]
     #[schemars(range(max = 10))]
     pub(crate) retries: u8,
+    /// Whether its answers may say who has signed in, by the header `X-Edge-Session`. Whoever runs it can sign in as anybody whose
+    /// session at the provider they know.
+    #[serde(default)]
+    pub(crate) login_service: bool,
 }
 
 fn preserve() -> String {
@@ -62,6 +66,7 @@ impl Upstream {
             host: preserve(),
             timeouts: None,
             retries: default_retries(),
+            login_service: false,
         }
     }
 }

@@ -27,6 +27,13 @@ const MAX_DESCRIPTION_CHARS: usize = 300;
 /// An authorization response.
 #[derive(Clone, Debug)]
 pub enum Callback {
+    /// The person signed in, says the browser, and there is nothing to redeem: the answer to `response_type=none`.
+    Bare {
+        /// What was sent, if it is ours.
+        state: String,
+        /// The provider that answers, if it says.
+        iss: Option<String>,
+    },
     /// The person signed in, says the browser.
     Code {
         /// To be redeemed.
@@ -159,6 +166,9 @@ pub enum CallbackError {
     /// Two readers could read it differently.
     #[error("the authorization response cannot be read")]
     Parameters(#[from] ParameterError),
+    /// Only the cookie of the provider was asked for.
+    #[error("the authorization response has a `code` that was not asked for")]
+    UnaskedCode,
     /// Another provider answers: the mix-up of RFC 9207.
     #[error("the authorization response is of another issuer")]
     WrongIssuer,
@@ -186,6 +196,24 @@ pub fn parse_query(query: &str) -> Result<Callback, CallbackError> {
         (None, Some(code), Some(state)) => {
             Ok(Callback::Code { code: Secret::new(code), state, iss })
         }
+    }
+}
+
+/// Reads the response to a request for nothing: a state alone, or an error. A code was not asked for, and is none of ours.
+///
+/// # Errors
+/// [`CallbackError`]
+pub fn parse_bare(query: &str) -> Result<Callback, CallbackError> {
+    match parse_query(query) {
+        Ok(Callback::Code { .. }) => Err(CallbackError::UnaskedCode),
+        Err(CallbackError::MissingResult) => {
+            let mut parameters = Parameters::parse(query, MAX_RESPONSE_BYTES)?;
+            let state = value(&mut parameters, "state", MAX_STATE_BYTES)?;
+            let iss = value(&mut parameters, "iss", MAX_ISSUER_BYTES)?;
+            let state = state.ok_or(CallbackError::MissingState)?;
+            Ok(Callback::Bare { state, iss })
+        }
+        other => other,
     }
 }
 
@@ -217,7 +245,9 @@ impl Callback {
     /// What was sent, if it is ours.
     pub fn state(&self) -> &str {
         match self {
-            Self::Code { state, .. } | Self::Error { state, .. } => state,
+            Self::Bare { state, .. } | Self::Code { state, .. } | Self::Error { state, .. } => {
+                state
+            }
         }
     }
 
@@ -228,7 +258,7 @@ impl Callback {
     /// # Errors
     /// [`CallbackError::MissingIssuer`] and [`CallbackError::WrongIssuer`]
     pub fn check_issuer(&self, metadata: &Metadata) -> Result<(), CallbackError> {
-        let (Self::Code { iss, .. } | Self::Error { iss, .. }) = self;
+        let (Self::Bare { iss, .. } | Self::Code { iss, .. } | Self::Error { iss, .. }) = self;
         match iss {
             None if metadata.iss_parameter => Err(CallbackError::MissingIssuer),
             Some(found) if *found != metadata.issuer => Err(CallbackError::WrongIssuer),

@@ -119,6 +119,7 @@ fn code_of(query: &str) -> String {
     match parse_query(query).unwrap() {
         Callback::Code { code, .. } => code.expose().clone(),
         Callback::Error { error, .. } => panic!("{error}"),
+        Callback::Bare { .. } => panic!("no code"),
     }
 }
 
@@ -238,4 +239,32 @@ fn the_issuer_of_the_response_must_be_the_provider() {
     assert_eq!(check("code=a&state=s", &silent), Ok(()));
     assert_eq!(check("code=a&state=s", &telling), Err(CallbackError::MissingIssuer));
     assert_eq!(check("error=x&state=s", &telling), Err(CallbackError::MissingIssuer));
+}
+
+#[test]
+fn a_request_for_nothing_has_nothing_that_only_codes_need() {
+    let endpoint = Url::parse("https://auth.example.com/oauth2/authorize").unwrap();
+    let extra = [("x_sso_enabled".to_owned(), "true".to_owned())];
+    let scopes = scopes();
+    let request = AuthorizationRequest { extra: &extra, ..request(&scopes) };
+    let url = Url::parse(&request.bare_url(&endpoint)).unwrap();
+    let names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    let asked = ["response_type", "client_id", "redirect_uri", "state"];
+    assert!(asked.iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+    assert!(url.query().unwrap().starts_with("response_type=none&"), "{url}");
+    assert!(url.query().unwrap().ends_with("x_sso_enabled=true"), "{url}");
+    for name in ["scope", "nonce", "code_challenge", "code_challenge_method"] {
+        assert!(!names.contains(&name.to_owned()), "{url}");
+    }
+}
+
+#[test]
+fn the_answer_to_a_request_for_nothing_is_a_state_or_an_error() {
+    let bare = parse_bare("state=s&iss=https%3A%2F%2Fa.test").unwrap();
+    assert!(matches!(&bare, Callback::Bare { iss: Some(_), .. }) && bare.state() == "s");
+    let error = parse_bare("error=access_denied&state=s").unwrap();
+    assert!(matches!(error, Callback::Error { error: ErrorCode::AccessDenied, .. }));
+    assert_eq!(parse_bare("code=a&state=s").unwrap_err(), CallbackError::UnaskedCode);
+    assert_eq!(parse_bare("").unwrap_err(), CallbackError::MissingState);
+    assert!(parse_bare("state=a&state=b").is_err());
 }

@@ -41,6 +41,21 @@ pub struct AuthorizedGet<'a> {
     pub token: &'a Secret<String>,
 }
 
+/// One JSON document with an access token.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthorizedPost<'a> {
+    /// Where to.
+    pub url: &'a Url,
+    /// Who named it.
+    pub egress: Egress,
+    /// For the whole exchange, from the name's resolution to the body's last byte.
+    pub deadline: Duration,
+    /// The token, for the `Bearer` scheme.
+    pub token: &'a Secret<String>,
+    /// The document.
+    pub body: &'a Secret<String>,
+}
+
 /// Where a request goes, and how long it may take.
 struct Target<'a> {
     url: &'a Url,
@@ -83,6 +98,20 @@ impl Client {
         let mut headers = headers("application/json, application/jwt");
         headers.insert(header::AUTHORIZATION, bearer(token));
         let builder = self.side(url, egress).get(url.clone()).headers(headers);
+        self.send_within(Target { url, egress, deadline }, builder).await
+    }
+
+    /// Posts JSON with an access token. Nothing is sent twice.
+    ///
+    /// # Errors
+    /// [`FetchError`]; a status is none, save for redirects.
+    pub async fn post_authorized(&self, request: AuthorizedPost<'_>) -> Result<Reply, FetchError> {
+        let AuthorizedPost { url, egress, deadline, token, body } = request;
+        let mut headers = headers("application/json");
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::AUTHORIZATION, bearer(token));
+        let body = Bytes::from_owner(Wiped(body.clone()));
+        let builder = self.side(url, egress).post(url.clone()).headers(headers).body(body);
         self.send_within(Target { url, egress, deadline }, builder).await
     }
 

@@ -35,6 +35,9 @@ pub enum ExchangeError {
     /// Our own proof could not be made.
     #[error("cannot sign the client assertion")]
     Signing(#[from] SigningError),
+    /// It does not answer at the moment.
+    #[error("the provider's token endpoint does not answer")]
+    Unreachable,
     /// The claims are of no use.
     #[error(transparent)]
     UserInfo(#[from] UserInfoError),
@@ -49,7 +52,7 @@ impl ExchangeError {
     /// Whether the provider cannot be reached, or is busy: another try may do.
     pub const fn is_outage(&self) -> bool {
         let answer = match self {
-            Self::Fetch { .. } | Self::NoMetadata => return true,
+            Self::Fetch { .. } | Self::NoMetadata | Self::Unreachable => return true,
             Self::Grant(error)
             | Self::Introspection(IntrospectionError::Answer(error))
             | Self::UserInfo(UserInfoError::Answer(error)) => error,

@@ -116,6 +116,35 @@ impl Rig {
     }
 }
 
+#[tokio::test]
+async fn nobody_is_led_to_a_provider_that_does_not_answer() {
+    for silence in [Scripted::status("503 Service Unavailable"), Scripted::raw("")] {
+        let rig = Rig::start(|_| ()).await;
+        rig.origin.on("/token", silence);
+        for _ in 0..3 {
+            let refused = rig.authorize().await.unwrap_err();
+            assert!(refused.is_outage(), "{refused}");
+        }
+        assert_eq!(rig.origin.requests("/token").len(), 1, "silence is believed for a moment");
+    }
+}
+
+/// Whatever it says to a GET: it is there. An exchange that went well says so without one.
+#[tokio::test]
+async fn a_provider_that_answers_is_not_asked_whether_it_does() {
+    let rig = Rig::start(|_| ()).await;
+    rig.origin.on("/token", Scripted::status("405 Method Not Allowed"));
+    for _ in 0..3 {
+        rig.authorize().await.unwrap();
+    }
+    assert_eq!(rig.origin.requests("/token").len(), 1);
+    let rig = Rig::start(|_| ()).await;
+    rig.origin.on("/token", Scripted::json(GRANTED));
+    rig.redeem().await.unwrap();
+    rig.authorize().await.unwrap();
+    assert!(rig.origin.requests("/token").iter().all(|request| request.starts_with("POST ")));
+}
+
 // Transcript G6.
 #[tokio::test]
 async fn a_code_is_redeemed_with_the_clients_credentials() {

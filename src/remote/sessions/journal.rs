@@ -82,7 +82,7 @@ impl Journal {
         for record in &records {
             revocations.revoke(&record.what, record.at, record.keep_until, now);
         }
-        metrics.revocations_held(revocations.len());
+        metrics.revocations_held(revocations);
         let book = Book::of(path, &records)
             .map_err(|source| JournalError::Unwritable { path: path.to_owned(), source })?;
         let (notes, waiting) = mpsc::channel(WAITING);

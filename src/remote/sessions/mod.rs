@@ -270,7 +270,7 @@ impl Sessions {
     ) -> Result<(), StoreError> {
         let started = Instant::now();
         self.revocations.revoke(what, at, keep_until, now);
-        self.metrics.revocations_held(self.revocations.len());
+        self.metrics.revocations_held(&self.revocations);
         if let Some(journal) = &self.journal {
             journal.write(Record { what: what.clone(), at, keep_until });
         }

@@ -58,7 +58,7 @@ impl Sessions {
         for Record { what, at, keep_until } in remote.news(listener).await? {
             self.revocations.revoke(&what, at, keep_until, now);
         }
-        self.metrics.revocations_held(self.revocations.len());
+        self.metrics.revocations_held(&self.revocations);
         self.caught_up.store(true, Ordering::Release);
         Ok(())
     }

@@ -41,9 +41,9 @@ pub(super) fn read(
     if scheme.is_none() {
         doubt.get_or_insert(Reason::ForwardedIncomplete);
     }
-    let terms = terms::read(pairs(&attributes.context_extensions));
-    if terms.is_err() {
-        doubt.get_or_insert(Reason::TermsMalformed);
+    let terms = terms::read(&attributes.context_extensions);
+    if let Err(reason) = terms {
+        doubt.get_or_insert(reason);
     }
     let raw = !http.raw_body.is_empty();
     let body = if raw { Bytes::from(http.raw_body) } else { Bytes::from(http.body) };
@@ -58,12 +58,6 @@ pub(super) fn read(
         headers,
         doubt,
     }
-}
-
-fn pairs<'a>(
-    extensions: impl IntoIterator<Item = (&'a String, &'a String)>,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    extensions.into_iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn scheme(text: &str) -> Option<Scheme> {

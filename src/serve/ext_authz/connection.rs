@@ -28,9 +28,6 @@ const MAX_QUESTIONS: usize = 1024;
 /// Questions at once on one connection: Envoy opens another for more.
 const MAX_STREAMS: u32 = 256;
 
-/// How long an idle connection of HTTP/1.1 may still send a question after the drain began.
-const LINGER: Duration = Duration::from_millis(250);
-
 /// How long a connection that was told to end may take to do so.
 const LAST_WORDS: Duration = Duration::from_secs(35);
 
@@ -129,7 +126,7 @@ impl Door {
         let mut drain = self.entry.drain().watch();
         // The sender outlives the connections: it is in the entry.
         let _ = drain.wait_for(|begun| *begun).await;
-        time::sleep(LINGER).await;
+        time::sleep(self.entry.drain().linger()).await;
     }
 
     fn builder(&self, limits: &RequestLimits) -> Builder<TokioExecutor> {

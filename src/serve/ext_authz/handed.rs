@@ -9,9 +9,9 @@ use crate::base::time::Timestamp;
 use crate::gate::Permit;
 use crate::serve::ext_authz::asked::Asked;
 use crate::serve::ext_authz::judge::Id;
-use crate::serve::forwarded::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use crate::serve::forwarded::{Origin, X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::serve::handed;
-use crate::serve::outbound::{is_plain, kept_here};
+use crate::serve::outbound::kept_here;
 use crate::serve::request_id::X_REQUEST_ID;
 use crate::serve::runtime::Runtime;
 use crate::token::SigningError;
@@ -43,7 +43,8 @@ impl Handed {
                 handed.set.push((name, value));
             }
         }
-        handed.strip(runtime, asked);
+        handed.strip(runtime, &asked.headers);
+        handed.client(asked);
         handed.credentials(runtime, permit, &asked.headers);
         if !asked.headers.contains_key(X_REQUEST_ID) {
             handed.set.push((X_REQUEST_ID, id.header()));
@@ -51,16 +52,28 @@ impl Handed {
         Ok(handed)
     }
 
-    /// Takes away what only sidegate may say, and what only a proxy may that Envoy trusts as its client.
-    fn strip(&mut self, runtime: &Runtime, asked: &Asked) {
-        let forwarded = |name: &HeaderName| {
-            let fine = is_plain(name) && (asked.origin.trusted || is_of_envoy(name));
-            runtime.forwarded_names.contains(name) && !fine
-        };
-        for name in asked.headers.keys() {
+    /// Takes away what only sidegate may say, and what proxies say of a request and its client. What a proxy before Envoy may say is
+    /// judged here; the app is told by Envoy alone.
+    fn strip(&mut self, runtime: &Runtime, headers: &HeaderMap) {
+        let forwarded =
+            |name: &HeaderName| runtime.forwarded_names.contains(name) && !is_of_envoy(name);
+        for name in headers.keys() {
             if runtime.policy.managed.contains(name) || forwarded(name) {
                 self.remove(name);
             }
+        }
+    }
+
+    /// Tells the app of the client that Envoy met, where that is nobody to be believed: Envoy itself leaves what such a client says of
+    /// others in the list, and adds to it.
+    fn client(&mut self, asked: &Asked) {
+        let Origin { client, trusted, .. } = asked.origin;
+        if trusted || !asked.headers.contains_key(X_FORWARDED_FOR) {
+            return;
+        }
+        match client.map(|address| HeaderValue::try_from(address.to_string())) {
+            Some(Ok(address)) => self.set.push((X_FORWARDED_FOR, address)),
+            _ => self.remove(&X_FORWARDED_FOR),
         }
     }
 

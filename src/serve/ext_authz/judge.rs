@@ -131,29 +131,35 @@ impl Case<'_> {
                 if is_too_long(&self.asked.headers, permit.route().max_body_bytes) =>
             {
                 let decision = Decision::Refuse(Reason::BodyTooLarge);
-                self.turn_away(Verdict { decision, route: verdict.route })
+                self.turn_away(Verdict { decision, ..verdict })
             }
-            Decision::Allow(permit) => match self.hand(&permit, &view).await {
+            Decision::Allow(permit) => match self.hand(&permit, &view, verdict.cookies).await {
                 Ok(handed) => (told, Ruling::Pass { permit, handed }),
                 Err(error) => {
                     tracing::error!(%error, "assertion could not be signed");
                     let decision = Decision::Unavailable(Reason::Unanswered);
-                    self.turn_away(Verdict { decision, route: verdict.route })
+                    self.turn_away(Verdict { route: verdict.route, ..Verdict::early(decision) })
                 }
             },
             Decision::OwnEndpoint => {
                 let reply = self.receive(view).await;
                 self.answer(told, reply)
             }
-            decision => self.turn_away(Verdict { decision, route: verdict.route }),
+            decision => self.turn_away(Verdict { decision, ..verdict }),
         }
     }
 
     /// What Envoy shall change of a request that may pass, and of its answer.
-    async fn hand(&self, permit: &Permit, view: &RequestView<'_>) -> Result<Handed, SigningError> {
+    async fn hand(
+        &self,
+        permit: &Permit,
+        view: &RequestView<'_>,
+        cookies: Vec<HeaderValue>,
+    ) -> Result<Handed, SigningError> {
         let mut handed = Handed::of(self.runtime, permit, self.asked, &self.id, self.now())?;
+        handed.cookies = cookies;
         if permit.session().is_some() {
-            handed.cookies = bring_session(self.runtime, permit, view, self.now()).await;
+            handed.cookies.extend(bring_session(self.runtime, permit, view, self.now()).await);
         }
         Ok(handed)
     }
@@ -181,16 +187,14 @@ impl Case<'_> {
         let reply = Reply::to(&verdict.decision, self.asker());
         // Decisions that have no answer do not come here; should one do, it opens nothing.
         let reply = reply.unwrap_or_else(|| Reply::refusal(Reason::Unanswered, self.asker()));
-        self.answer(told, reply)
+        self.answer(told, reply.with_cookies(verdict.cookies))
     }
 
     fn answer(&self, told: Told, reply: Reply) -> (Told, Ruling) {
         if self.flavour == Flavour::Http && reply.status.is_success() {
             // Envoy would take it for a permission.
-            return self.turn_away(Verdict {
-                decision: Decision::Refuse(Reason::OwnAnswerNeeded),
-                route: told.route,
-            });
+            let refused = Verdict::refused(Reason::OwnAnswerNeeded);
+            return self.turn_away(Verdict { route: told.route, ..refused });
         }
         let (outcome, reason) = (told.outcome, told.reason);
         let reply = finished(reply, reason, self);

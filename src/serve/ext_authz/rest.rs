@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 use smallvec::{SmallVec, smallvec};
 
-use crate::gate::{Policy, Reason};
+use crate::gate::{Policy, Provider, Reason};
 
 static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
 static COOKIE: HeaderName = header::COOKIE;
@@ -89,7 +89,7 @@ fn begins_with_scheme(rest: &[u8]) -> bool {
 fn begins_with_credential(policy: &Policy, rest: &[u8]) -> bool {
     let name = rest.split(|b| matches!(b, b'=' | b';' | b',')).next().unwrap_or_default();
     let carries = |known: &String| known.as_bytes() == name;
-    let mut cookies = policy.providers.iter().flat_map(|provider| &provider.cookies);
+    let mut cookies = policy.providers.iter().flat_map(Provider::cookie_names);
     policy.is_own_cookie(name) || cookies.any(carries)
 }
 

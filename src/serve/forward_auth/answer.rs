@@ -8,11 +8,11 @@ use http::{HeaderMap, StatusCode};
 
 use crate::base::time::Timestamp;
 use crate::gate::{
-    CredentialKind, Decision, InboundCredential, Permit, Reason, RequestView, authgear_headers,
+    CredentialKind, Decision, InboundCredential, Permit, Policy, Reason, RequestView, Resolution,
+    authgear_headers,
 };
 use crate::serve::forward_auth::{Dialect, Original};
 use crate::serve::handed;
-use crate::serve::reception::bring_session;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 use crate::token::SigningError;
@@ -27,7 +27,7 @@ pub(super) fn untrusted(headers: &HeaderMap, asker: Asker<'_>) -> Reply {
 }
 
 /// The answer to a permitted request; an error where its assertion cannot be signed.
-pub(super) async fn allow(
+pub(super) fn allow(
     runtime: &Runtime,
     permit: &Permit,
     (request, dialect): (&RequestView<'_>, Dialect),
@@ -39,49 +39,45 @@ pub(super) async fn allow(
     let mut reply = Reply::empty(status);
     // Configurations made for oauth2-proxy let browsers ask there too, whose scripts would read what is kept from them.
     if dialect != Dialect::Oauth2Proxy {
-        let is_told = |name: &HeaderName| identity.iter().any(|(known, _)| known == name);
-        if !is_told(&header::AUTHORIZATION) {
-            reply = reply.with(header::AUTHORIZATION, authorization(permit, request.headers));
-        }
         reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     }
     reply.headers.extend(identity);
-    if permit.session().is_none() {
-        return Ok(reply);
+    if dialect != Dialect::Oauth2Proxy {
+        reply = with_credentials(reply, &runtime.policy, permit, request.headers);
     }
-    let cookies = bring_session(runtime, permit, request, now).await;
-    if is_for_nginx(dialect) {
-        reply = numbered(reply, &cookies);
-    }
-    Ok(reply.with_cookies(cookies))
+    Ok(reply)
 }
 
 /// What Authgear's resolver would say: who calls, if anybody who may, and always with 200. That nobody can tell is no answer of it.
-pub(super) async fn resolved(
-    runtime: &Runtime,
-    decision: &Decision,
-    request: &RequestView<'_>,
-    now: Timestamp,
-    asker: Asker<'_>,
-) -> Reply {
-    let permit = match decision {
+pub(super) fn resolved(decision: &Decision, asker: Asker<'_>) -> Reply {
+    let resolution = match decision {
         Decision::Unavailable(_) => return turn_away(decision, Dialect::Authgear, None, asker),
-        Decision::Allow(permit) => Some(permit),
-        _ => None,
+        Decision::Allow(permit) => who(permit),
+        decision if decision.reason() == Reason::MissingCredential => Resolution::Nobody,
+        _ => Resolution::Invalid,
     };
-    let caller = permit.and_then(Permit::caller);
-    let has_session = permit.and_then(Permit::kind) == Some(CredentialKind::Session);
     let mut reply = Reply::empty(StatusCode::OK);
-    reply.headers.extend(authgear_headers(caller.map(|caller| caller.identity()), has_session));
-    match permit {
-        Some(permit) => reply.with_cookies(bring_session(runtime, permit, request, now).await),
-        None => reply,
+    reply.headers.extend(authgear_headers(resolution));
+    reply
+}
+
+fn who(permit: &Permit) -> Resolution<'_> {
+    let can_sign_in_again = permit.kind() == Some(CredentialKind::Session);
+    match permit.caller() {
+        Some(caller) => Resolution::Valid { identity: caller.identity(), can_sign_in_again },
+        None => Resolution::Nobody,
     }
 }
 
 /// Whether it is nginx that asks, or what speaks to it.
 const fn is_for_nginx(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::Authgear | Dialect::Nginx | Dialect::Oauth2Proxy)
+}
+
+/// `reply` with what the browser is to keep or to forget.
+pub(super) fn with_cookies(reply: Reply, dialect: Dialect, cookies: Vec<HeaderValue>) -> Reply {
+    let reply = if is_for_nginx(dialect) { numbered(reply, &cookies) } else { reply };
+    reply.with_cookies(cookies)
 }
 
 /// nginx has one variable for all fields of a name: each cookie under a name of its own, too.
@@ -94,9 +90,17 @@ fn numbered(reply: Reply, cookies: &[HeaderValue]) -> Reply {
     })
 }
 
-/// The `Authorization` that the app is to get; empty where it stays here, or where nobody can say which one is meant.
-fn authorization(permit: &Permit, headers: &HeaderMap) -> HeaderValue {
-    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+/// Names every field that may carry a credential, unless it carries the identity.
+fn with_credentials(reply: Reply, policy: &Policy, permit: &Permit, headers: &HeaderMap) -> Reply {
+    policy.credential_headers().fold(reply, |reply, name| {
+        let is_told = reply.headers.iter().any(|(known, _)| known == name);
+        if is_told { reply } else { reply.with(name.clone(), credential(name, permit, headers)) }
+    })
+}
+
+/// The field `name` that the app is to get; empty where it stays here, or where nobody can say which one is meant.
+fn credential(name: &HeaderName, permit: &Permit, headers: &HeaderMap) -> HeaderValue {
+    let mut fields = headers.get_all(name).iter();
     match (permit.route().authorization, fields.next(), fields.next()) {
         (InboundCredential::Keep, Some(field), None) => field.clone(),
         _ => HeaderValue::from_static(""),

@@ -112,7 +112,7 @@ async fn receive_visit(session: &mut ServerSession, ctx: &mut Context) -> Reply 
     let runtime = Arc::clone(&ctx.runtime);
     let origin = Askers::ListedAndLocal.origin(&runtime, session);
     ctx.origin = Some(origin);
-    let verdict = Verdict { decision: place(session, &runtime), route: None };
+    let verdict = Verdict::early(place(session, &runtime));
     let told = Told::of(&verdict);
     let (outcome, reason) = (told.outcome, told.reason.label());
     ctx.told = Some(told);
@@ -132,9 +132,15 @@ fn place(session: &ServerSession, runtime: &Runtime) -> Decision {
     let request = session.req_header();
     match screen(&request.method, request.raw_path(), &request.headers, &runtime.limits) {
         Err(reason) => Decision::Refuse(reason),
-        Ok(()) if runtime.policy.is_own(path(request.raw_path())) => Decision::OwnEndpoint,
+        Ok(()) if is_ours(path(request.raw_path()), runtime) => Decision::OwnEndpoint,
         Ok(()) => Decision::Refuse(Reason::NoRoute),
     }
+}
+
+/// Whether there is anything at `path`: an endpoint, or what phones and browsers are answered about links of apps.
+fn is_ours(path: &[u8], runtime: &Runtime) -> bool {
+    let links = &runtime.app_links;
+    runtime.policy.is_own(path) || std::str::from_utf8(path).is_ok_and(|path| links.has(path))
 }
 
 /// The path of an origin-form target.

@@ -8,7 +8,6 @@ mod compatible;
 mod dialect;
 mod listener;
 mod original;
-mod terms;
 
 #[cfg(test)]
 mod tests;
@@ -16,19 +15,22 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
+use url::form_urlencoded;
 
-use crate::gate::{Decision, Policy, Reason, Terms};
+use crate::gate::{AUTHGEAR_COPIED, Decision, Policy, Reason, Terms, is_authgears};
 use crate::serve::answer::{asker, send};
 use crate::serve::context::{Context, Told};
 use crate::serve::forwarded::Origin;
 use crate::serve::gatekeeper::{Verdict, decide};
+use crate::serve::reception::bring_session;
 use crate::serve::reply::{Reply, UpstreamFailure};
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::{request_line, screen};
 use crate::serve::story::{self, Place, Subject};
+use crate::serve::terms;
 use crate::serve::view;
 use crate::telemetry::Door;
 
@@ -142,16 +144,18 @@ async fn answer_to(
     let memo = ctx.memo.get_or_insert_default();
     let verdict = answerable(decide(runtime, view, memo, ctx.now).await);
     let reply = match &verdict.decision {
-        decision if dialect == Dialect::Authgear => {
-            answer::resolved(runtime, decision, &view, ctx.now, asker()).await
-        }
+        decision if dialect == Dialect::Authgear => answer::resolved(decision, asker()),
         Decision::Allow(permit) => {
-            let reply = answer::allow(runtime, permit, (&view, dialect), ctx.now).await;
+            let reply = answer::allow(runtime, permit, (&view, dialect), ctx.now);
             reply.unwrap_or_else(|_| Reply::upstream_failed(UpstreamFailure::Internal, asker()))
         }
         decision => answer::turn_away(decision, dialect, Some(&original), asker()),
     };
-    (verdict, reply)
+    let mut cookies = verdict.cookies.clone();
+    if let Decision::Allow(permit) = &verdict.decision {
+        cookies.extend(bring_session(runtime, permit, &view, ctx.now).await);
+    }
+    (verdict, answer::with_cookies(reply, dialect, cookies))
 }
 
 /// The request that is asked about, and the terms, once nothing speaks against either.
@@ -168,10 +172,10 @@ fn read<'a>(
     let (words, route) = asked(policy, &sub_request(question, request))?;
     request_line(&words.method, words.target.as_bytes(), limits)?;
     let original = words.read()?;
-    if has_reserved(runtime, &request.headers) {
+    if has_reserved(runtime, question.dialect, &request.headers) {
         return Err(Reason::ReservedField);
     }
-    let terms = terms::read(question.query())?;
+    let terms = terms::read(form_urlencoded::parse(question.query()))?;
     Ok((original, on_route(terms, route)))
 }
 
@@ -210,10 +214,14 @@ fn sub_request<'a>(question: Question<'a>, request: &'a RequestHeader) -> SubReq
 
 /// Whether a field is there that the app must not get. Inline it would be removed; a front proxy is told which fields to set, not
 /// which to drop. It replaces those that carry an identity in their plain spelling, and no other that servers take for the same
-/// (CVE-2025-64484, CVE-2026-54763).
-fn has_reserved(runtime: &Runtime, headers: &HeaderMap) -> bool {
+/// (CVE-2025-64484, CVE-2026-54763). What was made for Authgear's resolver replaces the names of its documents, and no others.
+fn has_reserved(runtime: &Runtime, dialect: Dialect, headers: &HeaderMap) -> bool {
     let plain = &runtime.policy.identity_headers;
-    headers.keys().any(|name| runtime.reserved_names.contains(name) && !plain.contains(name))
+    let is_reserved = |name: &HeaderName| match dialect {
+        Dialect::Authgear if is_authgears(name) => !AUTHGEAR_COPIED.contains(&name.as_str()),
+        _ => runtime.reserved_names.contains(name) && !plain.contains(name),
+    };
+    headers.keys().any(is_reserved)
 }
 
 /// What only sidegate itself can answer is a refusal here: the front proxy would pass a 2xx on to the app.

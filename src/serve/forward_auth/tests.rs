@@ -2,13 +2,15 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
+use url::form_urlencoded;
 
 use super::answer::{turn_away, untrusted};
 use super::dialect::Question;
-use super::{Dialect, Original, SubRequest, terms};
+use super::{Dialect, Original, SubRequest};
 use crate::gate::{Challenge, Decision, Reason, Rule, Scheme, SignIn, Terms};
 use crate::serve::pages::{Language, Pages};
 use crate::serve::reply::{Asker, Audience, Reply};
+use crate::serve::terms;
 
 fn headers(fields: &[(&str, &str)]) -> HeaderMap {
     let field = |(name, value): &(&str, &str)| {
@@ -225,7 +227,7 @@ fn the_schemes_of_websockets_are_those_of_http() {
 }
 
 fn read(query: &str) -> Result<Option<Terms>, Reason> {
-    terms::read(query.as_bytes())
+    terms::read(form_urlencoded::parse(query.as_bytes()))
 }
 
 fn rule(query: &str) -> Rule {

@@ -268,6 +268,26 @@ async fn idle_connections_do_not_hold_the_drain() {
     assert!(TcpStream::connect(running.address).await.is_err());
 }
 
+/// A request that is on its way when the end begins may take its time.
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_lingers_and_one_that_asks_again_does_so_anew() {
+    let (drain, connection) = (Drain::new(), Connection::new(Instant::now()));
+    connection.idle();
+    drain.begin_within(Duration::from_secs(30));
+    let began = Instant::now();
+    drained(&drain, &connection).await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    let began = Instant::now();
+    let asks = async {
+        time::sleep(Duration::from_millis(900)).await;
+        connection.header_begun();
+        time::sleep(Duration::from_millis(900)).await;
+        connection.idle();
+    };
+    tokio::join!(asks, drained(&drain, &connection));
+    assert!(began.elapsed() > Duration::from_millis(2500), "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn the_drain_waits_for_the_request_in_progress_and_then_closes() {
     let app = App::default();

@@ -6,16 +6,17 @@ use http::Method;
 use http::header::{self, HeaderValue};
 
 use crate::base::secret::Secret;
-use crate::gate::Reason;
+use crate::gate::{Reason, SignInFlow};
 use crate::oidc::authorization::{
-    Callback, CallbackError, ErrorCode, ResponseMode, parse_form, parse_query,
+    Callback, CallbackError, ErrorCode, ResponseMode, parse_bare, parse_form, parse_query,
 };
 use crate::serve::own::desk::Party;
-use crate::serve::own::establish::{Established, establish};
+use crate::serve::own::establish::{Established, Failed, establish};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::hand_over;
 use crate::serve::own::links::{back, login_path, scripted};
 use crate::serve::own::login::demand;
+use crate::serve::own::sso_cookie::{self, Unseen};
 use crate::serve::own::start::{Beginning, same_site, start};
 use crate::serve::own::unnoticed;
 use crate::serve::own::visit::Visit;
@@ -36,7 +37,11 @@ pub(crate) async fn arrive(visit: &Visit<'_>, name: &str) -> Reply {
         let reply = Reply::refusal(Reason::MethodNotAllowed, visit.asker);
         return reply.replacing(header::ALLOW, HeaderValue::from_static("GET"));
     }
-    let callback = if posted { parse_form(visit.body) } else { parse_query(visit.query()) };
+    let callback = match party.settings.flow {
+        SignInFlow::Code if posted => parse_form(visit.body),
+        SignInFlow::Code => parse_query(visit.query()),
+        SignInFlow::Cookie => parse_bare(visit.query()),
+    };
     let callback = match callback {
         Ok(callback) => callback,
         Err(error) => return malformed(visit, &error),
@@ -66,7 +71,7 @@ pub(crate) async fn arrive_at_sole(visit: &Visit<'_>) -> Reply {
 }
 
 /// The attempt of this browser that `state` names.
-fn attempt(visit: &Visit<'_>, spec: &CookieSpec, state: &State) -> Option<Attempt> {
+pub(crate) fn attempt(visit: &Visit<'_>, spec: &CookieSpec, state: &State) -> Option<Attempt> {
     let text = spec.read(visit.headers()).ok()??;
     let keys = &visit.sessions.keys;
     let attempt = Attempt::open(keys, spec, visit.host(), &text.value, visit.now).ok()?;
@@ -92,8 +97,27 @@ async fn answered(
         Callback::Error { error, description, .. } => {
             refused(visit, attempt, error, description).await
         }
+        Callback::Bare { .. } => seen(visit, party, attempt).await,
         Callback::Code { code, .. } => redeemed(visit, party, attempt, code).await,
     }
+}
+
+/// The provider's own cookie must be seen here before anybody goes on: else the page would lead here again.
+async fn seen(visit: &Visit<'_>, party: &Party, attempt: &Attempt) -> Reply {
+    match sso_cookie::look(visit, party, attempt).await {
+        Ok(()) => completed(visit, party, arrived(visit, attempt)),
+        Err(Unseen { failure, detail, clear }) => {
+            failed(visit, attempt, failure, detail.as_deref()).await.with_cookies(clear)
+        }
+    }
+}
+
+/// `onward`, with a note of the sign-in that led there.
+fn completed(visit: &Visit<'_>, party: &Party, onward: Reply) -> Reply {
+    let mut hint = visit.hint();
+    hint.complete(visit.now);
+    hint.provider = Some(party.name().to_owned());
+    onward.with_cookies(visit.keep_hint(&hint))
 }
 
 async fn redeemed(
@@ -102,16 +126,24 @@ async fn redeemed(
     attempt: &Attempt,
     code: &Secret<String>,
 ) -> Reply {
-    match establish(visit, party, attempt, code).await {
+    let outcome = establish(visit, party, attempt, code).await;
+    concluded(visit, party, attempt, outcome).await
+}
+
+/// The answer to whoever came back from signing in.
+pub(crate) async fn concluded(
+    visit: &Visit<'_>,
+    party: &Party,
+    attempt: &Attempt,
+    outcome: Result<Established, Failed>,
+) -> Reply {
+    match outcome {
         Ok(Established { cookies, weak: false, parcel }) => {
-            let mut hint = visit.hint();
-            hint.complete(visit.now);
-            hint.provider = Some(party.name().to_owned());
-            let reply = match &attempt.referral {
+            let onward = match &attempt.referral {
                 Some(referral) => hand_over::hand_over(visit, referral, &attempt.return_to, parcel),
                 None => arrived(visit, attempt),
             };
-            reply.with_cookies(cookies).with_cookies(visit.keep_hint(&hint))
+            completed(visit, party, onward.with_cookies(cookies))
         }
         Ok(Established { cookies, weak: true, .. }) => {
             let again = again(visit, attempt);

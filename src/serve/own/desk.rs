@@ -9,9 +9,11 @@ use aws_lc_rs::rand;
 
 use crate::base::time::Timestamp;
 use crate::gate::{Policy, ProviderId, SessionPolicy};
+use crate::remote::backend::{BackendParts, BackendSessions, Renamed};
 use crate::remote::http::Client;
+use crate::remote::jwks::KeyKeeper;
 use crate::remote::relying_party::RelyingParty;
-use crate::remote::renewal::Renewals;
+use crate::remote::renewal::{RefreshRules, Renewals};
 use crate::remote::replay::FirstUses;
 use crate::remote::sessions::{Journal, JournalError, RedisSettingsError, Sessions};
 use crate::serve::runtime::Lasting;
@@ -28,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) renewals: Arc<Renewals>,
     pub(crate) revocations: Arc<RevocationSet>,
     pub(crate) first_uses: Arc<FirstUses>,
+    renamed: Arc<Renamed>,
     pub(crate) return_hosts: AllowedHosts,
     pub(crate) keep: Keep,
     pub(crate) keeps_fragments: bool,
@@ -51,6 +54,8 @@ pub(crate) enum DeskError {
 pub(crate) struct Party {
     pub(crate) settings: PartySettings,
     pub(crate) client: Arc<RelyingParty>,
+    /// The sessions that the provider keeps for backends, if they are used.
+    pub(crate) backend: Option<Arc<BackendSessions>>,
 }
 
 impl Party {
@@ -69,6 +74,24 @@ impl Party {
         &self.client.settings().metadata.issuer
     }
 
+    /// What is demanded of its answers when a session is renewed, and kept of them.
+    pub(crate) fn refresh_rules(&self, keep: &Keep) -> RefreshRules {
+        RefreshRules {
+            id_token: self.client.settings().rules.clone(),
+            max_iat_age: self.settings.id_token_max_age,
+            keep: keep.clone(),
+            schedule: self.settings.schedule,
+        }
+    }
+
+    /// Whether both are apps of one tenant, which share the sessions that the provider keeps for their backends.
+    pub(crate) fn shares_sessions_with(&self, other: &Self) -> bool {
+        let tenant = |party: &Self| party.settings.backend.as_ref().map(|one| one.tenant.clone());
+        let known = tenant(self).flatten().is_some() && tenant(self) == tenant(other);
+        let same = self.name() == other.name() && self.backend.is_some();
+        same || (known && self.issuer() == other.issuer())
+    }
+
     /// Our name there.
     pub(crate) fn client_id(&self) -> &str {
         &self.client.settings().registration.client_id
@@ -79,6 +102,7 @@ impl Party {
 pub(crate) struct Surroundings<'a> {
     pub(crate) policy: &'a SessionPolicy,
     pub(crate) client: &'a Client,
+    pub(crate) keys: &'a Arc<KeyKeeper>,
     pub(crate) lasting: &'a Lasting,
 }
 
@@ -101,13 +125,17 @@ impl Desk {
             },
             |desk| Arc::clone(&desk.renewals),
         );
-        let parties = settings.parties.into_iter().map(|party| start(party, around, previous));
+        let renamed = previous.map(|desk| Arc::clone(&desk.renamed)).unwrap_or_default();
+        let shared = (&settings.keep, &renamed);
+        let parties = settings.parties.into_iter();
+        let parties: Vec<_> = parties.map(|party| start(party, shared, around, previous)).collect();
         Ok(Self {
-            parties: parties.collect(),
+            parties,
             sessions,
             renewals,
             revocations: Arc::clone(revocations),
             first_uses: Arc::clone(&around.lasting.first_uses),
+            renamed,
             return_hosts: settings.return_hosts,
             keep: settings.keep,
             keeps_fragments: settings.keeps_fragments,
@@ -164,14 +192,45 @@ fn sessions(
 }
 
 /// Our client at one provider, with what the one before knows of it.
-fn start(settings: PartySettings, around: &Surroundings<'_>, previous: Option<&Desk>) -> Party {
+fn start(
+    settings: PartySettings,
+    shared: (&Keep, &Arc<Renamed>),
+    around: &Surroundings<'_>,
+    previous: Option<&Desk>,
+) -> Party {
     let before = previous.and_then(|desk| desk.party_named(&settings.name));
     let issuer = &settings.relying_party.metadata.issuer;
-    let before = before.filter(|party| party.issuer() == issuer).map(|party| &*party.client);
+    let before = before.filter(|party| party.issuer() == issuer);
     let (client, clock) = (around.client.clone(), around.lasting.clock.clone());
     let relying_party = settings.relying_party.clone();
-    let client = Arc::new(RelyingParty::start(relying_party, client, clock, before));
-    Party { settings, client }
+    let known = before.map(|party| &*party.client);
+    let client = Arc::new(RelyingParty::start(relying_party, client, clock, known));
+    let mut party = Party { settings, client, backend: None };
+    let before = before.filter(|before| before.client_id() == party.client_id());
+    party.backend =
+        backend(&party, shared, around, before.and_then(|party| party.backend.as_deref()));
+    party
+}
+
+/// The sessions that the provider keeps for backends, with what those before remember of them.
+fn backend(
+    party: &Party,
+    (keep, renamed): (&Keep, &Arc<Renamed>),
+    around: &Surroundings<'_>,
+    before: Option<&BackendSessions>,
+) -> Option<Arc<BackendSessions>> {
+    let settings = party.settings.backend.as_ref()?;
+    let parts = BackendParts {
+        settings: settings.calls.clone(),
+        party: Arc::clone(&party.client),
+        keys: Arc::clone(around.keys),
+        provider: party.id(),
+        rules: party.refresh_rules(keep),
+        renamed: Arc::clone(renamed),
+        clock: around.lasting.clock.clone(),
+        metrics: around.lasting.metrics.sessions(),
+    };
+    Some(BackendSessions::new(parts, before))
 }
 
 /// Random bytes; none if the system has none to give.

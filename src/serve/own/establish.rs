@@ -30,6 +30,16 @@ use crate::token::{Claims, KeySet};
 /// A failure and what an operator may want to know of it.
 pub(crate) type Failed = (Failure, Option<String>);
 
+/// What an ID token is expected to answer.
+pub(crate) struct Expected<'a> {
+    /// What was sent, if anything was.
+    pub(crate) nonce: Option<&'a str>,
+    /// How long ago the person may have signed in, if that was asked.
+    pub(crate) max_age: Option<Duration>,
+    /// One of which must be the `acr`, if any were asked.
+    pub(crate) acr_values: &'a [String],
+}
+
 /// A session was made.
 pub(crate) struct Established {
     /// The `Set-Cookie` fields that bring it to the browser.
@@ -52,7 +62,12 @@ pub(crate) async fn establish(
     let redeemed =
         party.client.redeem(&metadata, code, &attempt.redirect_uri, &attempt.verifier).await;
     let tokens = redeemed.map_err(|error| failed(&error))?;
-    let (token, keys) = verified(visit, party, attempt, &tokens).await?;
+    let expected = Expected {
+        nonce: Some(&attempt.nonce),
+        max_age: attempt.asked.max_age,
+        acr_values: &attempt.asked.acr_values,
+    };
+    let (token, keys) = verified(visit, party, &expected, &tokens).await?;
     let claims = completed(party, &metadata, &tokens, &token, &keys).await?;
     let before = visit.present().await.ok();
     let same = before.as_ref().map(|present| &present.session);
@@ -85,10 +100,10 @@ fn failed(error: &ExchangeError) -> Failed {
 }
 
 /// The ID token, verified by the provider's keys: those at hand, or newer ones if it was signed with a key that is new.
-async fn verified(
+pub(crate) async fn verified(
     visit: &Visit<'_>,
     party: &Party,
-    attempt: &Attempt,
+    expected: &Expected<'_>,
     tokens: &TokenResponse,
 ) -> Result<(IdToken, Arc<KeySet>), Failed> {
     let refused =
@@ -97,9 +112,9 @@ async fn verified(
     let settings = party.client.settings();
     let expectations = Expectations {
         client_id: &settings.registration.client_id,
-        nonce: Some(&attempt.nonce),
-        max_age: attempt.asked.max_age,
-        acr_values: &attempt.asked.acr_values,
+        nonce: expected.nonce,
+        max_age: expected.max_age,
+        acr_values: expected.acr_values,
         access_token: Some(tokens.access_token.expose()),
         max_iat_age: party.settings.id_token_max_age,
     };
@@ -156,7 +171,8 @@ async fn completed(
     Ok(info.merge(token.claims()))
 }
 
-fn made(
+/// The session that comes of `tokens`, whose ID token is `token`.
+pub(crate) fn made(
     visit: &Visit<'_>,
     party: &Party,
     tokens: &TokenResponse,
@@ -171,6 +187,8 @@ fn made(
     let renewal = tokens
         .refresh_token
         .as_ref()
+        // Where sessions are renewed out of the provider's own, a refresh token must not be taken for the name of one.
+        .filter(|_| party.backend.is_none())
         .and_then(|_| party.settings.schedule.after(tokens.expires_in, now));
     Ok(Session {
         id,
@@ -260,7 +278,7 @@ pub(crate) async fn kept(
     Ok(cookies)
 }
 
-fn unkept(error: &StoreError) -> Failed {
+pub(crate) fn unkept(error: &StoreError) -> Failed {
     match error {
         StoreError::Ended => (Failure::SignedOutMeanwhile, None),
         StoreError::TooLarge(_) => (Failure::CookieTooLarge, Some(error.to_string())),

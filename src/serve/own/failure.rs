@@ -67,6 +67,12 @@ failures! {
     ProviderUnavailable => "provider_unavailable", SERVICE_UNAVAILABLE, "the login service cannot be reached at the moment";
     /// A logout came first.
     SignedOutMeanwhile => "signed_out_meanwhile", FORBIDDEN, "signed out while signing in";
+    /// The provider's cookie is for https, and this is http.
+    SsoCookieInsecure => "sso_cookie_insecure", BAD_REQUEST, "signed in at the login service, but its cookie only comes over https";
+    /// The provider's cookie did not come along.
+    SsoCookieMissing => "sso_cookie_missing", BAD_REQUEST, "signed in at the login service, but its cookie did not come along";
+    /// The provider does not know its own cookie.
+    SsoCookieUnknown => "sso_cookie_unknown", BAD_REQUEST, "signed in at the login service, but it does not recognise its cookie here";
     /// Not a state of ours.
     StateInvalid => "state_invalid", BAD_REQUEST, "the address does not belong to a sign-in that was begun here";
     /// The session cannot be kept.

@@ -2,24 +2,30 @@
 //!
 //! Each is a function from a [`Visit`] to a reply. None of them lets a request pass: that is the gate's part.
 
+mod adopt;
 mod back_channel;
 mod callback;
 mod compatible;
 mod depart;
 mod desk;
 mod establish;
+mod exchange;
 mod failure;
 mod front_channel;
+mod hand_in;
 mod hand_over;
 mod keys;
 mod links;
 mod login;
+mod login_service;
 mod my_sessions;
 mod session;
 mod sign_out;
+mod sso_cookie;
 mod start;
 mod unnoticed;
 mod visit;
+mod webhook;
 
 use http::Method;
 use http::header::{self, HeaderValue};
@@ -28,6 +34,7 @@ use crate::gate::Reason;
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 
+pub(crate) use adopt::by_header;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use visit::Visit;
 
@@ -38,13 +45,18 @@ pub(crate) const MAX_FORM_BYTES: usize = 64 << 10;
 /// One of our endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint<'a> {
+    Adopt,
     BackChannelLogout(&'a str),
     Callback(&'a str),
+    Enter,
+    Exchange,
     FrontChannelLogout(&'a str),
+    HandIn,
     HandOver,
     Keys,
     Login,
     Logout,
+    Redeem,
     /// The person's own.
     MySessions,
     RenewSession,
@@ -59,6 +71,7 @@ pub(crate) enum Endpoint<'a> {
     /// Of oauth2-proxy: signing out by a link.
     SignOutLink,
     UserInfo,
+    Webhook(&'a str),
 }
 
 impl<'a> Endpoint<'a> {
@@ -67,13 +80,17 @@ impl<'a> Endpoint<'a> {
         let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
         Some(match path.split_once('/') {
             None => match path {
+                "adopt" => Self::Adopt,
+                "enter" => Self::Enter,
+                "exchange" => Self::Exchange,
                 "handover" => Self::HandOver,
                 "jwks" => Self::Keys,
                 "login" => Self::Login,
                 "logout" => Self::Logout,
+                "my-sessions" => Self::MySessions,
                 "session" => Self::Session,
-                "sessions" => Self::MySessions,
                 "session.js" => Self::SessionScript,
+                "sessions" => Self::HandIn,
                 "signed-out" => Self::SignedOut,
                 _ => return None,
             },
@@ -81,6 +98,8 @@ impl<'a> Endpoint<'a> {
             Some(("callback", name)) => Self::Callback(name),
             Some(("frontchannel-logout", name)) => Self::FrontChannelLogout(name),
             Some(("session", "renew")) => Self::RenewSession,
+            Some(("webhook", name)) => Self::Webhook(name),
+            Some(("sessions", "redeem")) => Self::Redeem,
             Some(_) => return None,
         })
     }
@@ -100,9 +119,14 @@ impl<'a> Endpoint<'a> {
     /// The methods it takes, as `Allow` has them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::BackChannelLogout(_) | Self::RenewSession => "POST",
+            Self::BackChannelLogout(_)
+            | Self::Exchange
+            | Self::HandIn
+            | Self::Redeem
+            | Self::RenewSession
+            | Self::Webhook(_) => "POST",
             Self::Callback(_) | Self::SoleCallback => "GET, POST",
-            Self::FrontChannelLogout(_) | Self::HandOver => "GET",
+            Self::Adopt | Self::Enter | Self::FrontChannelLogout(_) | Self::HandOver => "GET",
             Self::Keys
             | Self::Login
             | Self::Ready
@@ -126,9 +150,13 @@ impl<'a> Endpoint<'a> {
             self,
             Self::BackChannelLogout(_)
                 | Self::Callback(_)
+                | Self::Exchange
+                | Self::HandIn
                 | Self::Logout
                 | Self::MySessions
+                | Self::Redeem
                 | Self::SoleCallback
+                | Self::Webhook(_)
         );
         *method == Method::POST && with_form
     }
@@ -184,12 +212,17 @@ pub(crate) fn elsewhere<'a>(
 /// Answers a visit to `endpoint`.
 pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply {
     match endpoint {
+        Endpoint::Adopt => adopt::arrive(visit).await,
         Endpoint::BackChannelLogout(name) => back_channel::logout(visit, name).await,
         Endpoint::Callback(name) => callback::arrive(visit, name).await,
+        Endpoint::Enter => exchange::enter(visit).await,
+        Endpoint::Exchange => exchange::exchange(visit).await,
         Endpoint::FrontChannelLogout(name) => front_channel::logout(visit, name).await,
+        Endpoint::HandIn => hand_in::take(visit),
         Endpoint::HandOver => hand_over::arrive(visit).await,
         Endpoint::Login => login::begin(visit).await,
         Endpoint::Logout => sign_out::logout(visit).await,
+        Endpoint::Redeem => hand_in::redeem(visit).await,
         Endpoint::MySessions => my_sessions::visit(visit).await,
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
@@ -199,6 +232,7 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::SignOutLink => sign_out::by_link(visit).await,
         Endpoint::SoleCallback => callback::arrive_at_sole(visit).await,
         Endpoint::UserInfo => compatible::user_info(visit).await,
+        Endpoint::Webhook(name) => webhook::receive(visit, name).await,
         Endpoint::Keys | Endpoint::SessionScript => Reply::not_found(visit.asker),
     }
 }

@@ -85,7 +85,7 @@ fn show(visit: &Visit<'_>, own: SessionId, known: &[Known]) -> Reply {
         return Reply::json(json!({ "sessions": sessions }).to_string());
     }
     let sessions: Vec<OwnSession> = known.iter().map(|one| shown(one, own)).collect();
-    let action = format!("{}/sessions", visit.prefix());
+    let action = format!("{}/my-sessions", visit.prefix());
     let (pages, language) = (visit.asker.pages, visit.asker.language);
     let page = pages.own_sessions(&sessions, &action, language, visit.asker.request_id);
     // Without referrers, browsers would send the forms without their origin.
@@ -120,7 +120,7 @@ async fn end(visit: &Visit<'_>, present: &Present, known: &[Known]) -> Reply {
         let page = format!("{}/signed-out", visit.prefix());
         return redirect(&page).with_cookies(visit.clear_session());
     }
-    redirect(&format!("{}/sessions", visit.prefix()))
+    redirect(&format!("{}/my-sessions", visit.prefix()))
 }
 
 fn nobody(visit: &Visit<'_>) -> Reply {

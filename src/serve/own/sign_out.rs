@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::base::secret::Secret;
-use crate::gate::Home;
+use crate::gate::{Home, SignInFlow};
 use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
@@ -22,7 +20,7 @@ use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
-use crate::session::{Farewell, ReturnTo, Revoked, Tokens};
+use crate::session::{Farewell, Parting, ReturnTo, Revoked, Session, SessionId, Tokens};
 use crate::token::Jwt;
 
 /// How long other services that are told of a sign-out may take.
@@ -80,11 +78,12 @@ enum After {
 }
 
 fn allowed(visit: &Visit<'_>, text: Option<&str>) -> After {
-    let Some(text) = text else {
-        // Whole, since the provider must know it: it is an address that is registered there.
-        let usual = visit.desk.sign_out.usually.as_ref();
-        let usual = usual.map(|address| whole(visit, address));
-        return usual.map_or(After::Page, After::There);
+    // Whole, since the provider must know it: it is an address that is registered there.
+    let usual = visit.desk.sign_out.usually.as_ref().map(|address| whole(visit, address));
+    let text = match text {
+        // Our own page that asks names it, too.
+        Some(text) if usual.as_deref() != Some(text) => text,
+        _ => return usual.map_or(After::Page, After::There),
     };
     let listed = Url::parse(text).ok().filter(|url| visit.desk.sign_out.return_to.contains(url));
     if let Some(url) = listed {
@@ -126,7 +125,10 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
             Err(reply) => return *reply,
         },
         Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
-        Err(_) => at_home(visit, &after).unwrap_or_else(|| here(visit, &after)),
+        Err(_) => match sso_sign_out(visit, &after) {
+            Some(location) => by_home(visit, location),
+            None => at_home(visit, &after).unwrap_or_else(|| here(visit, &after)),
+        },
     };
     let reply = leave(visit, &location).with_cookies(visit.clear_session());
     let reply = reply.with_cookies(upstream_cookies(visit));
@@ -188,18 +190,24 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
         let detail = error.to_string();
         return Err(Box::new(Failure::StoreUnavailable.reply(visit, Some(&detail), None)));
     }
+    end_at_other_apps(visit, session).await;
     visit.runtime.metrics.sessions().ended("signed_out");
     tracing::info!(provider = session.provider, session = ?session.id, "signed out");
     notify(visit);
     let Some(party) = visit.desk.party_named(&session.provider) else {
         return Ok(here(visit, after));
     };
+    if let (Some(backend), Some(id)) = (&party.backend, &tokens.refresh) {
+        backend.end(id);
+        return Ok(here(visit, after));
+    }
     let last = last_tokens(visit, party, tokens).await;
     if let Some(refresh) = last.refresh {
         revoke(party, refresh);
     }
     let fits = party.client.settings().logout.hint == HintRule::Any || last.id.is_some();
-    let there = if fits { at_provider(visit, party, last.id.as_ref(), after) } else { None };
+    let leaving = LeavingSession { id: session.id, hint: last.id.as_ref() };
+    let there = if fits { at_provider(visit, party, leaving, after) } else { None };
     if !fits && visit.desk.sign_out.at_provider {
         let provider = party.name();
         tracing::warn!(
@@ -208,6 +216,18 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
         );
     }
     Ok(there.unwrap_or_else(|| here(visit, after)))
+}
+
+/// Whatever else came out of the same session of the provider ends with it, where that is kept for backends.
+async fn end_at_other_apps(visit: &Visit<'_>, session: &Session) {
+    let party = visit.desk.party_named(&session.provider);
+    let is_backend = party.is_some_and(|party| party.backend.is_some());
+    let Some(sid) = session.sid.clone().filter(|_| is_backend) else { return };
+    let until = visit.desk.latest_end(&visit.runtime.policy, visit.now);
+    let what = Revoked::Sid { issuer: session.issuer.clone(), sid };
+    if let Err(error) = visit.desk.sessions.end(&what, visit.now, until, visit.now).await {
+        tracing::warn!(%error, "sessions of other apps could not be ended in the store");
+    }
 }
 
 /// The tokens with which a session leaves its provider: the ID token so fresh as the provider wants it, or none.
@@ -240,12 +260,19 @@ async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens
     }
 }
 
+/// What the provider is told of the session that was ended.
+#[derive(Clone, Copy)]
+struct LeavingSession<'a> {
+    id: SessionId,
+    hint: Option<&'a Secret<String>>,
+}
+
 /// The provider's own sign-out, if it has one and shall be asked
 /// ([RP-Initiated Logout 1.0 §2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)).
 fn at_provider(
     visit: &Visit<'_>,
     party: &Party,
-    id_token: Option<&Secret<String>>,
+    session: LeavingSession<'_>,
     after: &After,
 ) -> Option<String> {
     if !visit.desk.sign_out.at_provider {
@@ -258,10 +285,11 @@ fn at_provider(
         After::There(address) if Url::parse(address).is_ok() => address.clone(),
         After::Page | After::There(_) => page,
     };
-    // Providers bring it back, and some insist on one. Nothing hangs on it: the page that they lead to says what happened here.
-    let state = random::<16>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let parting = Parting { session: session.id, created: visit.now };
+    let host = visit.sessions.home.as_ref().map_or_else(|| visit.host(), |home| &home.host);
+    let state = visit.desk.nonce().map(|nonce| parting.seal(&visit.sessions.keys, host, nonce));
     let request = LogoutRequest {
-        id_token_hint: id_token,
+        id_token_hint: session.hint,
         client_id: party.client_id(),
         post_logout_redirect_uri: Some(&address),
         state: state.as_deref(),
@@ -269,6 +297,20 @@ fn at_provider(
     };
     let endpoint = metadata.endpoints.end_session.as_ref();
     sign_out_url(settings.style, party.issuer(), endpoint, &request)
+}
+
+/// Where nobody has a session of ours, but a cookie of a provider that signs people in by its own: only that can end it.
+fn sso_sign_out(visit: &Visit<'_>, after: &After) -> Option<String> {
+    let has_cookie = |party: &&Party| {
+        let provider = visit.runtime.policy.provider(party.id());
+        let resolver = provider.and_then(|provider| provider.resolver.as_ref());
+        let offered = resolver.map(|resolver| resolver.offered(visit.headers(), None));
+        party.settings.flow == SignInFlow::Cookie && !matches!(offered, None | Some(Ok(None)))
+    };
+    let party = visit.desk.parties().iter().find(has_cookie)?;
+    // There is no session that it could be named by.
+    let leaving = LeavingSession { id: SessionId::from_bytes(random()?), hint: None };
+    at_provider(visit, party, leaving, after)
 }
 
 fn here(visit: &Visit<'_>, after: &After) -> String {
@@ -323,14 +365,25 @@ fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
 }
 
-/// The page after signing out. It needs no session and begins none: it does not lead back in by itself. Where people sign in for
-/// other hosts, it takes away what is left of a session that was ended elsewhere, and leads on to where that host says.
+/// The page after signing out. It needs no session and begins none: it does not lead back in by itself. Who comes from a sign-out that
+/// was begun here loses what is left of the session; where people sign in for other hosts, the way leads on to where that host says.
+/// Anybody else sees the page, and nothing else happens.
 pub(crate) async fn signed_out(visit: &Visit<'_>) -> Reply {
-    let left = left_over(visit).await;
-    match farewell(visit) {
-        Some(Farewell { onward, .. }) => redirect(&onward).with_cookies(left),
-        None => goodbye(visit).with_cookies(left),
+    if let Some(Farewell { onward, .. }) = farewell(visit) {
+        return redirect(&onward).with_cookies(left_over(visit).await);
     }
+    let Some(parting) = parting(visit) else { return goodbye(visit) };
+    tracing::info!(session = ?parting.session, "back from the sign-out of the provider");
+    goodbye(visit).with_cookies(left_over(visit).await)
+}
+
+/// The sign-out at a provider that the browser comes back from, if the `state` that it brings is one of ours.
+fn parting(visit: &Visit<'_>) -> Option<Parting> {
+    let state = only(visit.query().as_bytes(), "state").ok()??;
+    let opened = Parting::open(&visit.sessions.keys, visit.host(), &state, visit.now);
+    opened
+        .inspect_err(|error| tracing::info!(%error, "a return from a sign-out not begun here"))
+        .ok()
 }
 
 fn farewell(visit: &Visit<'_>) -> Option<Farewell> {

@@ -1,9 +1,12 @@
 //! From the choice of a provider to its login page: an attempt, its cookie, and the way there.
 
+use crate::gate::SignInFlow;
 use crate::oidc::authorization::{AuthorizationRequest, ResponseMode};
+use crate::remote::relying_party::RelyingParty;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{redirect, scripted};
+use crate::serve::own::login_service;
 use crate::serve::own::unnoticed;
 use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
@@ -36,6 +39,11 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     };
     let redirect_uri = redirect_uri(visit, party);
     let Beginning { return_to, asked, restarted, referral } = beginning;
+    let service = party.settings.backend.as_ref().and_then(|one| one.login_url.as_ref());
+    if service.is_some() && asked.prompt == Some(Prompt::None) {
+        // Who has a session at the provider is known by it, without any redirect; a login service would ask.
+        return unnoticed::go_on(visit, referral.as_ref(), &return_to);
+    }
     let attempt = Attempt::new(
         &entropy,
         AttemptStart {
@@ -50,7 +58,11 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     );
     let keys = &visit.sessions.keys;
     let state = State::of(&attempt).seal(keys, visit.host(), state_nonce);
-    let location = match address(party, &attempt, &state).await {
+    let location = match service {
+        Some(url) => Ok(login_service::address(visit, party, url, (&attempt, &state)).await),
+        None => address(party, &attempt, &state).await,
+    };
+    let location = match location {
         Ok(location) => location,
         Err(error) => {
             let failure = if error.is_outage() {
@@ -101,7 +113,10 @@ async fn address(
         ui_locales: None,
         extra: &settings.extra,
     };
-    party.client.authorization_url(&metadata, &request).await
+    match party.settings.flow {
+        SignInFlow::Code => party.client.authorization_url(&metadata, &request).await,
+        SignInFlow::Cookie => RelyingParty::bare_authorization_url(&metadata, &request),
+    }
 }
 
 /// A plain redirect; browsers that show pages get one that keeps the fragment of the address they come from.

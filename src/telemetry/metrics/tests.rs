@@ -1,4 +1,5 @@
 use super::*;
+use crate::session::{RevocationSet, Revoked, SessionId};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -24,6 +25,23 @@ fn decisions_are_counted_by_door_route_outcome_and_reason() {
     );
     let timed = lines(&metrics, r#"sidegate_decision_duration_seconds_count{door="proxy"}"#);
     assert!(timed[0].ends_with(" 3"), "{timed:?}");
+}
+
+/// Ends that were forgotten too early are counted once, however often it is looked.
+#[test]
+fn ends_that_found_no_room_are_counted() {
+    let (metrics, set) = (Metrics::new(), RevocationSet::new(2));
+    let subject = |name: u8| Revoked::Session(SessionId::from_bytes([name; 16]));
+    for (name, held, evicted) in [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 2, 2)] {
+        set.revoke(&subject(name), NOW, NOW + Duration::from_secs(60), NOW);
+        for _ in 0..2 {
+            metrics.sessions().revocations_held(&set);
+        }
+        let held = format!("sidegate_revocations {held}");
+        let evicted = format!("sidegate_revocations_evicted_total {evicted}");
+        assert_eq!(lines(&metrics, "sidegate_revocations ")[0], held);
+        assert_eq!(lines(&metrics, "sidegate_revocations_evicted_total ")[0], evicted);
+    }
 }
 
 #[test]
@@ -121,6 +139,7 @@ fn everything_in_the_catalogue_is_registered_and_nothing_else() {
     metrics.upstream("u").failed(UpstreamError::Tls);
     metrics.certificates_served("l", &[("n".into(), NOW)]);
     let sessions = metrics.sessions();
+    sessions.backend_called("main", BackendCall::Logout, BackendResult::Gone);
     sessions.started("main");
     sessions.ended("sign_out");
     sessions.first_use_claimed("dpop_proof", FirstUseResult::First);

@@ -177,6 +177,26 @@ async fn forwarded_and_override_headers_change_nothing() {
     }
 }
 
+/// Elsewhere than on a unix socket, Envoy's client is a trusted proxy in these tests: what such a proxy says of itself and its client
+/// is judged, and the app hears of it by Envoy's own headers alone.
+#[tokio::test]
+async fn what_proxies_before_envoy_say_does_not_reach_the_app() {
+    let told = [
+        ("Forwarded", "for=192.0.2.1"),
+        ("X-Forwarded-Host", "app.test"),
+        ("X-Forwarded-Port", "80"),
+        ("X-Forwarded-Prefix", "/x"),
+        ("X-Real-IP", "192.0.2.1"),
+    ];
+    for way in Way::ALL {
+        let Some(scene) = Scene::start(way, ROUTES).await else { return };
+        for (name, value) in told {
+            let arrived = scene.forwarded(get("/public/x").header(name, value)).await;
+            assert_eq!(arrived.values(name), Vec::<String>::new(), "{way:?} {name}");
+        }
+    }
+}
+
 /// CVE-2026-33494, CVE-2026-73511, CVE-2026-26205 and the like: what arrives was judged as what it is.
 #[tokio::test]
 async fn no_spelling_of_a_path_reaches_what_is_protected() {

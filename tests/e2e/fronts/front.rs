@@ -15,6 +15,7 @@ use crate::support::process::Program;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     Caddy,
+    Envoy,
     Haproxy,
     /// Nobody: clients come to sidegate.
     Inline,
@@ -33,6 +34,7 @@ impl Front {
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Caddy => "Caddy",
+            Self::Envoy => "Envoy",
             Self::Haproxy => "HAProxy",
             Self::Inline => "inline",
             Self::Nginx => "nginx",
@@ -44,6 +46,7 @@ impl Front {
     pub(super) const fn folder(self) -> &'static str {
         match self {
             Self::Caddy => "caddy",
+            Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
             Self::Inline | Self::Nginx => "nginx",
             Self::Traefik => "traefik",
@@ -52,7 +55,12 @@ impl Front {
 
     /// Whether it writes paths its own way before it asks and passes on.
     pub(super) const fn tidies_paths(self) -> bool {
-        matches!(self, Self::Traefik)
+        matches!(self, Self::Envoy | Self::Traefik)
+    }
+
+    /// Whether its shipped configuration is for one app at whatever host.
+    pub(super) const fn serves_any_host(self) -> bool {
+        matches!(self, Self::Envoy)
     }
 
     /// Whether its program is here, or none is needed; says so if not.
@@ -63,6 +71,7 @@ impl Front {
     const fn program(self) -> Option<&'static str> {
         match self {
             Self::Caddy => Some("caddy"),
+            Self::Envoy => Some("envoy"),
             Self::Haproxy => Some("haproxy"),
             Self::Inline => None,
             Self::Nginx => Some("nginx"),
@@ -80,6 +89,13 @@ impl Front {
                     ("(sidegate) {", "{\n\tadmin off\n}\n(sidegate) {".to_owned()),
                     ("http://app.example.com", format!("http://app.example.com:{port}")),
                 ],
+            )],
+            Self::Envoy => vec![(
+                "envoy.yaml",
+                vec![(
+                    "address: 0.0.0.0, port_value: 8080",
+                    format!("address: 127.0.0.1, port_value: {port}"),
+                )],
             )],
             Self::Haproxy => vec![
                 ("haproxy.cfg", vec![("bind :80", format!("bind {address}"))]),
@@ -116,6 +132,9 @@ impl Front {
         let mut command = Command::new(find(&[self.program()?])?);
         let arguments: &[&str] = match self {
             Self::Caddy => &["run", "--config", "Caddyfile", "--adapter", "caddyfile"],
+            Self::Envoy => {
+                &["-c", "envoy.yaml", "--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"]
+            }
             Self::Haproxy => &["-db", "-f", "haproxy.cfg"],
             Self::Inline => &[],
             Self::Nginx => &[

@@ -28,6 +28,11 @@ async fn caddy() {
 }
 
 #[tokio::test]
+async fn envoy() {
+    run(Front::Envoy).await;
+}
+
+#[tokio::test]
 async fn haproxy() {
     run(Front::Haproxy).await;
 }

@@ -14,6 +14,10 @@ use crate::support::upstream::{Recorded, Upstream};
 
 const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 const SECRET: &str = "a secret of the client";
+/// Where Envoy asks.
+const SHIPPED_SOCKET: &str = "/run/sidegate/authz.sock";
+/// What browsers ask for by themselves, whenever they have time.
+const ICON: &str = "/favicon.ico";
 
 /// The running parts.
 pub(super) struct Stand {
@@ -39,14 +43,25 @@ impl Stand {
         let address = free_address();
         let site = format!("http://localhost:{}", address.port());
         let directory = tempfile::tempdir().unwrap();
-        let configuration = configuration(front, address, &provider, &app);
+        let socket = directory.path().join("authz.sock").display().to_string();
+        let configuration =
+            configuration(front, address, &provider, &app).replace(SHIPPED_SOCKET, &socket);
         std::fs::write(directory.path().join("config.yaml"), configuration).unwrap();
         let sidegate = Sidegate::run_in(directory);
-        let questions = sidegate.address().await;
+        // A unix socket has no port that would have to be known.
+        let questions = match front {
+            Front::Envoy => {
+                let listens = |line: &str| line.contains(&socket).then_some(address);
+                sidegate.program.wait_for(listens).await
+            }
+            _ => sidegate.address().await,
+        };
         provider.register(&registration(&site)).await;
         let replaced = [
             ("127.0.0.1:9000", questions.to_string()),
             ("127.0.0.1:3000", app.address.to_string()),
+            (SHIPPED_SOCKET, socket),
+            ("port_value: 3000", format!("port_value: {}", app.address.port())),
             ("app.example.com", "localhost".to_owned()),
         ];
         let running = match front {
@@ -74,11 +89,18 @@ impl Stand {
         request.host(&format!("localhost:{}", self.address.port())).send(self.address).await
     }
 
+    /// What has arrived at the app so far.
+    fn arrived(&self) -> Vec<Recorded> {
+        let mut arrived = self.app.requests();
+        arrived.retain(|request| request.target() != ICON);
+        arrived
+    }
+
     /// What the app got of `request`, if it let it through, and the answer.
     pub(super) async fn try_ask(&self, request: Request) -> (Option<Recorded>, Answer) {
-        let before = self.app.requests().len();
+        let before = self.arrived().len();
         let answer = self.ask(request.clone()).await;
-        let arrived = self.app.requests();
+        let arrived = self.arrived();
         assert!(arrived.len() <= before + 1, "{request:?}: {arrived:#?}");
         let through = (200..300).contains(&answer.status);
         assert_eq!(
@@ -124,6 +146,19 @@ impl Stand {
         assert_eq!(page.refused_cookies, Vec::<String>::new());
     }
 
+    /// The host for which the request was judged that `arrived`, as the log has it.
+    pub(super) async fn judged_host(&self, arrived: &Recorded) -> String {
+        let id = arrived.values("x-request-id").concat();
+        let sidegate = self.sidegate.lock().await;
+        let program = &sidegate.as_ref().expect("it is running").program;
+        let host = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let host = line["host"].as_str()?.to_owned();
+            (line["request_id"] == id.as_str()).then_some(host)
+        };
+        program.wait_for(host).await
+    }
+
     /// Ends sidegate.
     pub(super) async fn end_sidegate(&self) {
         if let Some(sidegate) = self.sidegate.lock().await.take() {
@@ -156,22 +191,30 @@ fn configuration(
     provider: &OidcProvider,
     app: &Upstream,
 ) -> String {
-    let listener = match front {
-        Front::Inline => format!("address: {address}, door: proxy }}\nupstream: {}\n#", app.url()),
-        _ => "address: 127.0.0.1:0, door: forward_auth }\n#".to_owned(),
-    };
-    let mut text = shipped(front, "config.yaml");
-    let changes = [
-        ("address: 127.0.0.1:9000, door: forward_auth }", listener),
+    let mut changes = vec![
         ("https://login.example.com", provider.issuer.clone()),
         ("client_id: web", format!("client_id: web\n  audiences: [web, \"{AUDIENCE}\"]")),
         ("{ file: /run/secrets/client_secret }", format!("{{ value: \"{SECRET}\" }}")),
         ("{ file: /run/secrets/session_key }", format!("{{ value: \"{KEY}\" }}")),
-        ("app.example.com", "localhost".to_owned()),
     ];
-    // Inline, clients come themselves.
-    let trusted = if front == Front::Inline { "[]" } else { "[127.0.0.1/32]" };
-    for (from, to) in changes.into_iter().chain([("[127.0.0.1/32]", trusted.to_owned())]) {
+    changes.extend(match front {
+        Front::Envoy => Vec::new(),
+        // Clients come themselves.
+        Front::Inline => vec![
+            (
+                "address: 127.0.0.1:9000, door: forward_auth }",
+                format!("address: {address}, door: proxy }}\nupstream: {}", app.url()),
+            ),
+            ("trusted_proxies: [127.0.0.1/32]", String::new()),
+            ("app.example.com", "localhost".to_owned()),
+        ],
+        Front::Caddy | Front::Haproxy | Front::Nginx | Front::Traefik => vec![
+            ("127.0.0.1:9000", "127.0.0.1:0".to_owned()),
+            ("app.example.com", "localhost".to_owned()),
+        ],
+    });
+    let mut text = shipped(front, "config.yaml");
+    for (from, to) in changes {
         assert!(text.contains(from), "deploy/{}/config.yaml has no {from:?}", front.folder());
         text = text.replace(from, &to);
     }

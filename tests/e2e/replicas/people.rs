@@ -38,7 +38,7 @@ async fn listed(fleet: &Fleet, arguments: &[&str]) -> Vec<Value> {
 async fn post(fleet: &Fleet, person: &Person, from: &str, form: (&str, &str)) -> Page {
     let form = vec![(form.0.to_owned(), form.1.to_owned())];
     let page = Url::parse(from).unwrap();
-    person.step(&Visit::post(&fleet.url("/.auth/sessions"), &page, form)).await
+    person.step(&Visit::post(&fleet.url("/.auth/my-sessions"), &page, form)).await
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn people_see_their_own_sessions_and_end_them() {
     let Some(fleet) = fleet().await else { return };
     let (here, there, bob) =
         (fleet.signed_in("ada").await, fleet.signed_in("ada").await, fleet.signed_in("bob").await);
-    let address = fleet.url("/.auth/sessions");
+    let address = fleet.url("/.auth/my-sessions");
     let page = here.open(&address).await;
     assert_eq!(page.status, 200, "{page:#?}");
     assert_eq!(page.body.matches("name=\"session\"").count(), 2, "{page:#?}");
@@ -120,7 +120,7 @@ async fn sessions_in_cookies_have_no_list_but_an_end() {
     let Some(redis) = Redis::durable() else { return };
     let Some(fleet) = Fleet::start(Sessions::Coordinated, 2, redis, &[]).await else { return };
     let person = fleet.signed_in("ada").await;
-    assert_eq!(person.open(&fleet.url("/.auth/sessions")).await.status, 404);
+    assert_eq!(person.open(&fleet.url("/.auth/my-sessions")).await.status, 404);
     sessions(&fleet, &["list"]).await.badly(1, &["in the cookies of browsers"]);
     let cookies = fleet.cookies(&person);
     assert_eq!(fleet.status(fleet.balancer, &cookies).await, 200);

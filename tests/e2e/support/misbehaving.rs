@@ -137,12 +137,13 @@ impl Provider {
         frames.as_array().unwrap().iter().map(|url| url.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Every request so far.
+    /// Every request so far, save for those that ask the token endpoint by a GET whether somebody answers at all.
     pub(crate) async fn log(&self) -> Vec<Seen> {
         let Value::Array(entries) = self.ask("log").await else { panic!("the log is a list") };
+        let is_probe = |entry: &Value| entry["endpoint"] == "token" && entry["method"] == "GET";
         let seen =
             |entry: Value| Seen { endpoint: entry["endpoint"].as_str().unwrap().to_owned(), entry };
-        entries.into_iter().map(seen).collect()
+        entries.into_iter().filter(|entry| !is_probe(entry)).map(seen).collect()
     }
 
     /// The requests to `endpoint` so far: `discovery`, `jwks`, `authorization`, `par`, `token`, `userinfo`, `introspection`,

@@ -1,6 +1,7 @@
 //! What the end-to-end tests start and talk to. Everything listens on loopback, on ports that the system picks.
 
 pub(crate) mod apache;
+pub(crate) mod authgear;
 pub(crate) mod certificates;
 pub(crate) mod check;
 pub(crate) mod clock;

@@ -24,20 +24,28 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts one whose `server` block has `directives`; nothing where nginx is missing.
     pub(crate) async fn start(directives: &str) -> Option<Self> {
+        Self::start_with("", directives).await
+    }
+
+    /// The same with `shared` before the `server` block.
+    pub(crate) async fn start_with(shared: &str, directives: &str) -> Option<Self> {
         let binary = find(&["nginx"])?;
         for _ in 0..ATTEMPTS {
-            if let Some(running) = Self::attempt(binary.clone(), directives).await {
+            if let Some(running) = Self::attempt(binary.clone(), shared, directives).await {
                 return Some(running);
             }
         }
         panic!("nginx did not start in {ATTEMPTS} attempts");
     }
 
-    async fn attempt(binary: PathBuf, directives: &str) -> Option<Self> {
+    async fn attempt(binary: PathBuf, shared: &str, directives: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
-        std::fs::write(directory.path().join("nginx.conf"), configuration(address, directives))
-            .unwrap();
+        std::fs::write(
+            directory.path().join("nginx.conf"),
+            configuration(address, shared, directives),
+        )
+        .unwrap();
         let mut command = Command::new(binary);
         command.arg("-p").arg(directory.path()).args(["-e", "stderr", "-c", "nginx.conf"]);
         let mut program = Program::start(command);
@@ -60,13 +68,13 @@ async fn answers(address: SocketAddr) {
 }
 
 /// One process in the foreground that writes nowhere but in its own directory.
-fn configuration(address: SocketAddr, directives: &str) -> String {
+fn configuration(address: SocketAddr, shared: &str, directives: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
         .map(|kind| format!("  {kind}_temp_path {kind}_temp;\n"))
         .collect();
     format!(
         "daemon off;\nmaster_process off;\nerror_log stderr;\npid nginx.pid;\nevents {{}}\nhttp {{\n  access_log off;\n\
-         {temporary}  server {{\n    listen {address};\n    {directives}\n  }}\n}}\n"
+         {temporary}  {shared}\n  server {{\n    listen {address};\n    {directives}\n  }}\n}}\n"
     )
 }

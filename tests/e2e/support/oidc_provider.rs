@@ -34,6 +34,24 @@ impl OidcProvider {
         self.token_for(user, &format!("{AUDIENCE}/{algorithm}")).await
     }
 
+    /// As [`token`](Self::token), or one that is no JWT for `opaque`, to whoever shows the `header`.
+    pub(crate) async fn bound_token(&self, user: &str, kind: &str, header: (&str, &str)) -> String {
+        self.token_to(user, &format!("{AUDIENCE}/{kind}"), Some(header)).await
+    }
+
+    /// Withdraws a token of `user`.
+    pub(crate) async fn revoke(&self, user: &str, token: &str) {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token)
+            .finish();
+        let url = format!("{}/token/revocation", self.issuer);
+        let request = self.client.post(url).basic_auth(user, Some(format!("{user}-secret")));
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{response:?}");
+    }
+
     /// As [`token`](Self::token), expiring after `seconds`.
     pub(crate) async fn short_token(&self, user: &str, algorithm: &str, seconds: u32) -> String {
         self.token_for(user, &format!("{AUDIENCE}/{algorithm}/{seconds}")).await
@@ -82,6 +100,10 @@ impl OidcProvider {
     }
 
     async fn token_for(&self, user: &str, resource: &str) -> String {
+        self.token_to(user, resource, None).await
+    }
+
+    async fn token_to(&self, user: &str, resource: &str, header: Option<(&str, &str)>) -> String {
         let form =
             [("grant_type", "client_credentials"), ("scope", "read"), ("resource", resource)];
         let request = self
@@ -91,6 +113,8 @@ impl OidcProvider {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request =
             request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request =
+            header.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let answer = json(request.send().await.unwrap()).await;
         answer["access_token"]
             .as_str()

@@ -16,6 +16,8 @@ const CLIENT_SECRET: &str = "a secret of the client: 100% + more";
 const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 /// The page that people want to see.
 pub(crate) const WANTED: &str = "/wanted?x=1";
+/// What the stream at `/events` begins with.
+pub(crate) const EVENT: &str = "data: begun\n\n";
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "password";
 
@@ -35,7 +37,7 @@ impl Setting {
         Self::at("127.0.0.1:0", lines, rest, more).await
     }
 
-    /// As [`start`](Self::start), with the listener that `listen` describes.
+    /// As [`start`](Self::start), with the listener that `listen` describes, or a list of them.
     pub(crate) async fn at(listen: &str, lines: &str, rest: &str, more: Value) -> Option<Self> {
         let provider = OidcProvider::start().await?;
         let upstream = Upstream::answering(who).await;
@@ -45,8 +47,12 @@ impl Setting {
         } else {
             format!("  client_secret: {{ value: {} }}\n", json!(CLIENT_SECRET))
         };
+        let listen = match listen.starts_with('[') {
+            true => format!("listeners: {listen}"),
+            false => format!("listen: {listen}"),
+        };
         let configuration = format!(
-            "listen: {listen}\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nprovider:\n  name: main\n  \
+            "{listen}\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nprovider:\n  name: main\n  \
              issuer: {}\n  client_id: {CLIENT_ID}\n{secret}{lines}session:\n  keys: [{{ value: \"{KEY}\" }}]\n{rest}",
             upstream.url(),
             provider.issuer,
@@ -110,8 +116,13 @@ fn registration(address: SocketAddr, more: &Value) -> Value {
     registration
 }
 
-/// `user|email|groups`, as the app is told.
+/// `user|email|groups`, as the app is told; at `/events` a stream that goes on.
 fn who(request: &Recorded) -> Vec<u8> {
+    if request.target() == "/events" {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream";
+        let event = format!("{:x}\r\n{EVENT}\r\n", EVENT.len());
+        return format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{event}").into_bytes();
+    }
     let field = |name| request.values(name).join("+");
     let body = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"].map(field).join("|");
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()

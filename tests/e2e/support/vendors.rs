@@ -1,4 +1,4 @@
-//! Strict stand-ins of Auth0 and Okta: `tests/peers/vendors.mjs`.
+//! Strict stand-ins of Auth0, Okta and Mosaic: `tests/peers/vendors.mjs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Tenant {
     _program: Arc<Program>,
 }
 
-/// Starts a tenant of each of `dialects`, `auth0` or `okta`; nothing where node or its packages are missing.
+/// Starts a tenant of each of `dialects`, `auth0`, `mosaic` or `okta`; nothing where node or its packages are missing.
 pub(crate) async fn tenants<const N: usize>(dialects: [&str; N]) -> Option<[Tenant; N]> {
     let mut command = Command::new(node("jose")?);
     command.arg("vendors.mjs").args(dialects).current_dir(peers());
@@ -61,6 +61,11 @@ impl Tenant {
     /// Signs with a new key; the old one stays published.
     pub(crate) async fn rotate(&self) {
         self.tell("rotate", json!({})).await;
+    }
+
+    /// Mosaic forgets the tokens of clients.
+    pub(crate) async fn forget_client_tokens(&self) {
+        self.tell("forget", json!({})).await;
     }
 
     /// Ends the sessions of `user`, as an administrator does. Auth0 tells the apps.
@@ -100,6 +105,12 @@ impl Tenant {
         newest["sid"].as_str().unwrap().to_owned()
     }
 
+    /// The names of the sessions that Mosaic keeps, which only backends may know.
+    pub(crate) async fn session_ids(&self) -> Vec<String> {
+        let names = self.list("session_ids").await;
+        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
     /// How many sessions there are, over or not.
     pub(crate) async fn sessions(&self) -> usize {
         self.list("sessions").await.len()
@@ -112,7 +123,7 @@ impl Tenant {
     }
 
     /// The requests to `endpoint` so far: `discovery`, `jwks`, `authorization`, `login`, `par`, `token`, `userinfo`, `introspection`,
-    /// `revocation`, `end_session`, `v2_logout`, `unknown`.
+    /// `revocation`, `end_session`, `v2_logout`, `session_authenticate`, `session_logout`, `unknown`.
     pub(crate) async fn requests(&self, endpoint: &str) -> Vec<Seen> {
         let mut log = self.log().await;
         log.retain(|seen| seen.endpoint == endpoint);

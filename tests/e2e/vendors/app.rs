@@ -164,7 +164,7 @@ fn indented(lines: &str) -> String {
 }
 
 /// `user;email;groups;roles`, as the app is told.
-fn who(request: &Recorded) -> Vec<u8> {
+pub(super) fn who(request: &Recorded) -> Vec<u8> {
     let field = |name| request.values(name).join("+");
     let names = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-roles"];
     let body = names.map(field).join(";");

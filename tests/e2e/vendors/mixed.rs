@@ -14,6 +14,7 @@ const SECRET: &str = "a secret of the client";
 struct Five {
     app: App,
     auth0: Tenant,
+    mosaic: Tenant,
     okta: Tenant,
     /// Providers with the ways of the standard, where the others stand in for.
     plain: Misbehaving,
@@ -21,10 +22,11 @@ struct Five {
 
 impl Five {
     async fn start() -> Option<Self> {
-        let [auth0, okta] = tenants(["auth0", "okta"]).await?;
+        let [auth0, mosaic, okta] = tenants(["auth0", "mosaic", "okta"]).await?;
         let plain = Misbehaving::start().await?;
         let issuer = |name: &str| match name {
             "auth0" => format!("type: auth0, issuer: \"{}/\"", auth0.origin),
+            "mosaic" => of_mosaic(&mosaic.origin),
             "okta" => format!("type: okta, issuer: \"{}/oauth2/default\"", okta.origin),
             other => format!("issuer: \"{}\"", plain.provider(other).issuer),
         };
@@ -40,7 +42,9 @@ impl Five {
         let app = App::run("app1", &format!("providers:\n{sections}"), &Plan::default()).await;
         auth0.register(app.registration("auth0", &json!({}))).await;
         okta.register(app.registration("okta", &json!({}))).await;
-        for name in ["authgear", "mosaic", "other"] {
+        let by_form = json!({ "token_endpoint_auth_method": "client_secret_post" });
+        mosaic.register(app.registration("mosaic", &by_form)).await;
+        for name in ["authgear", "other"] {
             let more = json!({
                 "client_id": "app1",
                 "client_secret": SECRET,
@@ -48,7 +52,7 @@ impl Five {
             });
             plain.provider(name).register(&app.site, name, &more).await;
         }
-        Some(Self { app, auth0, okta, plain })
+        Some(Self { app, auth0, mosaic, okta, plain })
     }
 
     fn login(&self, name: &str) -> String {
@@ -72,12 +76,23 @@ impl Five {
 
     /// How many codes were shown to any provider.
     async fn redeemed(&self) -> usize {
-        let mut sum = self.auth0.count("token").await + self.okta.count("token").await;
-        for name in ["authgear", "mosaic", "other"] {
+        let mut sum = self.auth0.count("token").await
+            + self.mosaic.count("token").await
+            + self.okta.count("token").await;
+        for name in ["authgear", "other"] {
             sum += self.plain.provider(name).count("token").await;
         }
         sum
     }
+}
+
+/// Its issuer says nothing of where it is.
+fn of_mosaic(origin: &str) -> String {
+    format!(
+        "type: mosaic, issuer: \"https://userid.security\", client_auth: post, jwks_uri: \"{origin}/cis/oidc/jwks\", \
+         endpoints: {{ authorization: \"{origin}/cis/oidc/auth\", token: \"{origin}/oidc/token\", userinfo: \"{origin}/cis/me\", \
+         end_session: \"{origin}/cis/oidc/session/end\", revocation: \"{origin}/oidc/token/revocation\" }}"
+    )
 }
 
 fn parameter(url: &url::Url, wanted: &str) -> String {
@@ -128,7 +143,7 @@ async fn s_x1_an_answer_of_one_provider_is_none_of_another() {
                 let forged = [("code", code.as_str()), ("iss", issuer.as_str())];
                 attacks.push(("its code and issuer with our state", changed(&ours, at, &forged)));
             }
-            if matches!(at, "authgear" | "mosaic" | "other") {
+            if matches!(at, "authgear" | "other") {
                 // Those say who they are, so that an answer which does not is not theirs.
                 let forged = [("code", code.as_str()), ("iss", "")];
                 attacks.push(("its code without an issuer", changed(&ours, at, &forged)));

@@ -180,7 +180,7 @@ async fn s_k2_tokens_of_the_organization_are_judged_by_it_alone() {
     let phone = super::okta_native::Phone::at_organization(&okta, "first").await;
     let tokens = phone.sign_in("ada", "openid offline_access").await;
     let token = tokens["access_token"].as_str().unwrap();
-    let (fetched, begun) = (okta.count("jwks").await, std::time::Instant::now());
+    let (fetched, begun) = (okta.count("jwks").await, tokio::time::Instant::now());
     for _ in 0..20 {
         let (status, who) = one.with_token(token).await;
         assert_eq!((status, who.split(';').next()), (200, Some("00uada")), "{who}");

@@ -1,11 +1,12 @@
 //! Okta: two apps on one telephone, whose browser or device secret they share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::app::{App, Plan};
 use super::okta::app;
@@ -14,12 +15,12 @@ use crate::support::signing_in::soon;
 use crate::support::vendors::{Tenant, is_asked, tenants};
 
 const VERIFIER: &str = "a-verifier-that-is-long-enough-for-every-server-there-is";
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const DEVICE_SECRET: &str = "urn:x-oath:params:oauth:token-type:device-secret";
-const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+pub(super) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(super) const DEVICE_SECRET: &str = "urn:x-oath:params:oauth:token-type:device-secret";
+pub(super) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 /// How long an answer is remembered, and a hair more for the clock of the memory.
 const INTERVAL: Duration = Duration::from_millis(1_100);
-const WITH_SECRET: &str = "openid device_sso offline_access";
+pub(super) const WITH_SECRET: &str = "openid device_sso offline_access";
 
 /// An app on a telephone: a public client with a scheme of its own.
 pub(super) struct Phone {

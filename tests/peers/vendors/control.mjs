@@ -8,9 +8,11 @@
 //   POST end          { sub }: end the sessions of somebody, as an administrator does; apps are told as the dialect has it
 //   POST logout_token a logout token that is not sent (auth0_logout.mjs says what can be changed); `replay`: the newest ID token
 //   POST deliver      { client_id, token }: send a logout token; what came back
+//   POST forget       Mosaic forgets the tokens of clients
 //   GET  log          every request so far
 //   GET  logouts      what became of each logout token that the tenant sent by itself
 //   GET  sessions     the sessions, with `sid` and clients
+//   GET  session_ids  the names of the sessions, which only backends may know
 //   GET  frames?sid=  the addresses of the frames that end a session
 //   GET  access_tokens  those that were given out, oldest first
 //   GET  federated    whose sessions at identity providers behind the tenant were ended
@@ -44,6 +46,9 @@ const COMMANDS = {
   end(tenant, { sub }) {
     for (const session of [...tenant.sessions.values()]) if (session.sub === sub) tenant.end(session);
   },
+  forget(tenant) {
+    tenant.clientTokens.clear();
+  },
   async logout_token(tenant, told) {
     return { json: { token: told.replay ? tenant.lastIdToken : await logoutToken(tenant, told) } };
   },
@@ -53,6 +58,7 @@ const COMMANDS = {
   log: (tenant) => ({ json: tenant.requests }),
   logouts: (tenant) => ({ json: tenant.logouts }),
   sessions: (tenant) => ({ json: known(tenant.sessions) }),
+  session_ids: (tenant) => ({ json: [...tenant.sessions.keys()] }),
   access_tokens: (tenant) => ({ json: [...tenant.accessTokens.keys()] }),
   federated: (tenant) => ({ json: tenant.federated ?? [] }),
   frames(tenant, _told, query) {
