@@ -15,13 +15,14 @@ use crate::gate::{Caller, CredentialKind, Decision, RequestView, Target};
 use crate::oidc::grant::{DEVICE_SECRETS, GrantError, ID_TOKEN, TOKEN_EXCHANGE};
 use crate::remote::error_text;
 use crate::remote::relying_party::ExchangeError;
-use crate::remote::replay::{FirstUse, OneTime};
+use crate::remote::replay::OneTime;
 use crate::serve::callers::Memo;
 use crate::serve::gatekeeper::decide;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::establish::{Expected, Failed, kept, made, unkept, verified};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::back;
+use crate::serve::own::once;
 use crate::serve::own::visit::{Visit, only};
 use crate::serve::reply::Reply;
 use crate::session::{Pass, ReturnTo, Session, SessionId, Tokens, keep_claims};
@@ -248,16 +249,5 @@ async fn used_first(visit: &Visit<'_>, pass: &Pass) -> Result<(), Failed> {
     if pass.is_over(visit.now) {
         return Err(over("the address is too old"));
     }
-    match visit.desk.first_uses.claim(OneTime::Pass, "", &pass.id, pass.ends(), visit.now) {
-        FirstUse::Again => return Err(over("the address was used before")),
-        FirstUse::First => {}
-        FirstUse::Unknown => {
-            return Err((Failure::StoreUnavailable, Some("too many at once".to_owned())));
-        }
-    }
-    match visit.desk.sessions.use_once(&pass.id, Pass::LIFETIME).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(over("the address was used before")),
-        Err(error) => Err((Failure::StoreUnavailable, Some(error.to_string()))),
-    }
+    once::used_first(visit, (OneTime::Pass, &pass.id), pass.ends()).await
 }

@@ -7,10 +7,11 @@ use http::header::{self, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::oidc::backend_session;
-use crate::remote::replay::{FirstUse, OneTime};
+use crate::remote::replay::OneTime;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::establish::Failed;
 use crate::serve::own::failure::Failure;
+use crate::serve::own::once;
 use crate::serve::own::visit::Visit;
 use crate::serve::reply::Reply;
 use crate::session::{Handle, HandleKind};
@@ -72,19 +73,7 @@ pub(crate) async fn used_first(visit: &Visit<'_>, handle: &Handle) -> Result<(),
     if handle.is_over(visit.now) {
         return Err(over("the handle is too old"));
     }
-    match visit.desk.first_uses.claim(OneTime::Handle, "", &handle.id, handle.ends(), visit.now) {
-        FirstUse::Again => return Err(over("the handle was used before")),
-        FirstUse::First => {}
-        FirstUse::Unknown => {
-            let why = "too many handles at once".to_owned();
-            return Err((Failure::StoreUnavailable, Some(why)));
-        }
-    }
-    match visit.desk.sessions.use_once(&handle.id, Handle::LIFETIME).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(over("the handle was used before")),
-        Err(error) => Err((Failure::StoreUnavailable, Some(error.to_string()))),
-    }
+    once::used_first(visit, (OneTime::Handle, &handle.id), handle.ends()).await
 }
 
 /// The app whose login service asks, and what it says.

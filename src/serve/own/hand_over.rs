@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::header::HeaderValue;
 
-use crate::remote::replay::{FirstUse, OneTime};
+use crate::remote::replay::OneTime;
 use crate::remote::sessions::StoreError;
 use crate::serve::own::callback::with_fragment;
 use crate::serve::own::desk::random;
 use crate::serve::own::establish::{Failed, kept};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{back, login_path, redirect};
+use crate::serve::own::once;
 use crate::serve::own::unnoticed::probed;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::reply::Reply;
@@ -129,17 +130,7 @@ async fn taken(
 
 /// A code is used once: in this process, and in all that share its store.
 async fn used_first(visit: &Visit<'_>, handover: &Handover) -> Result<(), Failed> {
-    let used = || (Failure::AttemptExpired, Some("the code was used before".to_owned()));
-    let (what, id, until) = (OneTime::Handover, &handover.id, handover.ends());
-    let (sessions, uses) = (Some(&*visit.desk.sessions), &visit.desk.first_uses);
-    match uses.claim_everywhere(sessions, (what, "", id), until, visit.now).await {
-        FirstUse::Again => Err(used()),
-        FirstUse::First => Ok(()),
-        FirstUse::Unknown => {
-            let detail = "nobody can tell whether the code was used before".to_owned();
-            Err((Failure::StoreUnavailable, Some(detail)))
-        }
-    }
+    once::used_first(visit, (OneTime::Handover, &handover.id), handover.ends()).await
 }
 
 async fn stored(visit: &Visit<'_>, ticket: &Ticket) -> Result<Session, Failed> {

@@ -19,6 +19,7 @@ mod links;
 mod login;
 mod login_service;
 mod my_sessions;
+mod once;
 mod session;
 mod sign_out;
 mod sso_cookie;
