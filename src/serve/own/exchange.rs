@@ -248,16 +248,14 @@ async fn used_first(visit: &Visit<'_>, pass: &Pass) -> Result<(), Failed> {
     if pass.is_over(visit.now) {
         return Err(over("the address is too old"));
     }
-    match visit.desk.first_uses.claim(OneTime::Pass, "", &pass.id, pass.ends(), visit.now) {
-        FirstUse::Again => return Err(over("the address was used before")),
-        FirstUse::First => {}
+    let (sessions, uses) = (Some(&*visit.desk.sessions), &visit.desk.first_uses);
+    let (what, id, until) = (OneTime::Pass, &pass.id, pass.ends());
+    match uses.claim_everywhere(sessions, (what, "", id), until, visit.now).await {
+        FirstUse::Again => Err(over("the address was used before")),
+        FirstUse::First => Ok(()),
         FirstUse::Unknown => {
-            return Err((Failure::StoreUnavailable, Some("too many at once".to_owned())));
+            let why = "nobody can tell whether the address was used before".to_owned();
+            Err((Failure::StoreUnavailable, Some(why)))
         }
-    }
-    match visit.desk.sessions.use_once(&pass.id, Pass::LIFETIME).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(over("the address was used before")),
-        Err(error) => Err((Failure::StoreUnavailable, Some(error.to_string()))),
     }
 }

@@ -72,18 +72,15 @@ pub(crate) async fn used_first(visit: &Visit<'_>, handle: &Handle) -> Result<(),
     if handle.is_over(visit.now) {
         return Err(over("the handle is too old"));
     }
-    match visit.desk.first_uses.claim(OneTime::Handle, "", &handle.id, handle.ends(), visit.now) {
-        FirstUse::Again => return Err(over("the handle was used before")),
-        FirstUse::First => {}
+    let (sessions, uses) = (Some(&*visit.desk.sessions), &visit.desk.first_uses);
+    let (what, id, until) = (OneTime::Handle, &handle.id, handle.ends());
+    match uses.claim_everywhere(sessions, (what, "", id), until, visit.now).await {
+        FirstUse::Again => Err(over("the handle was used before")),
+        FirstUse::First => Ok(()),
         FirstUse::Unknown => {
-            let why = "too many handles at once".to_owned();
-            return Err((Failure::StoreUnavailable, Some(why)));
+            let why = "nobody can tell whether the handle was used before".to_owned();
+            Err((Failure::StoreUnavailable, Some(why)))
         }
-    }
-    match visit.desk.sessions.use_once(&handle.id, Handle::LIFETIME).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(over("the handle was used before")),
-        Err(error) => Err((Failure::StoreUnavailable, Some(error.to_string()))),
     }
 }
 
