@@ -7,13 +7,18 @@ use serde_json::{Map, json};
 use super::fixture::*;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
-use crate::gate::{Answer, Provider, Question, RelyingParty, Rule, VerdictAnswer};
+use crate::gate::{Answer, Provider, Question, RelyingParty, Rule, SignInFlow, VerdictAnswer};
 use crate::session::{Session, Tokens};
 use crate::token::Claims;
 
 fn app(name: &str, tenant: Option<&str>) -> Provider {
     let tenant = tenant.map(Arc::from);
-    let relying_party = RelyingParty { client: name.to_owned(), keep_alive: None, tenant };
+    let relying_party = RelyingParty {
+        client: name.to_owned(),
+        flow: SignInFlow::Code,
+        keep_alive: None,
+        tenant,
+    };
     Provider { name: Arc::from(name), relying_party: Some(relying_party), ..party(ISSUER) }
 }
 
