@@ -13,12 +13,8 @@ use crate::token::Claims;
 
 fn app(name: &str, tenant: Option<&str>) -> Provider {
     let tenant = tenant.map(Arc::from);
-    let relying_party = RelyingParty {
-        client: name.to_owned(),
-        flow: SignInFlow::Code,
-        keep_alive: None,
-        tenant,
-    };
+    let relying_party =
+        RelyingParty { client: name.to_owned(), flow: SignInFlow::Code, keep_alive: None, tenant };
     Provider { name: Arc::from(name), relying_party: Some(relying_party), ..party(ISSUER) }
 }
 
