@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::base::secret::Secret as Hidden;
-use crate::config::compile::{files, times};
+use crate::config::compile::{files, times, tls};
 use crate::config::file::{RedisStore, Secret, Sentinel};
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -143,23 +143,11 @@ fn identity(
     inputs: &mut Inputs,
     report: &mut Report,
 ) -> Option<ClientIdentity> {
-    match (&written.certificate, &written.key) {
-        (Some(file), Some(key)) => {
-            let certificate = files::pem(file, &path.key("certificate"), inputs, report);
-            let key = secret::load(key, &path.key("key"), inputs, report);
-            let key = Hidden::new(key?.expose().clone().into_bytes());
-            Some(ClientIdentity { certificate: certificate?, key })
-        }
-        (None, None) => None,
-        (Some(_), None) => {
-            report.refuse(path, "has a certificate without its key", "add `key:`");
-            None
-        }
-        (None, Some(_)) => {
-            report.refuse(path, "has a key without its certificate", "add `certificate:`");
-            None
-        }
-    }
+    let (file, key) = tls::pair(written.certificate.as_ref(), written.key.as_ref(), path, report)?;
+    let certificate = files::pem(file, &path.key("certificate"), inputs, report);
+    let key = secret::load(key, &path.key("key"), inputs, report);
+    let key = Hidden::new(key?.expose().clone().into_bytes());
+    Some(ClientIdentity { certificate: certificate?, key })
 }
 
 /// What does not fit together.

@@ -132,10 +132,20 @@ fn client(
     report: &mut Report,
 ) -> Option<CertificateFiles> {
     let written = written?;
-    match (&written.certificate, &written.key) {
-        (Some(certificate), Some(key)) => {
-            Some(CertificateFiles { certificate: watch(certificate), key: watch(key) })
-        }
+    let (certificate, key) =
+        pair(written.certificate.as_ref(), written.key.as_ref(), path, report)?;
+    Some(CertificateFiles { certificate: watch(certificate), key: watch(key) })
+}
+
+/// A certificate and its key: both, or neither.
+pub(super) fn pair<C, K>(
+    certificate: Option<C>,
+    key: Option<K>,
+    path: &KeyPath,
+    report: &mut Report,
+) -> Option<(C, K)> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
         (Some(_), None) => {
             report.refuse(path, "has a certificate without its key", "add `key:`");
