@@ -5,6 +5,7 @@
 //! or whose clock is a little behind.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::base::time::Timestamp;
@@ -29,8 +30,9 @@ const PAGE: usize = 1000;
 pub(in crate::remote::sessions) struct Listener {
     /// The newest that was read.
     newest: Place,
-    /// What was read lately.
-    seen: BTreeSet<Place>,
+    /// What was read lately: where, and a digest of what. A server that lost the stream gives places out anew.
+    seen: BTreeSet<(Place, u64)>,
+    digest: RandomState,
     connection: u64,
 }
 
@@ -85,7 +87,7 @@ impl Remote {
                 None => break,
             }
         }
-        let kept = Place(listener.newest.before(AGAIN_AFTER_CUT), 0);
+        let kept = (Place(listener.newest.before(AGAIN_AFTER_CUT), 0), 0);
         listener.seen = listener.seen.split_off(&kept);
         // With the first call a connection was made that has a number of its own.
         listener.connection = if connection == 0 { self.line.number() } else { connection };
@@ -101,7 +103,7 @@ impl Remote {
     /// What an entry says that is new, and not our own word.
     fn heard(&self, listener: &mut Listener, (name, fields): &Entry) -> Option<Record> {
         let place = Place::parse(name)?;
-        if !listener.seen.insert(place) {
+        if !listener.seen.insert((place, listener.digest.hash_one(fields))) {
             return None;
         }
         listener.newest = listener.newest.max(place);

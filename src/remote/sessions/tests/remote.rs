@@ -46,6 +46,22 @@ async fn what_one_process_ends_is_told_to_the_others_once() {
     assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(3)));
 }
 
+/// A server that lost everything gives the names of its entries out anew, in the same millisecond even.
+#[tokio::test]
+async fn an_entry_of_the_same_name_that_says_something_else_is_heard() {
+    let Some(server) = Server::start() else { return };
+    let (here, there) = (process(&server.settings()), process(&server.settings()));
+    let mut listener = Listener::default();
+    end(&here, login("l1"), 1).await;
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    let (name, fields) = only_entry(&server).await;
+    server.command::<()>(&["FLUSHALL"]).await;
+    let line = fields[3].replace("l1", "l2");
+    server.command::<()>(&["XADD", "sidegate:ends", &name, "p", "other", "l", &line]).await;
+    there.catch_up(&mut listener, at(1)).await.unwrap();
+    assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(1)));
+}
+
 /// Thousands of ends while a process was cut off: it hears of every one.
 #[tokio::test]
 async fn a_process_that_was_cut_off_hears_of_everything() {
@@ -69,16 +85,23 @@ async fn an_entry_that_sorts_before_the_newest_is_heard_all_the_same() {
     let mut listener = Listener::default();
     end(&here, login("l1"), 1).await;
     there.catch_up(&mut listener, at(1)).await.unwrap();
-    let entries: Vec<(String, Vec<String>)> =
-        server.command(&["XRANGE", "sidegate:ends", "-", "+"]).await;
-    let milliseconds: u64 = entries[0].0.split('-').next().unwrap().parse().unwrap();
+    let (name, fields) = only_entry(&server).await;
+    let milliseconds: u64 = name.split('-').next().unwrap().parse().unwrap();
     server.command::<()>(&["DEL", "sidegate:ends"]).await;
     let earlier = format!("{}-0", milliseconds - 1000);
-    let line = entries[0].1[3].replace("l1", "l2");
+    let line = fields[3].replace("l1", "l2");
     let words = ["XADD", "sidegate:ends", &earlier, "p", "other", "l", &line];
     server.command::<()>(&words).await;
     there.catch_up(&mut listener, at(1)).await.unwrap();
     assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(1)));
+}
+
+/// The stream's one entry: its name, and its fields.
+async fn only_entry(server: &Server) -> (String, Vec<String>) {
+    let mut entries: Vec<(String, Vec<String>)> =
+        server.command(&["XRANGE", "sidegate:ends", "-", "+"]).await;
+    assert_eq!(entries.len(), 1);
+    entries.remove(0)
 }
 
 #[tokio::test]
