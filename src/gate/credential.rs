@@ -159,7 +159,8 @@ fn bearer<'a>(
     token: &'a str,
 ) -> Result<Offer<'a>, Reason> {
     let kind = CredentialKind::Bearer;
-    let resolved = if route.accepts.contains(kind) {
+    let resolves = |id: &ProviderId| policy.provider(*id).is_some_and(|one| one.resolver.is_some());
+    let resolved = if route.accepts.contains(kind) && route.providers.iter().any(resolves) {
         resolved(policy, route, request, Some(token))?
     } else {
         SmallVec::new()

@@ -29,11 +29,6 @@ pub(crate) fn done<'a>(result: pingora::Result<()>) -> Hook<'a, pingora::Result<
     }
 }
 
-/// A hook that says: go on.
-pub(crate) fn go_on<'a>() -> Hook<'a, pingora::Result<bool>> {
-    Box::pin(Now(|| Ok(true)))
-}
-
 /// A hook that has done what it does.
 pub(crate) fn over<'a>() -> Hook<'a, ()> {
     Box::pin(Now(|| ()))

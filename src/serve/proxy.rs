@@ -5,6 +5,7 @@
 mod judging;
 mod outgoing;
 mod returning;
+mod short_way;
 
 use std::any::Any;
 use std::os::fd::RawFd;
@@ -27,11 +28,10 @@ use crate::clock::Clock;
 use crate::serve::answer::{asker, send};
 use crate::serve::callers::Memo;
 use crate::serve::context::Context;
-use crate::serve::edge_session::{self, EDGE_SESSION};
 use crate::serve::failure::{Blame, blame, is_late};
 use crate::serve::forward_auth::{self, Askers};
 use crate::serve::guard::ConnectionContext;
-use crate::serve::hook::{Hook, done, go_on, over};
+use crate::serve::hook::{Hook, done, over};
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
 use crate::serve::settings::GuardSettings;
@@ -42,8 +42,8 @@ use crate::telemetry::writer::LineWriter;
 
 pub(crate) use judging::is_too_long;
 
-use outgoing::{prepare, upstream};
-use returning::finish;
+use outgoing::{prepare, time_left, upstream};
+use returning::{brings_session, finish, take_session};
 
 /// One listener's proxy.
 pub(crate) struct Proxy {
@@ -54,9 +54,6 @@ pub(crate) struct Proxy {
     pub(crate) listener: String,
     pub(crate) lines: LineWriter,
 }
-
-/// How much longer than its exchange a connection may take, so that its client can be told why it ends.
-const LAST_WORDS: Duration = Duration::from_millis(100);
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -113,18 +110,13 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    fn proxy_upstream_filter<'life0, 'life1, 'life2, 'async_trait>(
-        &'life0 self,
-        _session: &'life1 mut Session,
-        _ctx: &'life2 mut Context,
-    ) -> Hook<'async_trait, Result<bool>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        'life2: 'async_trait,
-        Self: 'async_trait,
-    {
-        go_on()
+    /// Whether pingora has to take the request upstream: not where the short way did.
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<bool> {
+        Ok(!short_way::take(session, ctx).await?)
     }
 
     async fn upstream_peer(
@@ -135,9 +127,7 @@ impl ProxyHttp for Proxy {
         let (upstream, timeout) = upstream(ctx)?;
         // A request that is tried again goes to the next server, whoever else takes turns meanwhile.
         let turn = ctx.turn.unwrap_or_else(|| upstream.take_turn());
-        let left = timeout.map(|timeout| {
-            timeout.saturating_sub(ctx.started.elapsed()).max(Duration::from_millis(1))
-        });
+        let left = time_left(ctx, timeout);
         let known_length = session.as_mut().is_body_empty()
             || session.req_header().headers.contains_key(header::CONTENT_LENGTH);
         let wish = Wish { left, known_length };
@@ -146,9 +136,6 @@ impl ProxyHttp for Proxy {
         let Destination { peer, loan } =
             destination.ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
         ctx.loan = loan;
-        if let (Some(left), Some(connection)) = (left, &ctx.connection) {
-            connection.finish_within(left + LAST_WORDS);
-        }
         Ok(peer)
     }
 
@@ -244,12 +231,11 @@ impl ProxyHttp for Proxy {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        if !answer.headers.contains_key(&EDGE_SESSION) {
+        if !brings_session(answer) {
             return done(finish(session, answer, ctx));
         }
-        let trusted = upstream(ctx).is_ok_and(|(upstream, _)| upstream.settings.is_login_service);
         Box::pin(async move {
-            edge_session::take(session, answer, (&mut *ctx, trusted)).await;
+            take_session(session, answer, ctx).await;
             finish(session, answer, ctx)
         })
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
+use pingora::protocols::l4::stream::Stream;
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -121,12 +122,24 @@ impl Upstream {
         None
     }
 
-    fn at(&self, address: PeerAddress, wish: Wish) -> Destination {
+    /// A connection that is kept for the next exchange with the server whose `turn` it is; none where that speaks TLS.
+    pub(crate) fn kept(&self, turn: usize) -> Option<(Arc<Loan>, Stream)> {
+        let place = &self.servers[turn % self.servers.len()];
+        let pool = Arc::clone(self.lending.as_ref()?.pool.pool());
+        Loan::kept(pool, self.patience(), &place.known_address(turn)?)
+    }
+
+    const fn patience(&self) -> Patience {
         let UpstreamSettings { connect, read, write, .. } = self.settings;
+        Patience { connect, read, write }
+    }
+
+    fn at(&self, address: PeerAddress, wish: Wish) -> Destination {
         let (mut peer, loan) = match &self.lending {
             Some(Lending { pool, template }) if wish.known_length => {
-                let connect = wish.left.map_or(connect, |left| left.min(connect));
-                let patience = Patience { connect, read, write };
+                let patience = self.patience();
+                let connect = wish.left.map_or(patience.connect, |left| left.min(patience.connect));
+                let patience = Patience { connect, ..patience };
                 let loan = Loan::new(Arc::clone(pool.pool()), patience);
                 let mut peer = Box::new(template.clone());
                 peer.options.custom_l4 = Some(loan.clone());
@@ -219,14 +232,20 @@ impl Place {
     }
 
     async fn address(&self, turn: usize) -> Option<PeerAddress> {
-        if let Server::Unix(_) = self.server {
-            return self.path.clone();
-        }
-        if let Some(address) = pick(&self.addresses.load(), turn) {
-            return Some(PeerAddress::Inet(address));
+        let known = self.known_address(turn);
+        if known.is_some() || matches!(self.server, Server::Unix(_)) {
+            return known;
         }
         self.look_up().await;
-        pick(&self.addresses.load(), turn).map(PeerAddress::Inet)
+        self.known_address(turn)
+    }
+
+    /// The address, if it need not be looked up first.
+    fn known_address(&self, turn: usize) -> Option<PeerAddress> {
+        match self.server {
+            Server::Unix(_) => self.path.clone(),
+            Server::Tcp { .. } => pick(&self.addresses.load(), turn).map(PeerAddress::Inet),
+        }
     }
 
     async fn look_up_for_ever(self: Arc<Self>) {

@@ -7,6 +7,7 @@
 
 mod admin;
 mod assertions;
+mod both_ways;
 mod browser_pages;
 mod browser_sign_in;
 mod command_line;

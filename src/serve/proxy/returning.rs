@@ -7,17 +7,37 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use crate::serve::context::Context;
+use crate::serve::edge_session::{self, EDGE_SESSION};
+use crate::serve::proxy::outgoing::upstream;
 
 /// Of one connection only ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// Makes `answer` what the client gets.
+/// Whether the answer hands in a session: [`take_session`] must have it before the client.
+pub(super) fn brings_session(answer: &ResponseHeader) -> bool {
+    answer.headers.contains_key(&EDGE_SESSION)
+}
+
+/// Takes a session out of the answer that a login service hands in.
+pub(super) async fn take_session(
+    session: &Session,
+    answer: &mut ResponseHeader,
+    ctx: &mut Context,
+) {
+    let trusted = upstream(ctx).is_ok_and(|(upstream, _)| upstream.settings.is_login_service);
+    edge_session::take(session, answer, (ctx, trusted)).await;
+}
+
+/// Makes `answer` what the client gets. What is said before it stays as it is.
 pub(super) fn finish(
     session: &mut Session,
     answer: &mut ResponseHeader,
     ctx: &mut Context,
 ) -> Result<()> {
     answer.remove_header(&KEEP_ALIVE);
+    if answer.status.is_informational() && answer.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
     set_cookies(answer, ctx)?;
     if is_long_lived(answer) {
         ctx.watch();

@@ -47,6 +47,8 @@ pub(crate) struct Loan {
     lines: Mutex<Option<Vec<u8>>>,
     /// How many reads have still to come back with nothing.
     held: AtomicU8,
+    /// Whether whoever borrowed the connection says that it can be used again.
+    settled: AtomicBool,
 }
 
 /// How often the answer to an upgrade is not there yet. Once is enough for the other side of pingora to have its turn.
@@ -83,7 +85,26 @@ impl Loan {
             reused: AtomicBool::new(false),
             lines: Mutex::new(None),
             held: AtomicU8::new(0),
+            settled: AtomicBool::new(false),
         })
+    }
+
+    /// A connection to `address` that `pool` keeps, if there is one, for an exchange that goes without pingora's help.
+    pub(super) fn kept(
+        pool: Arc<Pool>,
+        patience: Patience,
+        address: &SocketAddr,
+    ) -> Option<(Arc<Self>, Stream)> {
+        let connection = pool.take(address)?;
+        let loan = Self::new(pool, patience);
+        loan.reused.store(true, Ordering::Relaxed);
+        let stream = loan.lend(address, connection).ok()?;
+        Some((loan, stream))
+    }
+
+    /// Lets the connection go back to the pool as soon as it is dropped: the exchange is over, and both sides want to go on.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
     }
 
     /// The header that goes out next gets `lines`, each with its line break, behind its own. Nothing goes out before this
@@ -292,7 +313,7 @@ impl VirtualSocket for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
-            && self.clean
+            && (self.clean || self.loan.settled.load(Ordering::Relaxed))
         {
             self.loan.pool.keep(self.address.clone(), connection);
         }

@@ -51,7 +51,13 @@ impl Manager {
     /// The first line of the next notice; to be called where waiting may block the thread.
     pub(crate) fn notice(&self) -> String {
         let mut buffer = [0; 512];
-        let length = self.notices.recv(&mut buffer).expect("a notice within the test's patience");
+        let length = loop {
+            match self.notices.recv(&mut buffer) {
+                // A signal of a process that ended: whoever waits goes on waiting.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                received => break received.expect("a notice within the test's patience"),
+            }
+        };
         let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
         text.lines().next().unwrap().to_owned()
     }
