@@ -30,8 +30,6 @@ use crate::session::Tokens;
 use crate::telemetry::metrics::{BackendCall, BackendResult, SessionMetrics};
 use crate::token::{Claims, Jwt, KeySet};
 
-use memory::Name;
-
 pub use memory::{BackendMemory, Renamed};
 pub use renewal::RenewalAtBackend;
 
@@ -131,7 +129,7 @@ impl BackendSessions {
     ) -> Result<Brought, BackendFailure> {
         let (renamed, issuer) = (&self.parts.renamed, self.issuer());
         let id = renamed.newest(issuer, session_id);
-        let name = Name::of(issuer, &id);
+        let name = memory::name(issuer, &id);
         if self.memory.is_gone(&name, now) {
             return Err(BackendFailure::Gone);
         }
@@ -164,7 +162,7 @@ impl BackendSessions {
     /// bounded number of times. Nobody here uses the session from now on.
     pub fn end(self: &Arc<Self>, session_id: &Secret<String>) {
         let id = self.parts.renamed.newest(self.issuer(), session_id);
-        let name = Name::of(self.issuer(), &id);
+        let name = memory::name(self.issuer(), &id);
         self.memory.remember_gone(name, self.parts.clock.now());
         let this = Arc::clone(self);
         tokio::spawn(async move { this.end_now(&id).await });
