@@ -17,7 +17,7 @@ use crate::gate::{Offered, ResolverAnswer, ResolverUse};
 use crate::oidc::resolver::{FIELDS, Resolved, read};
 use crate::remote::egress::Egress;
 use crate::remote::error_text;
-use crate::remote::http::{Client, Lookup};
+use crate::remote::http::{Client, Target};
 use crate::remote::remembered::{Answers, Bounds, Question, Remembered, size};
 use crate::telemetry::metrics::{ResolutionResult, SessionMetrics};
 
@@ -68,9 +68,8 @@ impl Resolve for ResolverAtProvider {
         let ResolverSettings { url, host, cookies, patience, .. } = &self.settings;
         let headers = fields(offered, host.as_deref())
             .ok_or_else(|| NoAnswer("what is offered is no header value".to_owned()))?;
-        let (egress, deadline) = (Egress::Configured, *patience);
-        let lookup = Lookup { url, egress, deadline, headers, kept: &FIELDS };
-        let reply = self.client.look_up(lookup).await;
+        let target = Target { url, egress: Egress::Configured, deadline: *patience };
+        let reply = self.client.look_up(target, headers, &FIELDS).await;
         let reply = reply.map_err(|error| NoAnswer(error_text(&error)))?;
         match reply.status {
             StatusCode::OK => {

@@ -12,6 +12,8 @@ use crate::gate::{Home, SignInFlow};
 use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
+use crate::remote::error_text;
+use crate::remote::http::Target;
 use crate::remote::relying_party::HintRule;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
@@ -253,7 +255,7 @@ async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens
             access: None,
         },
         Err(error) => {
-            let error = crate::remote::error_text(&error);
+            let error = error_text(&error);
             tracing::warn!(provider = party.name(), error, "no fresh ID token for signing out");
             Tokens { id: None, ..tokens }
         }
@@ -333,7 +335,7 @@ fn revoke(party: &Party, token: Secret<String>) {
         match outcome {
             Ok(outcome) => tracing::debug!(provider = name, ?outcome, "refresh token revoked"),
             Err(error) => {
-                let error = crate::remote::error_text(&error);
+                let error = error_text(&error);
                 tracing::warn!(provider = name, error, "refresh token could not be revoked");
             }
         }
@@ -345,14 +347,9 @@ fn notify(visit: &Visit<'_>) {
     for url in visit.desk.sign_out.notify.clone() {
         let client = visit.desk.outbound.clone();
         tokio::spawn(async move {
-            let get = crate::remote::http::Get {
-                url: &url,
-                egress: Egress::Configured,
-                deadline: NOTICE,
-                validators: None,
-            };
-            if let Err(error) = client.get(get).await {
-                let error = crate::remote::error_text(&error);
+            let target = Target { url: &url, egress: Egress::Configured, deadline: NOTICE };
+            if let Err(error) = client.get(target, None).await {
+                let error = error_text(&error);
                 tracing::warn!(%url, error, "service could not be told of a sign-out");
             }
         });
