@@ -14,7 +14,6 @@ mod failure;
 mod front_channel;
 mod hand_in;
 mod hand_over;
-mod keys;
 mod links;
 mod login;
 mod login_service;
