@@ -99,9 +99,24 @@ pub(crate) struct Lasting {
 
 impl Lasting {
     /// How many ends of sessions are remembered: of 200 bytes each, and only until the sessions would have ended.
-    pub(crate) const MAX_REVOKED: usize = 100_000;
+    const MAX_REVOKED: usize = 100_000;
     /// How many proofs are remembered, each for about a minute.
-    pub(crate) const MAX_PROOFS: usize = 200_000;
+    const MAX_PROOFS: usize = 200_000;
+
+    /// Nothing ended or used yet, and a new key.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    pub(crate) fn new(clock: Clock, metrics: Metrics) -> Result<Self, SigningError> {
+        Ok(Self {
+            own_keys: Arc::new(SigningKeys::new(Vec::new(), clock.now())?),
+            revoked: Arc::new(RevocationSet::new(Self::MAX_REVOKED)),
+            first_uses: Arc::new(FirstUses::new(Self::MAX_PROOFS, metrics.sessions())),
+            watch: Arc::default(),
+            clock,
+            metrics,
+        })
+    }
 }
 
 impl Runtime {
