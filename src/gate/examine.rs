@@ -7,11 +7,12 @@ use http::header::{self, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::gate::authenticate::{Case, Failure, authenticate};
-use crate::gate::credential::{Credential, Offer, extract};
+use crate::gate::credential::Credential;
 use crate::gate::decision::{
     BearerError, Challenge, Decision, DpopChallenge, DpopError, Permit, PreflightAnswer, Step,
 };
 use crate::gate::facts::Facts;
+use crate::gate::offer::{Offer, extract};
 use crate::gate::policy::{Access, Policy, Preflight, Route};
 use crate::gate::readings::every_reading;
 use crate::gate::reason::Reason;

@@ -16,6 +16,7 @@ mod headers;
 mod introspect;
 mod narrate;
 mod navigation;
+mod offer;
 mod policy;
 mod possession;
 mod propagate;
@@ -38,7 +39,7 @@ pub use compatible::{
     AUTHELIA, AUTHGEAR, AUTHGEAR_CLAIMS, AUTHGEAR_COPIED, Compatible, PHONE_VERIFIED, Resolution,
     authgear_claim_path, authgear_headers,
 };
-pub use credential::{Credential, CredentialKind, CredentialKinds, cookie_values};
+pub use credential::{Credential, CredentialKind, CredentialKinds};
 pub use decision::{
     BearerError, Challenge, Decision, DpopChallenge, DpopError, Forbidden, Permit, PreflightAnswer,
     SignIn, Step,
@@ -47,6 +48,7 @@ pub use examine::{Examined, Inquiry, examine, judge};
 pub use facts::{Facts, KeyRing, KeyState, ProviderId};
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
+pub use offer::cookie_values;
 pub use policy::{
     Access, AssertionSpec, Dpop, Home, InboundCredential, Introspection, LoginUrl, LoginUrlError,
     NonceRule, Policy, Preflight, Provider, RelyingParty, Route, SessionPolicy, SessionsKept,

@@ -204,6 +204,13 @@ impl IdToken {
         self.claims
     }
 
+    /// The first of the claims that are `demanded`, by name and text, and that it does not have with that very text.
+    pub fn missing<'d>(&self, demanded: &'d [(String, String)]) -> Option<&'d str> {
+        let differs =
+            |(name, text): &&(String, String)| self.claims.text(name) != Some(text.as_str());
+        demanded.iter().find(differs).map(|(name, _)| name.as_str())
+    }
+
     /// Who signed in, at this issuer.
     pub fn subject(&self) -> &str {
         &self.subject

@@ -17,20 +17,18 @@ use url::Url;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{KeyAnswer, KeyDoubt, KeyQuestion, KeyState, ProviderId};
+use crate::gate::ProviderId;
 use crate::oidc::backend_session::{self, BackendError, BackendTokens, ClientAttributes};
-use crate::oidc::grant::{GrantError, MAX_ID_TOKEN_BYTES, TokenResponse};
+use crate::oidc::grant::{GrantError, TokenResponse};
 use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
 use crate::remote::error_text;
 use crate::remote::http::Reply;
-use crate::remote::jwks::KeyKeeper;
+use crate::remote::jwks::{KeyKeeper, Unread};
 use crate::remote::relying_party::{ExchangeError, RelyingParty, answer};
 use crate::remote::renewal::RefreshRules;
 use crate::session::Tokens;
 use crate::telemetry::metrics::{BackendCall, BackendResult, SessionMetrics};
-use crate::token::{Claims, Jwt, KeySet};
-
-use memory::Name;
+use crate::token::KeySet;
 
 pub use memory::{BackendMemory, Renamed};
 pub use renewal::RenewalAtBackend;
@@ -131,7 +129,7 @@ impl BackendSessions {
     ) -> Result<Brought, BackendFailure> {
         let (renamed, issuer) = (&self.parts.renamed, self.issuer());
         let id = renamed.newest(issuer, session_id);
-        let name = Name::of(issuer, &id);
+        let name = memory::name(issuer, &id);
         if self.memory.is_gone(&name, now) {
             return Err(BackendFailure::Gone);
         }
@@ -164,7 +162,7 @@ impl BackendSessions {
     /// bounded number of times. Nobody here uses the session from now on.
     pub fn end(self: &Arc<Self>, session_id: &Secret<String>) {
         let id = self.parts.renamed.newest(self.issuer(), session_id);
-        let name = Name::of(self.issuer(), &id);
+        let name = memory::name(self.issuer(), &id);
         self.memory.remember_gone(name, self.parts.clock.now());
         let this = Arc::clone(self);
         tokio::spawn(async move { this.end_now(&id).await });
@@ -262,38 +260,8 @@ impl BackendSessions {
         tokens: &TokenResponse,
         now: Timestamp,
     ) -> Result<IdToken, BackendFailure> {
-        let BackendParts { keys, provider, .. } = &self.parts;
-        let text = tokens
-            .require_id_token()
-            .map_err(|error| BackendFailure::Mismatch(error_text(&error)))?;
-        let kid = Jwt::parse(text.expose(), MAX_ID_TOKEN_BYTES)
-            .map_err(|error| BackendFailure::Mismatch(error_text(&error)))?
-            .header()
-            .kid
-            .clone();
-        let (why, doubt) = match keys.ring().state(*provider) {
-            KeyState::Loaded(keys) => match self.read(tokens, text, keys, now) {
-                Err(error) if error.key_doubt() => (KeyDoubt::UnknownKid, Some(error)),
-                read => return self.fitting(read),
-            },
-            KeyState::NotLoaded => (KeyDoubt::NotLoaded, None),
-        };
-        let question = KeyQuestion { provider: *provider, kid, why };
-        match (keys.answer(&question).await, doubt) {
-            (KeyAnswer::Fresh(keys), _) => self.fitting(self.read(tokens, text, &keys, now)),
-            (KeyAnswer::Unchanged, Some(error)) => self.fitting(Err(error)),
-            _ => Err(BackendFailure::Unavailable("its keys cannot be had".to_owned())),
-        }
-    }
-
-    fn read(
-        &self,
-        tokens: &TokenResponse,
-        text: &Secret<String>,
-        keys: &KeySet,
-        now: Timestamp,
-    ) -> Result<IdToken, IdTokenError> {
-        let BackendParts { party, rules, .. } = &self.parts;
+        let BackendParts { settings, party, keys, provider, rules, .. } = &self.parts;
+        let text = tokens.require_id_token().map_err(|error| mismatch(&error))?;
         let expectations = Expectations {
             client_id: &party.settings().registration.client_id,
             nonce: None,
@@ -302,12 +270,15 @@ impl BackendSessions {
             access_token: Some(tokens.access_token.expose()),
             max_iat_age: rules.max_iat_age,
         };
-        id_token::verify(text.expose(), keys, &rules.id_token, &expectations, now)
-    }
-
-    fn fitting(&self, read: Result<IdToken, IdTokenError>) -> Result<IdToken, BackendFailure> {
-        let token = read.map_err(|error| BackendFailure::Mismatch(error_text(&error)))?;
-        match missing(&self.parts.settings.claims, token.claims()) {
+        let verify = |keys: &KeySet| {
+            id_token::verify(text.expose(), keys, &rules.id_token, &expectations, now)
+        };
+        let read = keys.read(*provider, text.expose(), verify, IdTokenError::key_doubt).await;
+        let (token, _) = read.map_err(|unread| match unread {
+            Unread::NoKeys => BackendFailure::Unavailable("its keys cannot be had".to_owned()),
+            Unread::Refused(error) | Unread::Unchanged(error) => mismatch(&error),
+        })?;
+        match token.missing(&settings.claims) {
             None => Ok(token),
             Some(name) => Err(BackendFailure::Mismatch(format!(
                 "claim `{name}` is not what the configuration says"
@@ -324,10 +295,8 @@ impl BackendSessions {
     }
 }
 
-/// The first of the claims that are demanded and that `claims` do not have with that very text.
-fn missing<'d>(demanded: &'d [(String, String)], claims: &Claims) -> Option<&'d str> {
-    let differs = |(name, value): &&(String, String)| claims.text(name) != Some(value.as_str());
-    demanded.iter().find(differs).map(|(name, _)| name.as_str())
+fn mismatch(error: &dyn std::error::Error) -> BackendFailure {
+    BackendFailure::Mismatch(error_text(error))
 }
 
 const fn result<T>(outcome: &Result<T, BackendFailure>) -> BackendResult {

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::oidc::discovery::{self, KeyMetadata, Metadata, MetadataError};
 use crate::remote::egress::Egress;
-use crate::remote::http::{Client, FetchError, Get, Reply};
+use crate::remote::http::{Client, FetchError, Reply, Target};
 use crate::remote::shown;
 
 /// Why there is no metadata.
@@ -89,8 +89,8 @@ impl DiscoveryError {
 }
 
 async fn fetch(client: &Client, url: Url, deadline: Duration) -> Result<Bytes, DiscoveryError> {
-    let request = Get { url: &url, egress: Egress::Configured, deadline, validators: None };
-    let reply = client.get(request).await;
+    let target = Target { url: &url, egress: Egress::Configured, deadline };
+    let reply = client.get(target, None).await;
     let url = shown(&url);
     match reply {
         Ok(Reply { status: StatusCode::OK, body, .. }) => Ok(body),

@@ -1,39 +1,24 @@
 //! Tokens that only their provider can judge: asked once for all who wait, remembered for a short while
 //! ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).
 //!
-//! How long a token that was withdrawn goes on being accepted is bounded by [`IntrospectionSettings::remember`]. Keys of the
-//! memory are SHA-256 of provider and token: it never holds a token, and one provider's answer is no other's.
+//! How long a token that was withdrawn goes on being accepted is bounded by [`IntrospectionSettings::remember`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::RandomState;
 use async_trait::async_trait;
-use aws_lc_rs::digest::{Context, SHA256};
-use moka::sync::Cache;
-use tokio::time::timeout;
 
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::gate::IntrospectionAnswer;
-use crate::remote::flight::{Boarding, Flights};
+use crate::remote::remembered::{Answers, Bounds, Question, Remembered, size};
 use crate::telemetry::metrics::{IntrospectionResult, SessionMetrics};
 use crate::token::Claims;
 
 mod provider;
 
+pub use crate::remote::remembered::NoAnswer;
 pub use provider::IntrospectionAtProvider;
-
-type Key = [u8; 32];
-
-/// How many tokens may be asked about at once: a stranger can make up as many as he likes.
-const FLIGHTS: usize = 64;
-
-/// How long a provider that did not answer is not asked about the same token again, in seconds.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// What an entry costs beside its claims, in bytes.
-const ENTRY_OVERHEAD: usize = 256;
 
 /// Asks one provider about a token. Its deadline is its own business.
 #[async_trait]
@@ -59,11 +44,6 @@ pub enum Verdict {
     /// It is not good, for whatever reason.
     Inactive,
 }
-
-/// The provider said nothing of the token. The text is for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NoAnswer(pub String);
 
 /// How long answers are remembered, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,15 +75,8 @@ pub struct Introspections {
     provider: String,
     source: Arc<dyn Introspect>,
     settings: IntrospectionSettings,
-    memory: Cache<Key, Remembered, RandomState>,
-    flights: Arc<Flights<Key, IntrospectionAnswer>>,
+    answers: Arc<Answers<IntrospectionAnswer>>,
     metrics: SessionMetrics,
-}
-
-#[derive(Clone)]
-struct Remembered {
-    answer: IntrospectionAnswer,
-    until: Timestamp,
 }
 
 impl Introspections {
@@ -114,15 +87,10 @@ impl Introspections {
         settings: IntrospectionSettings,
         metrics: SessionMetrics,
     ) -> Arc<Self> {
-        let longest = settings.remember.max(settings.remember_inactive).max(PAUSE);
-        let memory = Cache::builder()
-            .max_capacity(settings.memory)
-            .weigher(|_: &Key, remembered: &Remembered| remembered.weight())
-            .time_to_live(longest)
-            .build_with_hasher(RandomState::new());
-        let provider = provider.to_owned();
-        let flights = Flights::new(FLIGHTS);
-        Arc::new(Self { provider, source, settings, memory, flights, metrics })
+        let IntrospectionSettings { remember, remember_inactive, patience, memory } = settings;
+        let bounds = Bounds { memory, longest: remember.max(remember_inactive), patience };
+        let (provider, answers) = (provider.to_owned(), Answers::new(&bounds, weight));
+        Arc::new(Self { provider, source, settings, answers, metrics })
     }
 
     /// What is known of the token at `now`, if need be by asking.
@@ -131,47 +99,34 @@ impl Introspections {
         token: &Secret<String>,
         now: Timestamp,
     ) -> IntrospectionAnswer {
-        let key = key(&self.provider, token);
-        if let Some(answer) = self.known(&key, now) {
+        let question = Question::of(&[self.provider.as_bytes(), token.expose().as_bytes()]);
+        if let Some(answer) = self.answers.known(&question, now) {
             self.metrics.introspected(IntrospectionResult::Remembered);
             return answer;
         }
-        let ask = || Arc::clone(self).ask(key, token.clone(), now);
-        match self.flights.board(&key, || self.known(&key, now), ask) {
-            Boarding::Full => IntrospectionAnswer::Unavailable,
-            Boarding::Known(answer) => answer,
-            Boarding::UnderWay(landing) => {
-                let landed = timeout(self.settings.patience, landing.wait()).await;
-                landed.ok().flatten().unwrap_or(IntrospectionAnswer::Unavailable)
-            }
-        }
-    }
-
-    fn known(&self, key: &Key, now: Timestamp) -> Option<IntrospectionAnswer> {
-        self.memory.get(key).filter(|known| now < known.until).map(|known| known.answer)
+        let ask = || Arc::clone(self).ask(token.clone(), now);
+        let answer = self.answers.wait(question, now, ask).await;
+        answer.unwrap_or(IntrospectionAnswer::Unavailable)
     }
 
     async fn ask(
         self: Arc<Self>,
-        key: Key,
         token: Secret<String>,
         now: Timestamp,
-    ) -> IntrospectionAnswer {
+    ) -> Remembered<IntrospectionAnswer> {
         let remembered = match self.source.introspect(&token, now).await {
             Ok(verdict) => self.judged(verdict, now),
             Err(no_answer) => {
                 tracing::warn!(provider = %self.provider, error = %no_answer, "introspection failed");
-                Remembered { answer: IntrospectionAnswer::Unavailable, until: now + PAUSE }
+                Remembered::in_place_of_one(IntrospectionAnswer::Unavailable, now)
             }
         };
-        let answer = remembered.answer.clone();
-        self.metrics.introspected(result(&answer));
-        self.memory.insert(key, remembered);
-        answer
+        self.metrics.introspected(result(&remembered.answer));
+        remembered
     }
 
     /// A token that has ended is not good, whatever the provider says.
-    fn judged(&self, verdict: Verdict, now: Timestamp) -> Remembered {
+    fn judged(&self, verdict: Verdict, now: Timestamp) -> Remembered<IntrospectionAnswer> {
         let until = now + self.settings.remember;
         match verdict {
             Verdict::Active { claims, expires } if expires.is_none_or(|expires| now < expires) => {
@@ -186,15 +141,10 @@ impl Introspections {
     }
 }
 
-impl Remembered {
-    fn weight(&self) -> u32 {
-        let claims = match &self.answer {
-            IntrospectionAnswer::Active { claims, .. } => {
-                serde_json::to_vec(claims.as_map()).map_or(0, |json| json.len())
-            }
-            IntrospectionAnswer::Inactive | IntrospectionAnswer::Unavailable => 0,
-        };
-        u32::try_from(claims + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+fn weight(answer: &IntrospectionAnswer) -> usize {
+    match answer {
+        IntrospectionAnswer::Active { claims, .. } => size(claims),
+        IntrospectionAnswer::Inactive | IntrospectionAnswer::Unavailable => 0,
     }
 }
 
@@ -204,16 +154,6 @@ const fn result(answer: &IntrospectionAnswer) -> IntrospectionResult {
         IntrospectionAnswer::Inactive => IntrospectionResult::Inactive,
         IntrospectionAnswer::Unavailable => IntrospectionResult::Unavailable,
     }
-}
-
-fn key(provider: &str, token: &Secret<String>) -> Key {
-    let mut hash = Context::new(&SHA256);
-    hash.update(&provider.len().to_be_bytes());
-    hash.update(provider.as_bytes());
-    hash.update(token.expose().as_bytes());
-    let mut key = Key::default();
-    key.copy_from_slice(hash.finish().as_ref());
-    key
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod jwks;
 mod origin;
 pub mod provider;
 pub mod relying_party;
+mod remembered;
 pub mod renewal;
 pub mod replay;
 pub mod resolver;

@@ -32,7 +32,7 @@ use crate::oidc::pushed::{self, PushedResponse};
 use crate::oidc::revocation::{self, RevocationOutcome, TokenHint};
 use crate::oidc::userinfo::{self, UserInfo};
 use crate::remote::egress::Egress;
-use crate::remote::http::{AuthorizedGet, AuthorizedPost, Client, Get, Post, Reply};
+use crate::remote::http::{Client, Reply, Target};
 use crate::remote::provider::ProviderMetadata;
 use crate::remote::relying_party::contact::{Contact, Reach};
 use crate::remote::shown;
@@ -172,9 +172,7 @@ impl RelyingParty {
         keys: &KeySet,
     ) -> Result<UserInfo, ExchangeError> {
         let url = needed(&metadata.endpoints.userinfo, "userinfo_endpoint")?;
-        let (egress, deadline) = (self.egress(url), self.settings.timeout);
-        let request = AuthorizedGet { url, egress, deadline, token: access_token };
-        let reply = self.client.get_authorized(request).await;
+        let reply = self.client.get_authorized(self.target(url), access_token).await;
         self.contact.exchanged(Reach::of(&reply));
         let reply = reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })?;
         let rules = &self.settings.rules;
@@ -215,11 +213,10 @@ impl RelyingParty {
     /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
     async fn check_contact(&self, metadata: &Metadata) -> Result<(), ExchangeError> {
         let Some(url) = metadata.endpoints.token.clone() else { return Ok(()) };
-        let (egress, deadline, client) =
-            (self.egress(&url), self.settings.timeout, self.client.clone());
+        let Target { egress, deadline, .. } = self.target(&url);
+        let client = self.client.clone();
         let probe = || async move {
-            let request = Get { url: &url, egress, deadline, validators: None };
-            Reach::of(&client.get(request).await)
+            Reach::of(&client.get(Target { url: &url, egress, deadline }, None).await)
         };
         match self.contact.reach(probe).await {
             Reach::Answers => Ok(()),
@@ -264,10 +261,8 @@ impl RelyingParty {
         body: &Secret<String>,
     ) -> Result<Reply, ExchangeError> {
         let (egress, deadline) = (Egress::Configured, self.settings.timeout);
-        let reply = self
-            .client
-            .post_authorized(AuthorizedPost { url, egress, deadline, token, body })
-            .await;
+        let reply =
+            self.client.post_authorized(Target { url, egress, deadline }, token, body).await;
         reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })
     }
 
@@ -292,12 +287,14 @@ impl RelyingParty {
         let jti = unique()?;
         let context = AssertionContext { audience, now: self.clock.now(), jti: &jti };
         let authorization = self.settings.registration.authenticate(&mut form, context)?;
-        let (egress, deadline, body) = (self.egress(url), self.settings.timeout, form.encode());
-        let request =
-            Post { url, egress, deadline, authorization: authorization.as_ref(), body: &body };
-        let reply = self.client.post_form(request).await;
+        let (target, form) = (self.target(url), form.encode());
+        let reply = self.client.post_form(target, authorization.as_ref(), &form).await;
         self.contact.exchanged(Reach::of(&reply));
         reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })
+    }
+
+    fn target<'u>(&self, url: &'u Url) -> Target<'u> {
+        Target { url, egress: self.egress(url), deadline: self.settings.timeout }
     }
 
     /// The operator may name any network, a document not.

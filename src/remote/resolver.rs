@@ -1,18 +1,14 @@
 //! Callers whom only their provider's resolver can tell: asked once for all who wait, remembered for a short while.
 //!
-//! How long a sign-out goes unnoticed is bounded by [`ResolverSettings::remember`]. Keys of the memory are SHA-256 of the endpoint,
-//! the purpose and everything that is shown, each with its length: what one person brought can never be taken for another's.
+//! How long a sign-out goes unnoticed is bounded by [`ResolverSettings::remember`]. What is remembered is told apart by the
+//! endpoint, the purpose and everything that is shown: what one person brought can never be taken for another's.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::RandomState;
 use async_trait::async_trait;
-use aws_lc_rs::digest::{Context, SHA256};
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use moka::sync::Cache;
-use tokio::time::timeout;
 use url::Url;
 
 use crate::base::secret::Secret;
@@ -21,20 +17,11 @@ use crate::gate::{Offered, ResolverAnswer, ResolverUse};
 use crate::oidc::resolver::{FIELDS, Resolved, read};
 use crate::remote::egress::Egress;
 use crate::remote::error_text;
-use crate::remote::flight::{Boarding, Flights};
-use crate::remote::http::{Client, Lookup};
+use crate::remote::http::{Client, Target};
+use crate::remote::remembered::{Answers, Bounds, Question, Remembered, size};
 use crate::telemetry::metrics::{ResolutionResult, SessionMetrics};
 
-type Key = [u8; 32];
-
-/// How many credentials may be asked about at once: a stranger can make up as many as he likes.
-const FLIGHTS: usize = 64;
-
-/// How long a resolver that did not answer is not asked about the same credentials again.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// What an entry costs beside its claims, in bytes.
-const ENTRY_OVERHEAD: usize = 256;
+pub use crate::remote::remembered::NoAnswer;
 
 /// How a resolver is asked, and for how long its answers count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +54,6 @@ pub trait Resolve: Send + Sync {
     async fn resolve(&self, offered: &Offered) -> Result<Resolved, NoAnswer>;
 }
 
-/// The resolver did not answer the question. The text is for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NoAnswer(pub String);
-
 /// A resolver that is asked by HTTP.
 pub struct ResolverAtProvider {
     /// How it is asked.
@@ -86,9 +68,8 @@ impl Resolve for ResolverAtProvider {
         let ResolverSettings { url, host, cookies, patience, .. } = &self.settings;
         let headers = fields(offered, host.as_deref())
             .ok_or_else(|| NoAnswer("what is offered is no header value".to_owned()))?;
-        let (egress, deadline) = (Egress::Configured, *patience);
-        let lookup = Lookup { url, egress, deadline, headers, kept: &FIELDS };
-        let reply = self.client.look_up(lookup).await;
+        let target = Target { url, egress: Egress::Configured, deadline: *patience };
+        let reply = self.client.look_up(target, headers, &FIELDS).await;
         let reply = reply.map_err(|error| NoAnswer(error_text(&error)))?;
         match reply.status {
             StatusCode::OK => {
@@ -127,15 +108,8 @@ pub struct Resolutions {
     provider: String,
     source: Arc<dyn Resolve>,
     settings: ResolverSettings,
-    memory: Cache<Key, Remembered, RandomState>,
-    flights: Arc<Flights<Key, ResolverAnswer>>,
+    answers: Arc<Answers<ResolverAnswer>>,
     metrics: SessionMetrics,
-}
-
-#[derive(Clone)]
-struct Remembered {
-    answer: ResolverAnswer,
-    until: Timestamp,
 }
 
 impl Resolutions {
@@ -147,14 +121,9 @@ impl Resolutions {
         metrics: SessionMetrics,
     ) -> Arc<Self> {
         let longest = settings.remember.max(settings.remember_invalid).max(settings.recheck);
-        let memory = Cache::builder()
-            .max_capacity(settings.memory)
-            .weigher(|_: &Key, remembered: &Remembered| remembered.weight())
-            .time_to_live(longest.max(PAUSE))
-            .build_with_hasher(RandomState::new());
-        let provider = provider.to_owned();
-        let flights = Flights::new(FLIGHTS);
-        Arc::new(Self { provider, source, settings, memory, flights, metrics })
+        let bounds = Bounds { memory: settings.memory, longest, patience: settings.patience };
+        let (provider, answers) = (provider.to_owned(), Answers::new(&bounds, weight));
+        Arc::new(Self { provider, source, settings, answers, metrics })
     }
 
     /// What is known of `offered` at `now`, if need be by asking.
@@ -164,57 +133,49 @@ impl Resolutions {
         purpose: ResolverUse,
         now: Timestamp,
     ) -> ResolverAnswer {
-        let key = self.key(offered, purpose);
-        if let Some(answer) = self.known(&key, now) {
+        let question = self.question(offered, purpose);
+        if let Some(answer) = self.answers.known(&question, now) {
             self.metrics.resolved(ResolutionResult::Remembered);
             return answer;
         }
-        let ask = || Arc::clone(self).ask((key, purpose), offered.clone(), now);
-        match self.flights.board(&key, || self.known(&key, now), ask) {
-            Boarding::Full => ResolverAnswer::Unavailable,
-            Boarding::Known(answer) => answer,
-            Boarding::UnderWay(landing) => {
-                let landed = timeout(self.settings.patience, landing.wait()).await;
-                landed.ok().flatten().unwrap_or(ResolverAnswer::Unavailable)
-            }
-        }
+        let ask = || {
+            let (this, offered) = (Arc::clone(self), offered.clone());
+            async move { this.ask(&offered, purpose, now).await }
+        };
+        let answer = self.answers.wait(question, now, ask).await;
+        answer.unwrap_or(ResolverAnswer::Unavailable)
     }
 
     /// What the resolver says of `offered` right now, which is remembered: somebody has just signed in there.
-    pub async fn answer_anew(
-        self: &Arc<Self>,
-        offered: &Offered,
-        now: Timestamp,
-    ) -> ResolverAnswer {
+    pub async fn answer_anew(&self, offered: &Offered, now: Timestamp) -> ResolverAnswer {
         let purpose = ResolverUse::Identify;
-        let key = self.key(offered, purpose);
-        Arc::clone(self).ask((key, purpose), offered.clone(), now).await
-    }
-
-    fn known(&self, key: &Key, now: Timestamp) -> Option<ResolverAnswer> {
-        self.memory.get(key).filter(|known| now < known.until).map(|known| known.answer)
+        let remembered = self.ask(offered, purpose, now).await;
+        self.answers.keep(self.question(offered, purpose), remembered)
     }
 
     async fn ask(
-        self: Arc<Self>,
-        (key, purpose): (Key, ResolverUse),
-        offered: Offered,
+        &self,
+        offered: &Offered,
+        purpose: ResolverUse,
         now: Timestamp,
-    ) -> ResolverAnswer {
-        let remembered = match self.source.resolve(&offered).await {
+    ) -> Remembered<ResolverAnswer> {
+        let remembered = match self.source.resolve(offered).await {
             Ok(resolved) => self.judged(resolved, purpose, now),
             Err(no_answer) => {
                 tracing::warn!(provider = %self.provider, error = %no_answer, "resolver did not answer");
-                Remembered { answer: ResolverAnswer::Unavailable, until: now + PAUSE }
+                Remembered::in_place_of_one(ResolverAnswer::Unavailable, now)
             }
         };
-        let answer = remembered.answer.clone();
-        self.metrics.resolved(result(&answer));
-        self.memory.insert(key, remembered);
-        answer
+        self.metrics.resolved(result(&remembered.answer));
+        remembered
     }
 
-    fn judged(&self, resolved: Resolved, purpose: ResolverUse, now: Timestamp) -> Remembered {
+    fn judged(
+        &self,
+        resolved: Resolved,
+        purpose: ResolverUse,
+        now: Timestamp,
+    ) -> Remembered<ResolverAnswer> {
         let good = match purpose {
             ResolverUse::Identify => self.settings.remember,
             ResolverUse::Recheck => self.settings.recheck,
@@ -232,43 +193,26 @@ impl Resolutions {
         }
     }
 
-    fn key(&self, offered: &Offered, purpose: ResolverUse) -> Key {
+    fn question(&self, offered: &Offered, purpose: ResolverUse) -> Question {
         let purpose: &[u8] = match purpose {
             ResolverUse::Identify => b"identify",
             ResolverUse::Recheck => b"recheck",
         };
-        let host = self.settings.host.as_deref().unwrap_or_default();
-        let exposed = |part: Option<&Secret<String>>| {
-            part.map(|text| text.expose().clone()).unwrap_or_default()
-        };
-        let (authorization, cookie) = (exposed(offered.authorization()), exposed(offered.cookie()));
-        let mut hash = Context::new(&SHA256);
-        for part in [
-            self.settings.url.as_str().as_bytes(),
-            host.as_bytes(),
-            purpose,
-            authorization.as_bytes(),
-            cookie.as_bytes(),
-        ] {
-            hash.update(&part.len().to_be_bytes());
-            hash.update(part);
-        }
-        let mut key = Key::default();
-        key.copy_from_slice(hash.finish().as_ref());
-        key
+        let ResolverSettings { url, host, .. } = &self.settings;
+        let host = host.as_deref().unwrap_or_default();
+        let shown = [offered.authorization(), offered.cookie()];
+        let [authorization, cookie] =
+            shown.map(|part| part.map_or(&[][..], |text| text.expose().as_bytes()));
+        let url = url.as_str().as_bytes();
+        Question::of(&[url, host.as_bytes(), purpose, authorization, cookie])
     }
 }
 
-impl Remembered {
-    fn weight(&self) -> u32 {
-        let more = match &self.answer {
-            ResolverAnswer::Valid { claims, .. } => {
-                serde_json::to_vec(claims.as_map()).map_or(0, |json| json.len())
-            }
-            ResolverAnswer::Invalid { clear } => clear.iter().map(HeaderValue::len).sum(),
-            ResolverAnswer::SawNone | ResolverAnswer::Unavailable => 0,
-        };
-        u32::try_from(more + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+fn weight(answer: &ResolverAnswer) -> usize {
+    match answer {
+        ResolverAnswer::Valid { claims, .. } => size(claims),
+        ResolverAnswer::Invalid { clear } => clear.iter().map(HeaderValue::len).sum(),
+        ResolverAnswer::SawNone | ResolverAnswer::Unavailable => 0,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything a request needs, made from the settings as a whole and swapped as a whole.
 
+mod sources;
+
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -7,18 +9,11 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
-use crate::gate::{
-    METHOD_OVERRIDES, ManagedNames, Permit, Policy, Provider, ProviderId, Route, UpstreamId,
-};
-use crate::oidc::introspection::Checks;
-use crate::remote::backend::{BackendSessions, RenewalAtBackend};
+use crate::gate::{METHOD_OVERRIDES, ManagedNames, Permit, Policy, Route, UpstreamId};
+use crate::remote::error_text;
 use crate::remote::http::{Client, ClientError};
-use crate::remote::introspection::{IntrospectionAtProvider, Introspections};
-use crate::remote::jwks::KeyKeeper;
-use crate::remote::relying_party::RelyingParty;
-use crate::remote::renewal::{Renew, RenewalAtProvider};
+use crate::remote::jwks::{KeyKeeper, ProviderKeys};
 use crate::remote::replay::FirstUses;
-use crate::remote::resolver::{Resolutions, ResolverAtProvider};
 use crate::serve::answers::Answers;
 use crate::serve::assertions::{Assertions, SigningKeys};
 use crate::serve::callers::Callers;
@@ -26,16 +21,16 @@ use crate::serve::forwarded::{NAMES, TrustedProxies};
 use crate::serve::observer::KeyMetrics;
 use crate::serve::own::{Desk, Surroundings};
 use crate::serve::pages::Pages;
-use crate::serve::settings::{
-    AppLinks, IntrospectingSettings, RequestLimits, ResolvingSettings, ServiceSettings,
-};
+use crate::serve::settings::{AppLinks, RequestLimits, ServiceSettings, UpstreamSettings};
 use crate::serve::tls::TlsError;
 use crate::serve::upstream::Upstream;
 use crate::serve::watch::Watch;
 use crate::session::RevocationSet;
 use crate::telemetry::audit::RequestLog;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
-use crate::token::SigningError;
+use crate::token::{SigningError, SigningKey};
+
+use sources::Sources;
 
 /// See the module's text.
 pub(crate) struct Runtime {
@@ -104,9 +99,24 @@ pub(crate) struct Lasting {
 
 impl Lasting {
     /// How many ends of sessions are remembered: of 200 bytes each, and only until the sessions would have ended.
-    pub(crate) const MAX_REVOKED: usize = 100_000;
+    const MAX_REVOKED: usize = 100_000;
     /// How many proofs are remembered, each for about a minute.
-    pub(crate) const MAX_PROOFS: usize = 200_000;
+    const MAX_PROOFS: usize = 200_000;
+
+    /// Nothing ended or used yet, and a new key.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    pub(crate) fn new(clock: Clock, metrics: Metrics) -> Result<Self, SigningError> {
+        Ok(Self {
+            own_keys: Arc::new(SigningKeys::new(Vec::new(), clock.now())?),
+            revoked: Arc::new(RevocationSet::new(Self::MAX_REVOKED)),
+            first_uses: Arc::new(FirstUses::new(Self::MAX_PROOFS, metrics.sessions())),
+            watch: Arc::default(),
+            clock,
+            metrics,
+        })
+    }
 }
 
 impl Runtime {
@@ -121,47 +131,24 @@ impl Runtime {
         policy.generation = generation;
         let metrics = lasting.metrics.clone();
         let client = Client::new(&settings.outbound)?;
-        let now = lasting.clock.now();
-        let signing = if settings.assertion.keys.is_empty() {
-            Arc::clone(&lasting.own_keys)
-        } else {
-            Arc::new(SigningKeys::new(settings.assertion.keys, now)?)
-        };
+        let signing = signing(settings.assertion.keys, lasting)?;
         let old: &[Upstream] = previous.map_or(&[], |previous| &previous.upstreams);
         let start = |settings| start_upstream(settings, generation, &metrics, old);
         let upstreams = settings.upstreams.into_iter().map(start).collect::<Result<_, _>>()?;
-        let observer = Arc::new(KeyMetrics::new(&metrics, &settings.keys));
-        let keys = Arc::new(KeyKeeper::start(
-            settings.keys,
-            client.clone(),
-            lasting.clock.clone(),
-            observer,
-            previous.map(|old| &*old.keys),
-        ));
+        let keys = start_keys(settings.keys, &client, lasting, previous);
         let previous_desk = previous.and_then(|old| old.desk.as_ref());
         let desk = match (settings.sign_in, policy.sessions.as_ref()) {
             (Some(sign_in), Some(sessions)) => {
                 let around =
                     Surroundings { policy: sessions, client: &client, keys: &keys, lasting };
                 let desk = Desk::open(sign_in, &around, previous_desk);
-                Some(desk.map_err(|error| StartError::Desk(crate::remote::error_text(&error)))?)
+                Some(desk.map_err(|error| StartError::Desk(error_text(&error)))?)
             }
             _ => None,
         };
-        let answers = Answers {
-            revoked: Arc::clone(&lasting.revoked),
-            sessions: desk.as_ref().map(|desk| Arc::clone(&desk.sessions)),
-            renewals: desk.as_ref().map(|desk| Arc::clone(&desk.renewals)),
-            renewers: renewers(desk.as_ref(), &keys, policy.providers.len()),
-            backends: backends(desk.as_ref(), policy.providers.len()),
-            introspections: introspections(
-                settings.introspections,
-                (&client, lasting),
-                &policy.providers,
-            ),
-            resolutions: resolutions(settings.resolvers, (&client, lasting), &policy.providers),
-            first_uses: Arc::clone(&lasting.first_uses),
-        };
+        let sources =
+            Sources { policy: &policy, desk: desk.as_ref(), keys: &keys, client: &client, lasting };
+        let answers = sources.answers(settings.introspections, settings.resolvers);
         let trusted = TrustedProxies::new(settings.trusted_proxies);
         let trusted = if policy.compatible.oauth2_proxy { trusted.before_https() } else { trusted };
         Ok(Self {
@@ -221,86 +208,28 @@ fn reserved_names(policy: &Policy) -> ManagedNames {
     ManagedNames::of(&names)
 }
 
-/// By whom the sessions of each provider are renewed.
-fn renewers(
-    desk: Option<&Desk>,
-    keys: &Arc<KeyKeeper>,
-    providers: usize,
-) -> Vec<Option<Arc<dyn Renew>>> {
-    let mut renewers: Vec<Option<Arc<dyn Renew>>> = (0..providers).map(|_| None).collect();
-    let parties =
-        desk.into_iter().flat_map(|desk| desk.parties().iter().map(move |one| (desk, one)));
-    for (desk, party) in parties {
-        let rules = party.refresh_rules(&desk.keep);
-        let (keys, party_client) = (Arc::clone(keys), Arc::clone(&party.client));
-        let renewer: Arc<dyn Renew> = match &party.backend {
-            Some(backend) => Arc::new(RenewalAtBackend(Arc::clone(backend))),
-            None => Arc::new(RenewalAtProvider {
-                party: party_client,
-                keys,
-                provider: party.id(),
-                rules,
-            }),
-        };
-        if let Some(place) = renewers.get_mut(usize::from(party.id().0)) {
-            *place = Some(renewer);
-        }
+/// The keys that assertions are signed with: ours, where the settings name none.
+fn signing(keys: Vec<SigningKey>, lasting: &Lasting) -> Result<Arc<SigningKeys>, SigningError> {
+    if keys.is_empty() {
+        return Ok(Arc::clone(&lasting.own_keys));
     }
-    renewers
+    SigningKeys::new(keys, lasting.clock.now()).map(Arc::new)
 }
 
-/// Who is asked about sessions of other apps, for each provider.
-fn backends(desk: Option<&Desk>, providers: usize) -> Vec<Option<Arc<BackendSessions>>> {
-    let of = |id| Some(Arc::clone(desk?.party(id)?.backend.as_ref()?));
-    (0..).map(ProviderId).take(providers).map(of).collect()
-}
-
-/// Who is asked about the tokens of each provider.
-fn introspections(
-    settings: Vec<IntrospectingSettings>,
-    (client, lasting): (&Client, &Lasting),
-    providers: &[Provider],
-) -> Vec<Option<Arc<Introspections>>> {
-    let mut found: Vec<Option<Arc<Introspections>>> = providers.iter().map(|_| None).collect();
-    for IntrospectingSettings { provider, relying_party, introspection } in settings {
-        let index = usize::from(provider.0);
-        let Some(rules) = providers.get(index).map(|provider| &provider.rules) else { continue };
-        let audiences = Some(rules.audiences.clone()).filter(|audiences| !audiences.is_empty());
-        let (issuer, leeway) = (rules.issuer.clone(), rules.leeway);
-        let checks = Checks { issuer, audiences, leeway };
-        let name = relying_party.metadata.name.clone();
-        let clock = lasting.clock.clone();
-        let party = RelyingParty::start(relying_party, client.clone(), clock, None);
-        let source = Arc::new(IntrospectionAtProvider { party: Arc::new(party), checks });
-        let metrics = lasting.metrics.sessions();
-        if let Some(place) = found.get_mut(index) {
-            *place = Some(Introspections::new(&name, source, introspection, metrics));
-        }
-    }
-    found
-}
-
-/// Who is asked about callers of each provider that has a resolver.
-fn resolutions(
-    settings: Vec<ResolvingSettings>,
-    (client, lasting): (&Client, &Lasting),
-    providers: &[Provider],
-) -> Vec<Option<Arc<Resolutions>>> {
-    let mut found: Vec<Option<Arc<Resolutions>>> = providers.iter().map(|_| None).collect();
-    for ResolvingSettings { provider, settings } in settings {
-        let index = usize::from(provider.0);
-        let (Some(place), Some(provider)) = (found.get_mut(index), providers.get(index)) else {
-            continue;
-        };
-        let source = ResolverAtProvider { settings: settings.clone(), client: client.clone() };
-        let metrics = lasting.metrics.sessions();
-        *place = Some(Resolutions::new(&provider.name, Arc::new(source), settings, metrics));
-    }
-    found
+fn start_keys(
+    providers: Vec<ProviderKeys>,
+    client: &Client,
+    lasting: &Lasting,
+    previous: Option<&Runtime>,
+) -> Arc<KeyKeeper> {
+    let observer = Arc::new(KeyMetrics::new(&lasting.metrics, &providers));
+    let (client, clock) = (client.clone(), lasting.clock.clone());
+    let previous = previous.map(|old| &*old.keys);
+    Arc::new(KeyKeeper::start(providers, client, clock, observer, previous))
 }
 
 fn start_upstream(
-    settings: crate::serve::settings::UpstreamSettings,
+    settings: UpstreamSettings,
     generation: u64,
     metrics: &Metrics,
     previous: &[Upstream],
@@ -312,7 +241,7 @@ fn start_upstream(
 }
 
 /// Connections are shared only between equal settings; those with TLS also not across reloads, whose files may differ.
-fn group(settings: &crate::serve::settings::UpstreamSettings, generation: u64) -> u64 {
+fn group(settings: &UpstreamSettings, generation: u64) -> u64 {
     let generation = if settings.tls.is_some() { generation } else { 0 };
     let hash = digest(&SHA256, format!("{generation} {settings:?}").as_bytes());
     hash.as_ref().iter().take(8).fold(0, |group, byte| group << 8 | u64::from(*byte))

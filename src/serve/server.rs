@@ -13,9 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::remote::replay::FirstUses;
 use crate::serve::admin::Admin;
-use crate::serve::assertions::SigningKeys;
 use crate::serve::drain::{Drain, Drained};
 use crate::serve::ext_authz;
 use crate::serve::forward_auth::ForwardAuth;
@@ -29,7 +27,6 @@ use crate::serve::settings::{
     GuardSettings, ListenerSettings, ProcessSettings, ServiceSettings, Settings,
 };
 use crate::serve::tls::{ListenerTls, TlsError};
-use crate::session::RevocationSet;
 use crate::telemetry::Door;
 use crate::telemetry::metrics::{Metrics, Reload};
 use crate::telemetry::writer::LineWriter;
@@ -112,15 +109,7 @@ impl Server {
         metrics: Metrics,
         lines: LineWriter,
     ) -> Result<Self, StartError> {
-        let own_keys = Arc::new(SigningKeys::new(Vec::new(), clock.now())?);
-        let lasting = Lasting {
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            own_keys,
-            revoked: Arc::new(RevocationSet::new(Lasting::MAX_REVOKED)),
-            first_uses: Arc::new(FirstUses::new(Lasting::MAX_PROOFS, metrics.sessions())),
-            watch: Arc::default(),
-        };
+        let lasting = Lasting::new(clock.clone(), metrics.clone())?;
         let runtime = Runtime::start(settings.service, 1, &lasting, None)?;
         let live = Arc::new(ArcSwap::from_pointee(runtime));
         metrics.config_reloaded(Reload::Ok, clock.now());

@@ -105,23 +105,7 @@ impl Facts {
     pub(super) fn new(settings: &Settings, kind: Kind) -> Self {
         let (policy, mut warnings) = (&settings.service.policy, Vec::new());
         let sidegate = asked_at(settings, kind.door(), &mut warnings);
-        if !sidegate.unix.is_empty() && !kind.asks_unix_sockets() {
-            warnings.push(
-                "this proxy asks over TCP only, and the listener is a unix socket; add one with an address such as 127.0.0.1:9000"
-                    .to_owned(),
-            );
-        }
-        if settings.service.trusted_proxies.is_empty() && sidegate.unix.is_empty() {
-            warnings.push(
-                "`trusted_proxies` is empty, so that every question is refused; write the address that the proxy asks from"
-                    .to_owned(),
-            );
-        }
-        if kind == Kind::Envoy
-            && settings.service.upstreams.iter().any(|upstream| upstream.tls.is_some())
-        {
-            warnings.push("an upstream speaks TLS, and its cluster, as printed, does not: add a `transport_socket` that verifies it".to_owned());
-        }
+        warn(settings, kind, &sidegate, &mut warnings);
         let apps = apps(policy, &settings.service.upstreams, &mut warnings);
         let identity: Vec<String> =
             policy.identity_headers.iter().map(|name| title(name.as_str())).collect();
@@ -151,6 +135,27 @@ impl Facts {
                 .all(|route| route.authorization == InboundCredential::Keep),
             warnings,
         }
+    }
+}
+
+/// What of the settings does not go together with a proxy of this kind, which asks at `sidegate`.
+fn warn(settings: &Settings, kind: Kind, sidegate: &Place, warnings: &mut Vec<String>) {
+    if !sidegate.unix.is_empty() && !kind.asks_unix_sockets() {
+        warnings.push(
+            "this proxy asks over TCP only, and the listener is a unix socket; add one with an address such as 127.0.0.1:9000"
+                .to_owned(),
+        );
+    }
+    if settings.service.trusted_proxies.is_empty() && sidegate.unix.is_empty() {
+        warnings.push(
+            "`trusted_proxies` is empty, so that every question is refused; write the address that the proxy asks from"
+                .to_owned(),
+        );
+    }
+    if kind == Kind::Envoy
+        && settings.service.upstreams.iter().any(|upstream| upstream.tls.is_some())
+    {
+        warnings.push("an upstream speaks TLS, and its cluster, as printed, does not: add a `transport_socket` that verifies it".to_owned());
     }
 }
 

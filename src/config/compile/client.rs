@@ -8,8 +8,8 @@ use crate::base::secret::Secret as Hidden;
 use crate::config::compile::{require, urls};
 use crate::config::file::{
     ClientAssertionAudience, ClientAuthentication as Word, Endpoints as WrittenEndpoints,
-    Frequency, HintWord, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType, Parameter,
-    Provider as Written, ProviderType, PushedRequestsWord, ResponseModeWord,
+    Frequency, HintWord, LogoutSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
+    Parameter, Provider as Written, ProviderType, PushedRequestsWord, ResponseModeWord,
 };
 use crate::config::inputs::Inputs;
 use crate::config::path::KeyPath;
@@ -68,24 +68,7 @@ pub(super) fn compile(
     let registration = registration?;
     let algorithms = id_token_algorithms(written, rules);
     let client_id = registration.client_id.as_str();
-    let logout = LogoutSettings {
-        rules: logout_rules(written, client_id, algorithms, rules.leeway),
-        style: match written.logout.style {
-            LogoutStyleWord::Auth0 => LogoutStyle::Auth0,
-            LogoutStyleWord::Oidc => LogoutStyle::Standard,
-        },
-        hint: match written.logout.id_token_hint {
-            HintWord::Any => HintRule::Any,
-            HintWord::Fresh => HintRule::Fresh,
-        },
-        front_channel_issuers: written
-            .logout
-            .frontchannel_issuers
-            .as_ref()
-            .map(|issuers| issuers.0.clone())
-            .unwrap_or_default(),
-        extra: logout_extra,
-    };
+    let logout_rules = logout_rules(written, client_id, algorithms, rules.leeway);
     let metadata = MetadataSettings {
         name: keys.name.clone(),
         issuer: written.issuer.clone(),
@@ -103,7 +86,7 @@ pub(super) fn compile(
         userinfo: written.userinfo == Frequency::Always,
         rules: id_token::rules(&written.issuer, client_id, algorithms, rules.leeway),
         timeout: EXCHANGE,
-        logout,
+        logout: logout(&written.logout, logout_rules, logout_extra),
         registration,
     })
 }
@@ -320,6 +303,28 @@ fn id_token_algorithms(written: &Written, rules: &Rules) -> AlgorithmSet {
     match &written.id_token_algorithms {
         Some(list) => list.0.iter().map(|name| name.0).collect(),
         None => rules.algorithms,
+    }
+}
+
+/// How people are signed out there; `extra` goes along to the provider's own sign-out.
+fn logout(
+    written: &LogoutSection,
+    rules: LogoutRules,
+    extra: Vec<(String, String)>,
+) -> LogoutSettings {
+    let issuers = written.frontchannel_issuers.as_ref();
+    LogoutSettings {
+        rules,
+        style: match written.style {
+            LogoutStyleWord::Auth0 => LogoutStyle::Auth0,
+            LogoutStyleWord::Oidc => LogoutStyle::Standard,
+        },
+        hint: match written.id_token_hint {
+            HintWord::Any => HintRule::Any,
+            HintWord::Fresh => HintRule::Fresh,
+        },
+        front_channel_issuers: issuers.map(|issuers| issuers.0.clone()).unwrap_or_default(),
+        extra,
     }
 }
 

@@ -96,16 +96,9 @@ impl Place<'_> {
             &path.key("id_token_max_age"),
             report,
         );
-        let revalidate = written.revalidate.map(|span| {
-            let (least, most) = (Span::secs(30), Span::secs(30 * 86_400));
-            times::span(span, least, most, &path.key("revalidate"), report)
-        });
+        let revalidate = self.revalidate(report);
         let keep_alive = self.keep_alive(report);
-        if written.exchange.is_some() && !self.is_party() {
-            let remedy = "add `session:`, and remove the provider's `login_url:`";
-            let message = "nobody signs in here: there would be no session";
-            report.refuse(&path.key("exchange"), message, remedy);
-        }
+        self.check_exchange(report);
         let session = self.around.session.filter(|_| self.is_party())?;
         let own = format!("{}/callback/{}", self.around.prefix, self.name);
         let has_own = written.redirect_uri.as_ref().is_some_and(|uri| uri.ends_with(&own));
@@ -124,9 +117,7 @@ impl Place<'_> {
             schedule: Schedule {
                 ahead: session.renew_ahead.map(|span| span.0),
                 // A session of the provider that was not asked about for so long lets nobody in.
-                revalidate: revalidate
-                    .flatten()
-                    .or_else(|| backend.as_ref().map(|_| backend::LIFETIME)),
+                revalidate: revalidate.or_else(|| backend.as_ref().map(|_| backend::LIFETIME)),
             },
             backend,
             exchange: written.exchange.as_ref().map(exchange),
@@ -134,6 +125,21 @@ impl Place<'_> {
             flow: self.flow(),
             webhook,
         })
+    }
+
+    /// Tokens are exchanged for sessions of ours.
+    fn check_exchange(&self, report: &mut Report) {
+        if self.written.exchange.is_some() && !self.is_party() {
+            let remedy = "add `session:`, and remove the provider's `login_url:`";
+            let message = "nobody signs in here: there would be no session";
+            report.refuse(&self.path.key("exchange"), message, remedy);
+        }
+    }
+
+    /// How long the provider's session counts before it is asked about again.
+    fn revalidate(&self, report: &mut Report) -> Option<Duration> {
+        let (least, most) = (Span::secs(30), Span::secs(30 * 86_400));
+        times::span(self.written.revalidate?, least, most, &self.path.key("revalidate"), report)
     }
 
     /// How long after a sign-in the provider's session is used once more.

@@ -25,8 +25,8 @@ pub(crate) use authgear::{ResolverSection, ResponseTypeWord, VerifyWord};
 pub(crate) use backend::{BackendSessions, ExchangeSection};
 pub(crate) use client::{
     ClientAssertionAudience, ClientAuthentication, DpopWord, Endpoints, Frequency, HintWord,
-    IntrospectedTokens, IntrospectionSection, LogoutStyleWord, LogoutTokenExpiry, LogoutTokenType,
-    Parameter, PushedRequestsWord, ResponseModeWord,
+    IntrospectedTokens, IntrospectionSection, LogoutSection, LogoutStyleWord, LogoutTokenExpiry,
+    LogoutTokenType, Parameter, PushedRequestsWord, ResponseModeWord,
 };
 pub(crate) use compatible::System;
 pub(crate) use edge::{ClientAuth, Door, Listen, Listener, Tls, TlsVersion};

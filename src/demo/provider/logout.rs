@@ -14,7 +14,7 @@ use super::session::SignedIn;
 use crate::base::secret::Secret;
 use crate::oidc::Form;
 use crate::remote::egress::Egress;
-use crate::remote::http::{Client, Post};
+use crate::remote::http::{Client, Target};
 use crate::token::{Algorithm, Jwt, KeySet, Rules, SigningError, TypeRule};
 
 /// The longest hint that is read, in bytes.
@@ -54,14 +54,9 @@ impl Notice {
     /// Tells the client. That it cannot be reached is its own loss: the demo's client lives in the same process.
     pub(in super::super) async fn deliver(self, client: &Client) {
         let body = Form::new().with("logout_token", self.token.expose().as_str()).encode();
-        let post = Post {
-            url: &self.url,
-            egress: Egress::Configured,
-            deadline: NOTICE_DEADLINE,
-            authorization: None,
-            body: &body,
-        };
-        if let Err(error) = client.post_form(post).await {
+        let (egress, deadline) = (Egress::Configured, NOTICE_DEADLINE);
+        let target = Target { url: &self.url, egress, deadline };
+        if let Err(error) = client.post_form(target, None, &body).await {
             tracing::warn!(%error, "the demo's client could not be told of a logout");
         }
     }

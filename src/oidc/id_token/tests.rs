@@ -263,3 +263,18 @@ fn a_refresh_does_not_make_a_sign_in_younger() {
     let token = refresh(json!({}), &untold).unwrap();
     assert_eq!((token.auth_time(), token.claims().get("auth_time")), (None, None));
 }
+
+#[test]
+fn a_claim_that_is_demanded_must_be_there_with_that_very_text() {
+    let changes = json!({ "tenant": "t1", "level": 2 });
+    let token = judge_with(changes, &our_rules(), &expectations()).unwrap();
+    let missing = |name: &str, text: &str| {
+        let demanded = [("sub", "ada"), (name, text)];
+        let demanded = demanded.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        token.missing(&demanded).map(str::to_owned)
+    };
+    assert_eq!(missing("tenant", "t1"), None);
+    for (name, text) in [("tenant", "t2"), ("tenant", "T1"), ("level", "2"), ("org", "")] {
+        assert_eq!(missing(name, text).as_deref(), Some(name), "{name} {text}");
+    }
+}

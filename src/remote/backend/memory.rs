@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
-use aws_lc_rs::digest::{Context, SHA256};
 use moka::sync::Cache;
 
 use crate::base::secret::Secret;
@@ -14,6 +13,7 @@ use crate::gate::VerdictAnswer;
 use crate::remote::backend::client_token::ClientToken;
 use crate::remote::backend::verdicts::Verdict;
 use crate::remote::flight::Flights;
+use crate::remote::remembered::Question;
 use crate::session::SessionId;
 
 /// How long a session that is gone is not asked about again.
@@ -34,24 +34,13 @@ const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// How many sessions may be asked about at once: a provider that hangs holds no more of them up.
 const FLIGHTS: usize = 512;
 
-/// The hash of a session's name.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Name([u8; 32]);
-
-impl Name {
-    pub(super) fn of(issuer: &str, id: &Secret<String>) -> Self {
-        let mut hash = Context::new(&SHA256);
-        hash.update(&issuer.len().to_be_bytes());
-        hash.update(issuer.as_bytes());
-        hash.update(id.expose().as_bytes());
-        let mut name = [0; 32];
-        name.copy_from_slice(hash.finish().as_ref());
-        Self(name)
-    }
+/// What a session is told apart by: the hash of its name.
+pub(super) fn name(issuer: &str, id: &Secret<String>) -> Question {
+    Question::of(&[issuer.as_bytes(), id.expose().as_bytes()])
 }
 
 /// What sessions are called now that have been given other names: to one app, and the others must know.
-pub struct Renamed(Cache<Name, Secret<String>, RandomState>);
+pub struct Renamed(Cache<Question, Secret<String>, RandomState>);
 
 impl Default for Renamed {
     fn default() -> Self {
@@ -62,7 +51,7 @@ impl Default for Renamed {
 impl Renamed {
     /// What the session of that name is called now.
     pub(super) fn newest(&self, issuer: &str, id: &Secret<String>) -> Secret<String> {
-        self.0.get(&Name::of(issuer, id)).unwrap_or_else(|| id.clone())
+        self.0.get(&name(issuer, id)).unwrap_or_else(|| id.clone())
     }
 
     /// The session that is `known` by its first name, and by `before` till now, is called `after`.
@@ -72,8 +61,8 @@ impl Renamed {
         (known, before): (&Secret<String>, &Secret<String>),
         after: &Secret<String>,
     ) {
-        for name in [known, before] {
-            self.0.insert(Name::of(issuer, name), after.clone());
+        for id in [known, before] {
+            self.0.insert(name(issuer, id), after.clone());
         }
     }
 }
@@ -84,7 +73,7 @@ pub struct BackendMemory {
     pub(super) verdicts: Cache<SessionId, Arc<Verdict>, RandomState>,
     pub(super) flights: Arc<Flights<SessionId, VerdictAnswer>>,
     pause_ends: AtomicU64,
-    gone: Cache<Name, Timestamp, RandomState>,
+    gone: Cache<Question, Timestamp, RandomState>,
 }
 
 impl Default for BackendMemory {
@@ -96,11 +85,11 @@ impl Default for BackendMemory {
 }
 
 impl BackendMemory {
-    pub(super) fn is_gone(&self, name: &Name, now: Timestamp) -> bool {
+    pub(super) fn is_gone(&self, name: &Question, now: Timestamp) -> bool {
         self.gone.get(name).is_some_and(|until| now < until)
     }
 
-    pub(super) fn remember_gone(&self, name: Name, now: Timestamp) {
+    pub(super) fn remember_gone(&self, name: Question, now: Timestamp) {
         self.gone.insert(name, now + GONE);
     }
 
@@ -134,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_gone_is_left_alone_for_a_minute() {
-        let name = Name::of("https://userid.security", &Secret::new("s1".to_owned()));
+        let name = name("https://userid.security", &Secret::new("s1".to_owned()));
         let memory = BackendMemory::default();
         assert!(!memory.is_gone(&name, at(100)));
         memory.remember_gone(name, at(100));

@@ -1,67 +1,12 @@
 //! Requests that carry secrets: forms, and what is asked for with an access token. Bounds and refusals are those of `get`.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use reqwest::RequestBuilder;
+use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use tokio::time::timeout;
-use url::Url;
 
 use crate::base::secret::Secret;
 use crate::oidc::FORM_MEDIA_TYPE;
-use crate::remote::egress::{self, Egress};
-use crate::remote::http::{Client, FetchError, Reply};
-
-/// One form.
-#[derive(Clone, Copy, Debug)]
-pub struct Post<'a> {
-    /// Where to.
-    pub url: &'a Url,
-    /// Who named it.
-    pub egress: Egress,
-    /// For the whole exchange, from the name's resolution to the body's last byte.
-    pub deadline: Duration,
-    /// The client's credentials, if they go in a header.
-    pub authorization: Option<&'a HeaderValue>,
-    /// The form, encoded.
-    pub body: &'a Secret<String>,
-}
-
-/// One GET with an access token.
-#[derive(Clone, Copy, Debug)]
-pub struct AuthorizedGet<'a> {
-    /// Where to.
-    pub url: &'a Url,
-    /// Who named it.
-    pub egress: Egress,
-    /// For the whole exchange, from the name's resolution to the body's last byte.
-    pub deadline: Duration,
-    /// The token, for the `Bearer` scheme.
-    pub token: &'a Secret<String>,
-}
-
-/// One JSON document with an access token.
-#[derive(Clone, Copy, Debug)]
-pub struct AuthorizedPost<'a> {
-    /// Where to.
-    pub url: &'a Url,
-    /// Who named it.
-    pub egress: Egress,
-    /// For the whole exchange, from the name's resolution to the body's last byte.
-    pub deadline: Duration,
-    /// The token, for the `Bearer` scheme.
-    pub token: &'a Secret<String>,
-    /// The document.
-    pub body: &'a Secret<String>,
-}
-
-/// Where a request goes, and how long it may take.
-struct Target<'a> {
-    url: &'a Url,
-    egress: Egress,
-    deadline: Duration,
-}
+use crate::remote::http::{Client, FetchError, KEPT_HEADERS, Reply, Target, accepting};
 
 /// Bytes that are wiped once they are sent.
 struct Wiped(Secret<String>);
@@ -73,58 +18,62 @@ impl AsRef<[u8]> for Wiped {
 }
 
 impl Client {
-    /// Posts a form. The deadline covers everything; nothing is sent twice.
+    /// Posts a form, encoded, with the client's credentials if they go in a header. The deadline covers everything; nothing is sent
+    /// twice.
     ///
     /// # Errors
     /// [`FetchError`]; a status is none, save for redirects.
-    pub async fn post_form(&self, request: Post<'_>) -> Result<Reply, FetchError> {
-        let Post { url, egress, deadline, .. } = request;
-        let mut headers = headers("application/json");
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM_MEDIA_TYPE));
-        if let Some(authorization) = request.authorization {
-            headers.insert(header::AUTHORIZATION, authorization.clone());
-        }
-        let body = Bytes::from_owner(Wiped(request.body.clone()));
-        let builder = self.side(url, egress).post(url.clone()).headers(headers).body(body);
-        self.send_within(Target { url, egress, deadline }, builder).await
-    }
-
-    /// Fetches what an access token opens.
-    ///
-    /// # Errors
-    /// [`FetchError`]; a status is none, save for redirects.
-    pub async fn get_authorized(&self, request: AuthorizedGet<'_>) -> Result<Reply, FetchError> {
-        let AuthorizedGet { url, egress, deadline, token } = request;
-        let mut headers = headers("application/json, application/jwt");
-        headers.insert(header::AUTHORIZATION, bearer(token));
-        let builder = self.side(url, egress).get(url.clone()).headers(headers);
-        self.send_within(Target { url, egress, deadline }, builder).await
-    }
-
-    /// Posts JSON with an access token. Nothing is sent twice.
-    ///
-    /// # Errors
-    /// [`FetchError`]; a status is none, save for redirects.
-    pub async fn post_authorized(&self, request: AuthorizedPost<'_>) -> Result<Reply, FetchError> {
-        let AuthorizedPost { url, egress, deadline, token, body } = request;
-        let mut headers = headers("application/json");
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::AUTHORIZATION, bearer(token));
-        let body = Bytes::from_owner(Wiped(body.clone()));
-        let builder = self.side(url, egress).post(url.clone()).headers(headers).body(body);
-        self.send_within(Target { url, egress, deadline }, builder).await
-    }
-
-    async fn send_within(
+    pub async fn post_form(
         &self,
         target: Target<'_>,
-        request: RequestBuilder,
+        authorization: Option<&HeaderValue>,
+        form: &Secret<String>,
     ) -> Result<Reply, FetchError> {
-        egress::permit(target.url, target.egress)?;
-        match timeout(target.deadline, self.send(target.url, request)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(FetchError::Deadline(target.deadline)),
-        }
+        let mut headers = accepting("application/json");
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM_MEDIA_TYPE));
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value.clone())));
+        self.post(target, headers, form).await
+    }
+
+    /// Fetches what an access token opens, by the `Bearer` scheme.
+    ///
+    /// # Errors
+    /// [`FetchError`]; a status is none, save for redirects.
+    pub async fn get_authorized(
+        &self,
+        target: Target<'_>,
+        token: &Secret<String>,
+    ) -> Result<Reply, FetchError> {
+        let mut headers = accepting("application/json, application/jwt");
+        headers.insert(header::AUTHORIZATION, bearer(token));
+        self.send(target, self.request(Method::GET, target, headers), &KEPT_HEADERS).await
+    }
+
+    /// Posts a document in JSON with an access token, by the `Bearer` scheme. Nothing is sent twice.
+    ///
+    /// # Errors
+    /// [`FetchError`]; a status is none, save for redirects.
+    pub async fn post_authorized(
+        &self,
+        target: Target<'_>,
+        token: &Secret<String>,
+        document: &Secret<String>,
+    ) -> Result<Reply, FetchError> {
+        let mut headers = accepting("application/json");
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::AUTHORIZATION, bearer(token));
+        self.post(target, headers, document).await
+    }
+
+    async fn post(
+        &self,
+        target: Target<'_>,
+        headers: HeaderMap,
+        body: &Secret<String>,
+    ) -> Result<Reply, FetchError> {
+        let body = Bytes::from_owner(Wiped(body.clone()));
+        let request = self.request(Method::POST, target, headers).body(body);
+        self.send(target, request, &KEPT_HEADERS).await
     }
 }
 
@@ -135,13 +84,6 @@ fn bearer(token: &Secret<String>) -> HeaderValue {
         HeaderValue::from_str(text.expose()).unwrap_or(HeaderValue::from_static("Bearer"));
     value.set_sensitive(true);
     value
-}
-
-fn headers(accept: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ fn client() -> Client {
 }
 
 async fn get(url: &Url, deadline: Duration) -> Result<Reply, FetchError> {
-    client().get(Get { url, egress: Egress::Configured, deadline, validators: None }).await
+    client().get(Target { url, egress: Egress::Configured, deadline }, None).await
 }
 
 /// What comes of this answer.
@@ -134,8 +134,8 @@ async fn a_discovered_name_of_this_machine_is_not_connected_to() {
     let origin = Origin::start().await;
     let mut url = origin.at("/x");
     url.set_host(Some("localhost")).unwrap();
-    let request = Get { url: &url, egress: Egress::Discovered, deadline: LONG, validators: None };
-    let error = client().get(request).await.unwrap_err();
+    let target = Target { url: &url, egress: Egress::Discovered, deadline: LONG };
+    let error = client().get(target, None).await.unwrap_err();
     assert!(error_text(&error).contains("this machine"), "{}", error_text(&error));
     assert!(origin.requests("/x").is_empty());
 }
@@ -146,9 +146,9 @@ async fn validators_are_sent_back() {
     let headers = "ETag: W/\"7\"\r\nLast-Modified: Tue, 01 Sep 2026 00:00:00 GMT\r\n";
     origin.on("/x", Answer::with_headers("200 OK", headers, "{}"));
     let (client, url) = (client(), origin.at("/x"));
-    let request = Get { url: &url, egress: Egress::Configured, deadline: LONG, validators: None };
-    let validators = client.get(request).await.unwrap().validators();
-    client.get(Get { validators: validators.as_ref(), ..request }).await.unwrap();
+    let target = Target { url: &url, egress: Egress::Configured, deadline: LONG };
+    let validators = client.get(target, None).await.unwrap().validators();
+    client.get(target, validators.as_ref()).await.unwrap();
     let head = origin.requests("/x").remove(1).to_ascii_lowercase();
     assert!(head.contains("if-none-match: w/\"7\"\r\n"), "{head}");
     assert!(head.contains("if-modified-since: tue, 01 sep 2026"), "{head}");
@@ -156,9 +156,10 @@ async fn validators_are_sent_back() {
 
 mod trust {
     use super::*;
+    use crate::remote::http::trust::install_crypto;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
     use rustls::pki_types::PrivateKeyDer;
-    use std::io::{Read, Write};
+    use std::io::{self, Read, Write};
     use std::net::TcpListener;
 
     /// A certificate authority whose root is in a file.
@@ -218,7 +219,7 @@ mod trust {
     }
 
     async fn fetch(client: &Client, url: &Url) -> Result<Reply, FetchError> {
-        client.get(Get { url, egress: Egress::Configured, deadline: LONG, validators: None }).await
+        client.get(Target { url, egress: Egress::Configured, deadline: LONG }, None).await
     }
 
     #[tokio::test]

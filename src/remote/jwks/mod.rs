@@ -19,6 +19,7 @@ mod copy;
 mod file;
 mod freshness;
 mod provider;
+mod reading;
 mod settings;
 mod source;
 mod task;
@@ -28,6 +29,7 @@ use board::Board;
 use provider::Provider;
 use task::Tended;
 
+pub use reading::Unread;
 pub use settings::{KeySourceSettings, ProviderKeys, RefreshBounds};
 
 /// Hears of what happens to key sets, for metrics. Called from background tasks and requests: must not block.

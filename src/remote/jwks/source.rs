@@ -14,7 +14,7 @@ use url::Url;
 use crate::base::time::Timestamp;
 use crate::remote::discovery::{self, DiscoveryError};
 use crate::remote::egress::Egress;
-use crate::remote::http::{Client, FetchError, Get, Reply, Validators};
+use crate::remote::http::{Client, FetchError, Reply, Target, Validators};
 use crate::remote::jwks::file::{self, FileError, Stamp};
 use crate::remote::jwks::freshness;
 use crate::remote::jwks::settings::{KeySourceSettings, ProviderKeys, RefreshBounds};
@@ -186,7 +186,8 @@ impl Source {
         now: Timestamp,
     ) -> Result<Found, SourceError> {
         let validators = self.validators_for(&url);
-        match client.get(Get { url: &url, egress, deadline: bounds.timeout, validators }).await {
+        let target = Target { url: &url, egress, deadline: bounds.timeout };
+        match client.get(target, validators).await {
             Ok(reply) if reply.status == StatusCode::OK => Ok(document(url, reply, bounds, now)),
             Ok(reply) if reply.status == StatusCode::NOT_MODIFIED && validators.is_some() => {
                 Ok(Found::Unchanged { lifetime: freshness::lifetime(&reply.headers, bounds, now) })

@@ -12,6 +12,7 @@ use crate::token::KeySet;
 
 mod asking;
 mod faults;
+mod reading;
 mod reload;
 mod sources;
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::base::time::Timestamp;
-use crate::gate::{KeyAnswer, KeyDoubt, KeyQuestion, KeyState, ProviderId};
+use crate::gate::{KeyState, ProviderId};
 use crate::oidc::discovery::Metadata;
-use crate::oidc::grant::{MAX_ID_TOKEN_BYTES, TokenResponse};
+use crate::oidc::grant::TokenResponse;
 use crate::oidc::id_token::IdTokenError;
-use crate::remote::jwks::KeyKeeper;
+use crate::remote::jwks::{KeyKeeper, Unread};
 use crate::remote::relying_party::{ExchangeError, RelyingParty};
 use crate::remote::renewal::{EndReason, RefreshRules, Refreshed, Renew, RenewalFailure};
 use crate::session::{Session, keep_claims};
-use crate::token::{Jwt, KeySet, TokenError};
+use crate::token::{KeySet, TokenError};
 
 /// How long a renewal waits for the provider's metadata, if that was never had.
 const METADATA_PATIENCE: Duration = Duration::from_secs(3);
@@ -60,25 +60,17 @@ impl RenewalAtProvider {
         response: &TokenResponse,
         now: Timestamp,
     ) -> Result<Refreshed, RenewalFailure> {
-        let (why, doubt) = match self.keys.ring().state(self.provider) {
-            KeyState::Loaded(keys) => match self.rules.read(session, response, keys, now) {
-                Err(error) if error.key_doubt() => (KeyDoubt::UnknownKid, Some(error)),
-                read => return read.map_err(|error| mismatch(&error)),
-            },
-            KeyState::NotLoaded if response.id_token.is_none() => {
-                return Ok(self.rules.unidentified(response, now));
-            }
-            KeyState::NotLoaded => (KeyDoubt::NotLoaded, None),
+        let Some(text) = &response.id_token else {
+            return Ok(self.rules.unidentified(response, now));
         };
-        let question = KeyQuestion { provider: self.provider, kid: kid(response), why };
-        match (self.keys.answer(&question).await, doubt) {
-            (KeyAnswer::Fresh(keys), _) => {
-                self.rules.read(session, response, &keys, now).map_err(|error| mismatch(&error))
-            }
-            (KeyAnswer::Unchanged, Some(error @ IdTokenError::Token(TokenError::BadSignature))) => {
-                Err(mismatch(&error))
-            }
-            (KeyAnswer::Unchanged | KeyAnswer::Unavailable, _) => {
+        let read = |keys: &KeySet| self.rules.read(session, response, keys, now);
+        match self.keys.read(self.provider, text.expose(), read, IdTokenError::key_doubt).await {
+            Ok((refreshed, _)) => Ok(refreshed),
+            Err(
+                Unread::Refused(error)
+                | Unread::Unchanged(error @ IdTokenError::Token(TokenError::BadSignature)),
+            ) => Err(mismatch(&error)),
+            Err(Unread::NoKeys | Unread::Unchanged(_)) => {
                 tracing::warn!(session = %session.id.alias(), "no key for a refreshed ID token: its claims are left aside");
                 Ok(self.rules.unidentified(response, now))
             }
@@ -109,11 +101,6 @@ impl RenewalAtProvider {
             }
         }
     }
-}
-
-fn kid(response: &TokenResponse) -> Option<String> {
-    let jwt = Jwt::parse(response.id_token.as_ref()?.expose(), MAX_ID_TOKEN_BYTES).ok()?;
-    jwt.header().kid.as_deref().map(str::to_owned)
 }
 
 /// Only a refusal of the grant itself ends a session. That our own credentials are wrong, or that the provider answers

@@ -20,6 +20,7 @@ use crate::telemetry::metrics::{SessionMetrics, StoreOperation, StoreResult};
 
 mod body;
 mod cookie;
+mod error;
 mod journal;
 mod memory;
 mod people;
@@ -28,6 +29,7 @@ mod redis;
 mod replicas;
 mod turns;
 
+pub use error::StoreError;
 pub use journal::{Journal, JournalError};
 pub use people::{Known, ListError};
 pub(crate) use redis::Hold;
@@ -37,6 +39,7 @@ pub use redis::{
 pub(crate) use turns::{Turn, Written};
 
 use cookie::Beside;
+use error::{result_of, result_of_load};
 use memory::Shelf;
 use record::Record;
 use redis::Remote;
@@ -67,28 +70,6 @@ pub enum StoreSettings {
     Memory(u64),
     /// In Redis, or what speaks like it.
     Redis(RedisSettings),
-}
-
-/// Why an operation did not come about.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// What is stored under the ticket was changed, or was written by a version we do not know.
-    #[error("the stored session is damaged")]
-    Damaged,
-    /// The session, its login or its person was signed out before.
-    #[error("the session was ended before it was stored")]
-    Ended,
-    /// Another process renewed the session since.
-    #[error("another replica has renewed the session since")]
-    Late,
-    /// The session is too large.
-    #[error(
-        "the session takes {0} bytes, more than the {MAX_BODY} that are stored; keep fewer claims"
-    )]
-    TooLarge(usize),
-    /// The store cannot be asked. Says nothing about the session.
-    #[error("the session store is not available: {0}")]
-    Unavailable(String),
 }
 
 /// The sessions of one process. Belongs to it for as long as its settings stay the same.
@@ -376,29 +357,6 @@ impl Sessions {
             Store::Memory(_) => "memory",
             Store::Redis(_) => "redis",
         }
-    }
-}
-
-const fn result_of_load(outcome: &Result<Option<Session>, StoreError>) -> StoreResult {
-    match outcome {
-        Ok(Some(_)) => StoreResult::Ok,
-        Ok(None) => StoreResult::Missing,
-        Err(error) => result_of_error(error),
-    }
-}
-
-const fn result_of<T>(outcome: &Result<T, StoreError>) -> StoreResult {
-    match outcome {
-        Ok(_) => StoreResult::Ok,
-        Err(error) => result_of_error(error),
-    }
-}
-
-const fn result_of_error(error: &StoreError) -> StoreResult {
-    match error {
-        StoreError::Damaged | StoreError::TooLarge(_) => StoreResult::Damaged,
-        StoreError::Ended | StoreError::Late => StoreResult::Ended,
-        StoreError::Unavailable(_) => StoreResult::Unavailable,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::remote::sessions::{Sessions, Store, StoreError, body};
 use crate::session::{Session, Ticket};
 use crate::telemetry::metrics::StoreOperation;
 
-use super::result_of;
+use super::error::result_of;
 
 /// How long it is tried to store what was renewed, before the turn ends by itself.
 const INSISTENCE: Duration = TURN.saturating_sub(Duration::from_secs(5));

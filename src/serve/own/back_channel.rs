@@ -3,19 +3,18 @@
 //!
 //! Exactly 200 where it is done, 400 where the token does not hold, 503 where it could not be done and should be said again.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
 use crate::oidc::logout::{self, LogoutError, LogoutToken};
 use crate::remote::error_text;
+use crate::remote::jwks::Unread;
 use crate::remote::replay::{FirstUse, OneTime};
 use crate::serve::own::desk::Party;
-use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::visit::Visit;
 use crate::serve::reply::Reply;
 use crate::session::Revoked;
+use crate::token::KeySet;
 
 /// Ends what the logout token of the provider called `name` says.
 pub(crate) async fn logout(visit: &Visit<'_>, name: &str) -> Reply {
@@ -63,16 +62,12 @@ enum Refused {
 async fn verified(visit: &Visit<'_>, party: &Party) -> Result<LogoutToken, Refused> {
     let text = logout::parse_body(visit.body).map_err(Refused::Bad)?;
     let rules = &party.client.settings().logout.rules;
-    let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
-    let keys = of_party.current().await.ok_or(Refused::NoKeys)?;
-    match logout::verify(text.expose(), &keys, rules, visit.now) {
-        Err(error) if error.key_doubt() => {
-            let Some(newer) = of_party.newer_for(text.expose()).await else {
-                return Err(Refused::Bad(error));
-            };
-            logout::verify(text.expose(), &newer, rules, visit.now).map_err(Refused::Bad)
-        }
-        verdict => verdict.map_err(Refused::Bad),
+    let verify = |keys: &KeySet| logout::verify(text.expose(), keys, rules, visit.now);
+    let doubts = LogoutError::key_doubt;
+    match visit.runtime.keys.read(party.id(), text.expose(), verify, doubts).await {
+        Ok((token, _)) => Ok(token),
+        Err(Unread::NoKeys) => Err(Refused::NoKeys),
+        Err(Unread::Refused(error) | Unread::Unchanged(error)) => Err(Refused::Bad(error)),
     }
 }
 

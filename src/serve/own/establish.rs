@@ -13,11 +13,11 @@ use crate::oidc::discovery::Metadata;
 use crate::oidc::grant::TokenResponse;
 use crate::oidc::id_token::{self, Expectations, IdToken, IdTokenError};
 use crate::remote::error_text;
+use crate::remote::jwks::Unread;
 use crate::remote::relying_party::ExchangeError;
 use crate::remote::sessions::StoreError;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::keys::PartyKeys;
 use crate::serve::own::login::demand;
 use crate::serve::own::my_sessions;
 use crate::serve::own::visit::Visit;
@@ -121,22 +121,16 @@ pub(crate) async fn verified(
     let verify = |keys: &KeySet| {
         id_token::verify(text.expose(), keys, &settings.rules, &expectations, visit.now)
     };
-    let of_party = PartyKeys::new(Arc::clone(&visit.runtime.keys), party.id());
-    let unavailable = || (Failure::ProviderUnavailable, Some("no keys yet".to_owned()));
-    let keys = of_party.current().await.ok_or_else(unavailable)?;
-    let (token, keys) = match verify(&keys) {
-        Ok(token) => (token, keys),
-        Err(error) if error.key_doubt() => {
-            let newer = of_party.newer_for(text.expose()).await.ok_or_else(|| refused(&error))?;
-            let token = verify(&newer).map_err(|error| refused(&error))?;
-            (token, newer)
+    let doubts = IdTokenError::key_doubt;
+    let read = visit.runtime.keys.read(party.id(), text.expose(), verify, doubts).await;
+    let (token, keys) = read.map_err(|unread| match unread {
+        Unread::NoKeys => (Failure::ProviderUnavailable, Some("no keys yet".to_owned())),
+        Unread::Refused(error @ (IdTokenError::AcrNotMet | IdTokenError::AuthTooOld)) => {
+            (Failure::TooWeak, Some(error.to_string()))
         }
-        Err(error @ (IdTokenError::AcrNotMet | IdTokenError::AuthTooOld)) => {
-            return Err((Failure::TooWeak, Some(error.to_string())));
-        }
-        Err(error) => return Err(refused(&error)),
-    };
-    match missing_claim(&party.settings.id_token_claims, token.claims()) {
+        Unread::Refused(error) | Unread::Unchanged(error) => refused(&error),
+    })?;
+    match token.missing(&party.settings.id_token_claims) {
         Some(name) => {
             let detail =
                 format!("claim `{name}` of the ID token is not what `id_token_claims` says");
@@ -144,12 +138,6 @@ pub(crate) async fn verified(
         }
         None => Ok((token, keys)),
     }
-}
-
-/// The first of the claims that are demanded and that `claims` do not have with that very value.
-fn missing_claim<'d>(demanded: &'d [(String, String)], claims: &Claims) -> Option<&'d str> {
-    let differs = |(name, value): &&(String, String)| claims.text(name) != Some(value.as_str());
-    demanded.iter().find(differs).map(|(name, _)| name.as_str())
 }
 
 /// The claims of the ID token, and those of userinfo where it is asked.

@@ -14,7 +14,6 @@ mod failure;
 mod front_channel;
 mod hand_in;
 mod hand_over;
-mod keys;
 mod links;
 mod login;
 mod login_service;
@@ -22,6 +21,7 @@ mod my_sessions;
 mod once;
 mod session;
 mod sign_out;
+mod signed_out;
 mod sso_cookie;
 mod start;
 mod unnoticed;
@@ -228,7 +228,7 @@ pub(crate) async fn visited(endpoint: Endpoint<'_>, visit: &Visit<'_>) -> Reply 
         Endpoint::RenewSession => session::renew(visit).await,
         Endpoint::Session => session::tell(visit).await,
         Endpoint::Ready => compatible::ready(visit).await,
-        Endpoint::SignedOut => sign_out::signed_out(visit).await,
+        Endpoint::SignedOut => signed_out::signed_out(visit).await,
         Endpoint::SignInPage => compatible::sign_in_page(visit),
         Endpoint::SignOutLink => sign_out::by_link(visit).await,
         Endpoint::SoleCallback => callback::arrive_at_sole(visit).await,

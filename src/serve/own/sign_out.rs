@@ -1,5 +1,7 @@
 //! Signing out: here, at the provider, and wherever else the configuration says.
 
+mod provider;
+
 use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
@@ -7,30 +9,19 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::base::secret::Secret;
-use crate::gate::{Home, SignInFlow};
-use crate::oidc::logout::{LogoutRequest, sign_out_url};
-use crate::oidc::revocation::TokenHint;
+use crate::gate::Home;
 use crate::remote::egress::Egress;
-use crate::remote::relying_party::HintRule;
-use crate::serve::own::desk::{Party, random};
+use crate::remote::error_text;
+use crate::remote::http::Target;
 use crate::serve::own::failure::Failure;
-use crate::serve::own::links::{login_path, redirect, scripted};
-use crate::serve::own::login::demand;
+use crate::serve::own::links::{redirect, scripted};
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
-use crate::session::{Farewell, Parting, ReturnTo, Revoked, Session, SessionId, Tokens};
-use crate::token::Jwt;
+use crate::session::{Farewell, ReturnTo, Revoked, Session};
 
 /// How long other services that are told of a sign-out may take.
 const NOTICE: Duration = Duration::from_secs(5);
-
-/// The longest ID token that is looked at, in bytes.
-const MAX_HINT_BYTES: usize = 64 * 1024;
-
-/// How long a fresh ID token must still be good: the browser needs a moment to the provider.
-const HINT_MARGIN: Duration = Duration::from_secs(10);
 
 /// What browsers shall forget of us ([Clear Site Data](https://www.w3.org/TR/clear-site-data/)): what is cached was made for
 /// somebody who is gone.
@@ -125,7 +116,7 @@ async fn sign_out(visit: &Visit<'_>, after: After) -> Reply {
             Err(reply) => return *reply,
         },
         Err(Absent::Unknown) => return Failure::StoreUnavailable.reply(visit, None, None),
-        Err(_) => match sso_sign_out(visit, &after) {
+        Err(_) => match provider::sso_sign_out(visit, &after) {
             Some(location) => by_home(visit, location),
             None => at_home(visit, &after).unwrap_or_else(|| here(visit, &after)),
         },
@@ -194,27 +185,10 @@ async fn ended(visit: &Visit<'_>, present: &Present, after: &After) -> Result<St
     visit.runtime.metrics.sessions().ended("signed_out");
     tracing::info!(provider = session.provider, session = ?session.id, "signed out");
     notify(visit);
-    let Some(party) = visit.desk.party_named(&session.provider) else {
-        return Ok(here(visit, after));
+    let there = match visit.desk.party_named(&session.provider) {
+        Some(party) => provider::leave(visit, party, (session.id, tokens), after).await,
+        None => None,
     };
-    if let (Some(backend), Some(id)) = (&party.backend, &tokens.refresh) {
-        backend.end(id);
-        return Ok(here(visit, after));
-    }
-    let last = last_tokens(visit, party, tokens).await;
-    if let Some(refresh) = last.refresh {
-        revoke(party, refresh);
-    }
-    let fits = party.client.settings().logout.hint == HintRule::Any || last.id.is_some();
-    let leaving = LeavingSession { id: session.id, hint: last.id.as_ref() };
-    let there = if fits { at_provider(visit, party, leaving, after) } else { None };
-    if !fits && visit.desk.sign_out.at_provider {
-        let provider = party.name();
-        tracing::warn!(
-            provider,
-            "there is no ID token that has not run out: the person is signed out here alone"
-        );
-    }
     Ok(there.unwrap_or_else(|| here(visit, after)))
 }
 
@@ -230,89 +204,6 @@ async fn end_at_other_apps(visit: &Visit<'_>, session: &Session) {
     }
 }
 
-/// The tokens with which a session leaves its provider: the ID token so fresh as the provider wants it, or none.
-async fn last_tokens(visit: &Visit<'_>, party: &Party, tokens: Tokens) -> Tokens {
-    let settings = party.client.settings();
-    let is_good = |token: &Secret<String>| {
-        let jwt = Jwt::parse(token.expose(), MAX_HINT_BYTES);
-        let later = visit.now + settings.rules.leeway + HINT_MARGIN;
-        jwt.is_ok_and(|jwt| jwt.claims_hold(&settings.rules, later))
-    };
-    let wanted = visit.desk.sign_out.at_provider && settings.logout.hint == HintRule::Fresh;
-    if !wanted || tokens.id.as_ref().is_some_and(is_good) {
-        return tokens;
-    }
-    let (Some(refresh), Some(metadata)) = (&tokens.refresh, party.client.metadata().current())
-    else {
-        return Tokens { id: None, ..tokens };
-    };
-    match party.client.refresh(&metadata, refresh).await {
-        Ok(answer) => Tokens {
-            refresh: answer.refresh_token.or(tokens.refresh),
-            id: answer.id_token.filter(is_good),
-            access: None,
-        },
-        Err(error) => {
-            let error = crate::remote::error_text(&error);
-            tracing::warn!(provider = party.name(), error, "no fresh ID token for signing out");
-            Tokens { id: None, ..tokens }
-        }
-    }
-}
-
-/// What the provider is told of the session that was ended.
-#[derive(Clone, Copy)]
-struct LeavingSession<'a> {
-    id: SessionId,
-    hint: Option<&'a Secret<String>>,
-}
-
-/// The provider's own sign-out, if it has one and shall be asked
-/// ([RP-Initiated Logout 1.0 §2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)).
-fn at_provider(
-    visit: &Visit<'_>,
-    party: &Party,
-    session: LeavingSession<'_>,
-    after: &After,
-) -> Option<String> {
-    if !visit.desk.sign_out.at_provider {
-        return None;
-    }
-    let metadata = party.client.metadata().current()?;
-    let settings = &party.client.settings().logout;
-    let page = format!("{}{}/signed-out", visit.desk_base(), visit.prefix());
-    let address = match after {
-        After::There(address) if Url::parse(address).is_ok() => address.clone(),
-        After::Page | After::There(_) => page,
-    };
-    let parting = Parting { session: session.id, created: visit.now };
-    let host = visit.sessions.home.as_ref().map_or_else(|| visit.host(), |home| &home.host);
-    let state = visit.desk.nonce().map(|nonce| parting.seal(&visit.sessions.keys, host, nonce));
-    let request = LogoutRequest {
-        id_token_hint: session.hint,
-        client_id: party.client_id(),
-        post_logout_redirect_uri: Some(&address),
-        state: state.as_deref(),
-        extra: &settings.extra,
-    };
-    let endpoint = metadata.endpoints.end_session.as_ref();
-    sign_out_url(settings.style, party.issuer(), endpoint, &request)
-}
-
-/// Where nobody has a session of ours, but a cookie of a provider that signs people in by its own: only that can end it.
-fn sso_sign_out(visit: &Visit<'_>, after: &After) -> Option<String> {
-    let has_cookie = |party: &&Party| {
-        let provider = visit.runtime.policy.provider(party.id());
-        let resolver = provider.and_then(|provider| provider.resolver.as_ref());
-        let offered = resolver.map(|resolver| resolver.offered(visit.headers(), None));
-        party.settings.flow == SignInFlow::Cookie && !matches!(offered, None | Some(Ok(None)))
-    };
-    let party = visit.desk.parties().iter().find(has_cookie)?;
-    // There is no session that it could be named by.
-    let leaving = LeavingSession { id: SessionId::from_bytes(random()?), hint: None };
-    at_provider(visit, party, leaving, after)
-}
-
 fn here(visit: &Visit<'_>, after: &After) -> String {
     match after {
         After::Page => format!("{}/signed-out", visit.prefix()),
@@ -320,39 +211,14 @@ fn here(visit: &Visit<'_>, after: &After) -> String {
     }
 }
 
-/// In the background: the person need not wait for it ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
-fn revoke(party: &Party, token: Secret<String>) {
-    let client = std::sync::Arc::clone(&party.client);
-    let name = party.name().to_owned();
-    tokio::spawn(async move {
-        let Some(metadata) = client.metadata().current() else { return };
-        if metadata.endpoints.revocation.is_none() {
-            return;
-        }
-        let outcome = client.revoke(&metadata, &token, TokenHint::Refresh).await;
-        match outcome {
-            Ok(outcome) => tracing::debug!(provider = name, ?outcome, "refresh token revoked"),
-            Err(error) => {
-                let error = crate::remote::error_text(&error);
-                tracing::warn!(provider = name, error, "refresh token could not be revoked");
-            }
-        }
-    });
-}
-
 /// Tells other services, in the background.
 fn notify(visit: &Visit<'_>) {
     for url in visit.desk.sign_out.notify.clone() {
         let client = visit.desk.outbound.clone();
         tokio::spawn(async move {
-            let get = crate::remote::http::Get {
-                url: &url,
-                egress: Egress::Configured,
-                deadline: NOTICE,
-                validators: None,
-            };
-            if let Err(error) = client.get(get).await {
-                let error = crate::remote::error_text(&error);
+            let target = Target { url: &url, egress: Egress::Configured, deadline: NOTICE };
+            if let Err(error) = client.get(target, None).await {
+                let error = error_text(&error);
                 tracing::warn!(%url, error, "service could not be told of a sign-out");
             }
         });
@@ -363,55 +229,4 @@ fn notify(visit: &Visit<'_>) {
 fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
     let delete = |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok();
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
-}
-
-/// The page after signing out. It needs no session and begins none: it does not lead back in by itself. Who comes from a sign-out that
-/// was begun here loses what is left of the session; where people sign in for other hosts, the way leads on to where that host says.
-/// Anybody else sees the page, and nothing else happens.
-pub(crate) async fn signed_out(visit: &Visit<'_>) -> Reply {
-    if let Some(Farewell { onward, .. }) = farewell(visit) {
-        return redirect(&onward).with_cookies(left_over(visit).await);
-    }
-    let Some(parting) = parting(visit) else { return goodbye(visit) };
-    tracing::info!(session = ?parting.session, "back from the sign-out of the provider");
-    goodbye(visit).with_cookies(left_over(visit).await)
-}
-
-/// The sign-out at a provider that the browser comes back from, if the `state` that it brings is one of ours.
-fn parting(visit: &Visit<'_>) -> Option<Parting> {
-    let state = only(visit.query().as_bytes(), "state").ok()??;
-    let opened = Parting::open(&visit.sessions.keys, visit.host(), &state, visit.now);
-    opened
-        .inspect_err(|error| tracing::info!(%error, "a return from a sign-out not begun here"))
-        .ok()
-}
-
-fn farewell(visit: &Visit<'_>) -> Option<Farewell> {
-    let next = only(visit.query().as_bytes(), "next").ok()??;
-    let ours = visit.is_home();
-    let open = || Farewell::open(&visit.sessions.keys, visit.host(), &next, visit.now).ok();
-    ours.then(open).flatten()
-}
-
-/// What deletes the cookie of a session that is over: one that lives is not ended by a link.
-async fn left_over(visit: &Visit<'_>) -> Vec<HeaderValue> {
-    match visit.present().await {
-        Ok(_) | Err(Absent::NoCookie | Absent::Unknown) => Vec::new(),
-        Err(_) => visit.clear_session(),
-    }
-}
-
-fn goodbye(visit: &Visit<'_>) -> Reply {
-    // Where people only sign in for others, there is nothing to come back to.
-    let leads_somewhere = !visit.is_home() || demand(visit, &ReturnTo::root()).is_some();
-    let link = leads_somewhere.then(|| login_path(visit.prefix(), &ReturnTo::root(), None));
-    let explanation = Explanation {
-        code: "signed_out",
-        message: "signed out",
-        title: Some("title.signed_out"),
-        link: link.as_deref(),
-        ..Explanation::default()
-    };
-    let reply = Reply::explain(StatusCode::OK, &explanation, visit.asker);
-    reply.replacing(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }

@@ -1,8 +1,11 @@
 //! From the choice of a provider to its login page: an attempt, its cookie, and the way there.
 
+use http::header::HeaderValue;
+
 use crate::gate::SignInFlow;
 use crate::oidc::authorization::{AuthorizationRequest, ResponseMode};
-use crate::remote::relying_party::RelyingParty;
+use crate::remote::error_text;
+use crate::remote::relying_party::{ExchangeError, RelyingParty};
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::links::{redirect, scripted};
@@ -12,7 +15,7 @@ use crate::serve::own::visit::Visit;
 use crate::serve::pages::Leaving;
 use crate::serve::reply::Reply;
 use crate::session::{
-    Asked, Attempt, AttemptId, AttemptStart, Prompt, Referral, ReturnTo, SameSite, State,
+    Asked, Attempt, AttemptId, AttemptStart, Nonce, Prompt, Referral, ReturnTo, SameSite, State,
 };
 
 /// How many sign-ins one browser may have begun at once: the new one beside these.
@@ -64,37 +67,47 @@ pub(crate) async fn start(visit: &Visit<'_>, party: &Party, beginning: Beginning
     };
     let location = match location {
         Ok(location) => location,
-        Err(error) => {
-            let failure = if error.is_outage() {
-                Failure::ProviderUnavailable
-            } else {
-                Failure::ProviderError
-            };
-            let detail = crate::remote::error_text(&error);
-            if attempt.asked.prompt == Some(Prompt::None) {
-                return unnoticed::fail(visit, &attempt, failure, Some(&detail), None).await;
-            }
-            return failure.reply(visit, Some(&detail), None);
-        }
+        Err(error) => return fail(visit, &attempt, &error).await,
     };
+    match attempt_cookies(visit, party, &attempt, nonce) {
+        Some(fields) => {
+            let silent = attempt.asked.prompt == Some(Prompt::None);
+            leave(visit, attempt.id, silent, &location).with_cookies(fields)
+        }
+        None => Failure::CookieTooLarge.reply(visit, None, None),
+    }
+}
+
+/// The provider's login page cannot be led to.
+async fn fail(visit: &Visit<'_>, attempt: &Attempt, error: &ExchangeError) -> Reply {
+    let failure =
+        if error.is_outage() { Failure::ProviderUnavailable } else { Failure::ProviderError };
+    let detail = error_text(error);
+    if attempt.asked.prompt == Some(Prompt::None) {
+        return unnoticed::fail(visit, attempt, failure, Some(&detail), None).await;
+    }
+    failure.reply(visit, Some(&detail), None)
+}
+
+/// The fields that keep `attempt` in the browser, and delete those of others that are too many; none if it is too large.
+fn attempt_cookies(
+    visit: &Visit<'_>,
+    party: &Party,
+    attempt: &Attempt,
+    nonce: Nonce,
+) -> Option<Vec<HeaderValue>> {
+    let (keys, host) = (&visit.sessions.keys, visit.host());
     let cookies = visit.attempts(same_site(party));
     let spec = cookies.spec(attempt.id);
-    let sealed = attempt.seal(keys, &spec, visit.host(), nonce);
-    let Ok(mut fields) = spec.write(&sealed, Some(Attempt::LIFETIME), 0) else {
-        return Failure::CookieTooLarge.reply(visit, None, None);
-    };
-    let surplus = cookies.surplus(visit.headers(), keys, visit.host(), visit.now, OTHER_ATTEMPTS);
+    let sealed = attempt.seal(keys, &spec, host, nonce);
+    let mut fields = spec.write(&sealed, Some(Attempt::LIFETIME), 0).ok()?;
+    let surplus = cookies.surplus(visit.headers(), keys, host, visit.now, OTHER_ATTEMPTS);
     fields.extend(surplus.iter().flat_map(|spec| spec.clear(1)));
-    let silent = attempt.asked.prompt == Some(Prompt::None);
-    leave(visit, attempt.id, silent, &location).with_cookies(fields)
+    Some(fields)
 }
 
 /// The address of the provider's login page for `attempt`.
-async fn address(
-    party: &Party,
-    attempt: &Attempt,
-    state: &str,
-) -> Result<String, crate::remote::relying_party::ExchangeError> {
+async fn address(party: &Party, attempt: &Attempt, state: &str) -> Result<String, ExchangeError> {
     let settings = party.client.settings();
     let metadata = party.client.ready(settings.timeout).await?;
     let challenge = attempt.challenge();

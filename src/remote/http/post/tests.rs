@@ -1,4 +1,9 @@
+use std::time::Duration;
+
+use url::Url;
+
 use super::*;
+use crate::remote::egress::Egress;
 use crate::remote::error_text;
 use crate::remote::http::ClientSettings;
 use crate::remote::origin::{Answer, Origin};
@@ -14,8 +19,8 @@ fn secret(text: &str) -> Secret<String> {
 }
 
 async fn post(url: &Url, authorization: Option<&HeaderValue>) -> Result<Reply, FetchError> {
-    let (egress, body) = (Egress::Configured, &secret("code=a%2Bb"));
-    client().post_form(Post { url, egress, deadline: LONG, authorization, body }).await
+    let target = Target { url, egress: Egress::Configured, deadline: LONG };
+    client().post_form(target, authorization, &secret("code=a%2Bb")).await
 }
 
 #[tokio::test]
@@ -57,8 +62,8 @@ async fn a_silent_or_broken_endpoint_has_an_end() {
     origin.on("/token", Answer::raw("").then_hang());
     let deadline = Duration::from_millis(200);
     let (url, body) = (&origin.at("/token"), &secret("x"));
-    let request = Post { url, egress: Egress::Configured, deadline, authorization: None, body };
-    let silent = client().post_form(request).await.unwrap_err();
+    let target = Target { url, egress: Egress::Configured, deadline };
+    let silent = client().post_form(target, None, body).await.unwrap_err();
     assert!(matches!(silent, FetchError::Deadline(_)));
     origin.on("/token", Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"));
     assert!(matches!(post(url, None).await, Err(FetchError::Broken(_))));
@@ -71,9 +76,8 @@ async fn forms_obey_the_rules_of_outbound_addresses() {
     assert!(matches!(post(&url, None).await, Err(FetchError::Egress(_))));
     let origin = Origin::start().await;
     let (url, body) = (&origin.at("/token"), &secret("x"));
-    let request =
-        Post { url, egress: Egress::Discovered, deadline: LONG, authorization: None, body };
-    assert!(matches!(client().post_form(request).await, Err(FetchError::Egress(_))));
+    let target = Target { url, egress: Egress::Discovered, deadline: LONG };
+    assert!(matches!(client().post_form(target, None, body).await, Err(FetchError::Egress(_))));
     assert!(origin.requests("/token").is_empty());
 }
 
@@ -83,8 +87,8 @@ async fn an_access_token_goes_in_a_header() {
     origin.on("/me", Answer::json("{}"));
     let get = async |token: &str| {
         let (url, token) = (&origin.at("/me"), &secret(token));
-        let request = AuthorizedGet { url, egress: Egress::Configured, deadline: LONG, token };
-        client().get_authorized(request).await.map_err(|error| error_text(&error))
+        let target = Target { url, egress: Egress::Configured, deadline: LONG };
+        client().get_authorized(target, token).await.map_err(|error| error_text(&error))
     };
     get("at-1").await.unwrap();
     get("a\r\nX-Admin: 1").await.unwrap();
