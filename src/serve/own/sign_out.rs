@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::base::secret::Secret;
-use crate::gate::{Home, SignInFlow};
+use crate::gate::{Home, Scheme, SignInFlow};
 use crate::oidc::logout::{LogoutRequest, sign_out_url};
 use crate::oidc::revocation::TokenHint;
 use crate::remote::egress::Egress;
@@ -359,9 +359,12 @@ fn notify(visit: &Visit<'_>) {
     }
 }
 
-/// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`.
+/// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`. Browsers take nothing for
+/// names that begin with `__Host-` or `__Secure-`, not even their end, without `Secure` (CVE-2025-55162).
 fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
-    let delete = |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok();
+    let secure = if visit.request.scheme == Scheme::Https { "; Secure" } else { "" };
+    let delete =
+        |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0{secure}")).ok();
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
 }
 
