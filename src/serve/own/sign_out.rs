@@ -15,7 +15,7 @@ use crate::remote::egress::Egress;
 use crate::remote::relying_party::HintRule;
 use crate::serve::own::desk::{Party, random};
 use crate::serve::own::failure::Failure;
-use crate::serve::own::links::{login_path, redirect, scripted};
+use crate::serve::own::links::{GO, login_path, redirect, scripted};
 use crate::serve::own::login::demand;
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
@@ -37,8 +37,6 @@ const HINT_MARGIN: Duration = Duration::from_secs(10);
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Goes on to the sign-out of the provider.
-const GO: &str = r#"location.replace(document.getElementById("go").href)"#;
-
 /// Signs out who asks for it from a page of ours, and asks everybody else.
 pub(crate) async fn logout(visit: &Visit<'_>) -> Reply {
     let posted = *visit.request.method == Method::POST;
