@@ -20,6 +20,9 @@ fn upstream(server: &str, more: &str) -> String {
     format!("{{ servers: '{server}', {more} }}")
 }
 
+/// A connection that did not come about for so long finds no place in the queue.
+const FULL: Duration = Duration::from_secs(2);
+
 /// An address that takes no connection and refuses none: its queue is full.
 struct Deaf {
     address: SocketAddr,
@@ -34,9 +37,7 @@ impl Deaf {
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
-        while let Ok(stream) =
-            tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
-        {
+        while let Ok(stream) = tokio::time::timeout(FULL, TcpStream::connect(address)).await {
             waiting.push(stream.unwrap());
         }
         Self { address, _listener: listener, _waiting: waiting }

@@ -232,7 +232,8 @@ fn requests() -> Vec<Row> {
                 }
                 assert!(stage.provider.count("jwks").await <= before + 1);
             },
-        ),
+        )
+        .provider("key_refresh: { cooldown: 1h }"),
         without_store(),
         Row::new(
             "x072",
