@@ -39,11 +39,19 @@ pub(crate) enum Mend {
     Put(Value),
 }
 
+/// What may depend on something that was taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// What is in it, and what it is in.
+    Itself,
+    /// Other parts of the file, too.
+    Others,
+}
+
 /// What is not in a mended file as it was written.
 #[derive(Debug, Default)]
 pub(crate) struct Aside {
-    /// What was taken out, and whether other parts of the file may depend on it.
-    lost: Vec<(KeyPath, bool)>,
+    lost: Vec<(KeyPath, Reach)>,
     moved: Vec<KeyPath>,
     replaced: Vec<KeyPath>,
 }
@@ -71,10 +79,10 @@ impl Aside {
     /// Whether what is said of `path` may be so only because of what is set aside.
     pub(crate) fn may_concern(&self, path: &KeyPath) -> bool {
         let about_others = is_about_others(path);
-        let by_loss = self.lost.iter().any(|(lost, matters)| {
+        let by_loss = self.lost.iter().any(|(lost, reach)| {
             path.is_within(lost)
                 || (lost.is_within(path) && !path.is_root())
-                || (*matters && about_others)
+                || (*reach == Reach::Others && about_others)
         });
         by_loss || self.replaced.iter().any(|replaced| path.is_within(replaced))
     }
@@ -82,10 +90,10 @@ impl Aside {
     fn apply(&mut self, file: &mut Value, path: KeyPath, mend: Mend, report: &mut Report) {
         match mend {
             Mend::Complete => {}
-            Mend::Default => self.lose(file, &path, false),
+            Mend::Default => self.lose(file, &path, Reach::Itself),
             Mend::Drop => {
-                let matters = path.keys().next().is_none_or(|section| !APART.contains(&section));
-                self.lose(file, &path, matters);
+                let apart = path.keys().next().is_some_and(|section| APART.contains(&section));
+                self.lose(file, &path, if apart { Reach::Itself } else { Reach::Others });
             }
             Mend::Forget => drop(take(file, &path)),
             Mend::Move(to) => self.relocate(file, &path, to, report),
@@ -99,16 +107,15 @@ impl Aside {
     }
 
     /// Takes the nearest key around `path` out; the file as a whole stays what it is.
-    fn lose(&mut self, file: &mut Value, path: &KeyPath, matters: bool) {
+    fn lose(&mut self, file: &mut Value, path: &KeyPath, reach: Reach) {
         take(file, path);
         let lost = path.nearest_key().map(|(above, name)| above.key(name));
-        self.lost.push((lost.unwrap_or_default(), matters));
+        self.lost.push((lost.unwrap_or_default(), reach));
     }
 
     fn relocate(&mut self, file: &mut Value, from: &KeyPath, to: KeyPath, report: &mut Report) {
         let Some(value) = take(file, from) else { return };
-        let place = to.nearest_key();
-        let Some((above, name)) = place else { return };
+        let Some((above, name)) = to.nearest_key() else { return };
         if let Some((around, outer)) = above.nearest_key()
             && let Some(Value::Object(around)) = around.find(file)
         {
