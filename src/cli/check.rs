@@ -24,10 +24,11 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = arguments.config.load()?;
     let service = loaded.settings.service;
     let path = arguments.config.path.display();
-    let (routes, providers) = (service.policy.routes.len(), service.policy.providers.len());
     print(&format!(
-        "{path}: fine; {routes} routes, {providers} providers, {} upstreams\n",
-        service.upstreams.len()
+        "{path}: fine; {}, {}, {}\n",
+        counted(service.policy.routes.len(), "route"),
+        counted(service.policy.providers.len(), "provider"),
+        counted(service.upstreams.len(), "upstream")
     ))?;
     print(&loaded.filled.iter().map(told).collect::<String>())?;
     if arguments.online {
@@ -35,6 +36,11 @@ pub(crate) fn main(arguments: &Arguments) -> Result<(), Failure> {
         online(service.keys, &service.outbound)?;
     }
     Ok(())
+}
+
+/// So many of `noun`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether the store of sessions answers and takes writes, by the very code that `run` uses.

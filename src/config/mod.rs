@@ -1,12 +1,13 @@
 //! The configuration: from a YAML file to typed settings, or to all that is wrong with it.
 //!
 //! [`load`] reads the text (`yaml`), checks it against the schema of the file (`structure`), and compiles
-//! it (`compile`). Each stage tells all problems it finds, with key, line and remedy; the next one begins only if there are
-//! none. `check`, `run` and a reload all come through here. Nothing is opened or fetched over the network.
+//! it (`compile`). Each stage tells all problems it finds, with key, line and remedy. What does not fit the schema is mended or
+//! set aside (`mend`), so that the next stage can look at the rest. `check`, `run` and a reload all come through here. Nothing is opened or fetched over the network.
 
 mod compile;
 mod file;
 mod inputs;
+mod mend;
 mod path;
 mod problem;
 mod schema;
@@ -86,12 +87,17 @@ pub fn load_text(
 }
 
 fn compile_text(name: &str, text: &str, mut inputs: Inputs) -> Result<Loaded, Problems> {
-    let mut document = yaml::parse(text).map_err(|problems| Problems::new(name, problems))?;
-    let mut report = Report::new(document.lines);
-    structure::check(&schema::SCHEMA, &document.value, &mut report);
-    let filled = if report.is_clean() { types::fill(&mut document.value) } else { Vec::new() };
-    let settings = if report.is_clean() { typed(document.value, &mut report) } else { None };
-    let settings = settings.and_then(|file| compile::compile(file, &mut inputs, &mut report));
+    let yaml::Document { mut value, lines, problems } =
+        yaml::parse(text).map_err(|problems| Problems::new(name, problems))?;
+    let mut report = Report::new(lines);
+    problems.into_iter().for_each(|problem| report.add(problem));
+    let aside = mend::mend(&schema::SCHEMA, &mut value, &mut report);
+    let filled = types::fill(&mut value);
+    let mut compiling = report.beside();
+    let settings = typed(value, &mut compiling)
+        .and_then(|file| compile::compile(file, &mut inputs, &mut compiling));
+    report.join(compiling, |path| !aside.may_concern(path));
+    let settings = settings.filter(|_| report.is_clean());
     let (problems, warnings) = report.into_parts();
     match settings {
         Some(settings) => Ok(Loaded {

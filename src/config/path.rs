@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// The way from the top of the file to one value. The empty path is the file itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct KeyPath(Vec<Step>);
@@ -39,10 +41,49 @@ impl KeyPath {
         self.0.is_empty()
     }
 
+    /// Whether this is `other`, or somewhere in it.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// The keys on the way, from the top of the file on; items of lists are left out.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Step::name)
+    }
+
+    /// This, or the nearest around it that is the value of a key: what contains it, and that key.
+    pub(crate) fn nearest_key(&self) -> Option<(Self, &str)> {
+        let last = self.0.iter().rposition(|step| step.name().is_some())?;
+        Some((Self(self.0[..last].to_vec()), self.0[last].name()?))
+    }
+
+    /// What is here in `file`.
+    pub(crate) fn find<'v>(&self, file: &'v mut Value) -> Option<&'v mut Value> {
+        self.0.iter().try_fold(file, |value, step| match step {
+            Step::Index(index) => value.get_mut(*index),
+            Step::Key(name) => value.get_mut(name.as_str()),
+        })
+    }
+
+    /// The same place once all that is at `from` has gone to `to`.
+    pub(crate) fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
+        let below = self.0.strip_prefix(from.0.as_slice())?;
+        Some(Self([to.0.as_slice(), below].concat()))
+    }
+
     fn with(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
+    }
+}
+
+impl Step {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Index(_) => None,
+            Self::Key(name) => Some(name),
+        }
     }
 }
 

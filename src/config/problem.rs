@@ -157,6 +157,13 @@ impl Lines {
         self.0.insert(path, line);
     }
 
+    /// What is at `from` is known under `to`, too, since it is read from there.
+    pub(crate) fn move_to(&mut self, from: &KeyPath, to: &KeyPath) {
+        let moved = self.0.iter().filter_map(|(path, line)| Some((path.moved(from, to)?, *line)));
+        let moved: Vec<_> = moved.collect();
+        self.0.extend(moved);
+    }
+
     /// The line of `path`, or of the nearest thing around it that was written.
     fn nearest(&self, path: &KeyPath) -> Option<usize> {
         let mut place = Some(path.clone());
@@ -203,6 +210,27 @@ impl Report {
     ) {
         let warning = self.problem(path, message.into(), remedy.into());
         self.warnings.push(warning);
+    }
+
+    /// Notes a problem that says itself where it is.
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// A report of its own about the same file, for what may turn out to be no problem.
+    pub(crate) fn beside(&self) -> Self {
+        Self::new(self.lines.clone())
+    }
+
+    /// Takes over what `other` has to say of places that `keep` accepts.
+    pub(crate) fn join(&mut self, other: Self, keep: impl Fn(&KeyPath) -> bool) {
+        self.problems.extend(other.problems.into_iter().filter(|problem| keep(&problem.path)));
+        self.warnings.extend(other.warnings.into_iter().filter(|warning| keep(&warning.path)));
+    }
+
+    /// Has the lines of what is at `from` known under `to`.
+    pub(crate) fn move_lines(&mut self, from: &KeyPath, to: &KeyPath) {
+        self.lines.move_to(from, to);
     }
 
     /// Whether nothing makes the configuration unusable so far.

@@ -3,38 +3,40 @@
 //! Walks the value and the schema together and reports everything at once, with the remedy. What
 //! comes through can be read into the typed file; what it means is not looked at.
 
+mod choice;
 mod hint;
 
 pub(crate) use hint::nearest;
 
 use serde_json::{Map, Value};
 
+use crate::config::mend::Mend;
 use crate::config::path::KeyPath;
 use crate::config::problem::Report;
+use crate::config::structure::choice::{Choice, remark};
 use crate::config::units::{Size, Span, UNIT_KEYWORD, UnitError};
 
 type Schema = Map<String, Value>;
 
-/// Checks `value`, the whole file, against `schema`, and reports what does not fit.
-pub(crate) fn check(schema: &Value, value: &Value, report: &mut Report) {
-    let mut walker = Walker { root: schema, report };
+/// Checks `value`, the whole file, against `schema`, reports what does not fit, and says how each of it can be made to.
+pub(crate) fn check(schema: &Value, value: &Value, report: &mut Report) -> Vec<(KeyPath, Mend)> {
+    let mut walker = Walker { root: schema, report, mends: Vec::new() };
     walker.visit(schema, value, &KeyPath::root());
+    walker.mends
 }
 
 struct Walker<'s, 'r> {
     root: &'s Value,
     report: &'r mut Report,
+    mends: Vec<(KeyPath, Mend)>,
 }
 
 impl<'s> Walker<'s, '_> {
     fn visit(&mut self, schema: &'s Value, value: &Value, path: &KeyPath) {
         let Some(schema) = self.resolve(schema) else { return };
         if value.is_null() {
-            return self.report.refuse(
-                path,
-                "is empty",
-                hint::example(schema, "give it a value, or remove the key"),
-            );
+            let remedy = hint::example(schema, "give it a value, or remove the key");
+            return self.refuse(path, "is empty", remedy, Mend::Drop);
         }
         let choice = Choice::of(self, schema);
         if choice.words.is_empty() && choice.shapes.is_empty() {
@@ -79,12 +81,12 @@ impl<'s> Walker<'s, '_> {
         let words = choice.words.join(", ");
         let message = format!("`{word}` is none of: {words}");
         let remark = choice.remark(word).or_else(|| remark(schema, word));
-        let remedy = match (remark, nearest(word, choice.words.iter().copied())) {
-            (Some(remark), _) => remark.to_owned(),
-            (None, Some(near)) => format!("did you mean `{near}`?"),
-            (None, None) => format!("write {}", choice.expectations().join(" or ")),
+        let (remedy, mend) = match (remark, nearest(word, choice.words.iter().copied())) {
+            (Some(remark), _) => (remark.to_owned(), Mend::Drop),
+            (None, Some(near)) => (format!("did you mean `{near}`?"), Mend::Put(near.into())),
+            (None, None) => (format!("write {}", choice.expectations().join(" or ")), Mend::Drop),
         };
-        self.report.refuse(path, message, remedy);
+        self.refuse(path, message, remedy, mend);
     }
 
     fn typed(&mut self, schema: &'s Schema, value: &Value, path: &KeyPath) {
@@ -120,20 +122,28 @@ impl<'s> Walker<'s, '_> {
             let inner = self.resolve(inner).into_iter().flat_map(properties);
             inner.map(move |(name, _)| (name, Some(above)))
         });
-        let remedy = match hint::closest(key, here.chain(below)) {
-            Some((near, None)) => format!("did you mean `{near}`?"),
-            Some((near, Some(above))) => format!("`{near}` belongs under `{above}`"),
+        let (remedy, mend) = match hint::closest(key, here.chain(below)) {
+            Some((near, None)) => (format!("did you mean `{near}`?"), Mend::Move(path.key(near))),
+            Some((near, Some(above))) => {
+                let place = path.key(above).key(near);
+                (format!("`{near}` belongs under `{above}`"), Mend::Move(place))
+            }
             None => {
                 let known: Vec<&str> = properties(schema).map(|(name, _)| name).collect();
-                format!("remove it; known here are: {}", known.join(", "))
+                (format!("remove it; known here are: {}", known.join(", ")), Mend::Forget)
             }
         };
-        self.report.refuse(&path.key(key), "unknown key", remedy);
+        self.refuse(&path.key(key), "unknown key", remedy, mend);
     }
 
     fn missing_keys(&mut self, schema: &'s Schema, map: &Map<String, Value>, path: &KeyPath) {
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str).filter(|key| !map.contains_key(*key)) {
+            let place = path.key(key);
+            if self.mends.iter().any(|(_, mend)| matches!(mend, Mend::Move(to) if *to == place)) {
+                // It is there under a name that was told already.
+                continue;
+            }
             let inner = schema
                 .get("properties")
                 .and_then(|known| known.get(key))
@@ -141,7 +151,7 @@ impl<'s> Walker<'s, '_> {
             let remedy = inner
                 .and_then(|inner| hint::line(key, inner))
                 .unwrap_or_else(|| format!("add `{key}:`"));
-            self.report.refuse(path, format!("the key `{key}` is missing"), remedy);
+            self.refuse(path, format!("the key `{key}` is missing"), remedy, Mend::Complete);
         }
     }
 
@@ -156,19 +166,17 @@ impl<'s> Walker<'s, '_> {
         let found = map.len() as u64;
         let names = || properties(schema).map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         if bound("maxProperties").is_some_and(|most| found > most) {
-            self.report.refuse(
-                path,
-                "has several keys where one is wanted",
-                format!("keep one of: {}", names()),
-            );
+            let remedy = format!("keep one of: {}", names());
+            self.refuse(path, "has several keys where one is wanted", remedy, Mend::Drop);
         } else if bound("minProperties").is_some_and(|least| found < least) {
-            self.report.refuse(path, "is empty", format!("write one of: {}", names()));
+            self.refuse(path, "is empty", format!("write one of: {}", names()), Mend::Drop);
         }
     }
 
     fn list(&mut self, schema: &'s Schema, items: &[Value], path: &KeyPath) {
         if items.is_empty() && schema.contains_key("minItems") {
-            self.report.refuse(path, "is an empty list", "list at least one, or remove the key");
+            let remedy = "list at least one, or remove the key";
+            self.refuse(path, "is an empty list", remedy, Mend::Drop);
         }
         let Some(inner) = schema.get("items") else { return };
         for (index, item) in items.iter().enumerate() {
@@ -180,11 +188,8 @@ impl<'s> Walker<'s, '_> {
         let may_be_empty = schema.contains_key("enum")
             || schema.get("minLength").and_then(Value::as_u64) == Some(0);
         if text.trim().is_empty() && !may_be_empty {
-            return self.report.refuse(
-                path,
-                "is empty text",
-                hint::example(schema, "write something, or remove it"),
-            );
+            let remedy = hint::example(schema, "write something, or remove it");
+            return self.refuse(path, "is empty text", remedy, Mend::Drop);
         }
         let unit = match schema.get(UNIT_KEYWORD).and_then(Value::as_str) {
             Some("duration") => Span::parse(text).err(),
@@ -192,7 +197,7 @@ impl<'s> Walker<'s, '_> {
             _ => None,
         };
         if let Some(UnitError { message, remedy }) = unit {
-            self.report.refuse(path, message, remedy);
+            self.refuse(path, message, remedy, Mend::Default);
         }
     }
 
@@ -200,18 +205,12 @@ impl<'s> Walker<'s, '_> {
         let bound = |word| schema.get(word).and_then(Value::as_f64);
         let found = number.as_f64().unwrap_or(f64::NAN);
         if let Some(least) = bound("minimum").filter(|least| found < *least) {
-            self.report.refuse(
-                path,
-                format!("{number} is too small"),
-                format!("write {least} or more"),
-            );
+            let message = format!("{number} is too small");
+            self.refuse(path, message, format!("write {least} or more"), Mend::Default);
         }
         if let Some(most) = bound("maximum").filter(|most| found > *most) {
-            self.report.refuse(
-                path,
-                format!("{number} is too large"),
-                format!("write {most} or less"),
-            );
+            let message = format!("{number} is too large");
+            self.refuse(path, message, format!("write {most} or less"), Mend::Default);
         }
     }
 
@@ -221,65 +220,23 @@ impl<'s> Walker<'s, '_> {
             let symbol = if unit == "size" { "B" } else { "s" };
             let others = if unit == "size" { "KiB, MiB, GiB, KB, MB, GB" } else { "ms, m, h, d" };
             let remedy = format!("write {number}{symbol}, or another of {others}");
-            return self.report.refuse(path, format!("{number} has no unit"), remedy);
+            return self.refuse(path, format!("{number} has no unit"), remedy, Mend::Default);
         }
         let message = format!("is {}, expected {expected}", kind(value));
-        self.report.refuse(path, message, hint::conversion(schema, expected, value));
-    }
-}
-
-/// The alternatives of a schema: words that may be written, and shapes of other values.
-#[derive(Default)]
-struct Choice<'s> {
-    words: Vec<&'s str>,
-    shapes: Vec<&'s Schema>,
-    remarks: Vec<&'s Value>,
-}
-
-impl<'s> Choice<'s> {
-    fn of(walker: &Walker<'s, '_>, schema: &'s Schema) -> Self {
-        let mut choice = Self::default();
-        if ["anyOf", "oneOf", "enum", "const"].iter().any(|word| schema.contains_key(*word)) {
-            choice.gather(walker, schema);
-        }
-        choice
+        let (remedy, mend) = hint::conversion(schema, expected, value);
+        self.refuse(path, message, remedy, mend);
     }
 
-    fn gather(&mut self, walker: &Walker<'s, '_>, schema: &'s Schema) {
-        self.remarks.extend(schema.get("x-remarks"));
-        let words = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
-        let words = words.chain(schema.get("const")).filter_map(Value::as_str);
-        let before = self.words.len();
-        self.words.extend(words);
-        let options =
-            ["anyOf", "oneOf"].iter().filter_map(|word| schema.get(*word)?.as_array()).flatten();
-        let options: Vec<_> = options.filter_map(|option| walker.resolve(option)).collect();
-        if options.is_empty() && before == self.words.len() {
-            self.shapes.push(schema);
-        }
-        options.into_iter().for_each(|option| self.gather(walker, option));
+    fn refuse(
+        &mut self,
+        path: &KeyPath,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+        mend: Mend,
+    ) {
+        self.report.refuse(path, message, remedy);
+        self.mends.push((path.clone(), mend));
     }
-
-    fn expectations(&self) -> Vec<String> {
-        let mut nouns: Vec<String> = Vec::new();
-        if !self.words.is_empty() {
-            nouns.push(format!("one of: {}", self.words.join(", ")));
-        }
-        for noun in self.shapes.iter().map(|shape| noun(shape)) {
-            if !nouns.iter().any(|known| known == noun) {
-                nouns.push(noun.to_owned());
-            }
-        }
-        nouns
-    }
-
-    fn remark(&self, word: &str) -> Option<&'s str> {
-        self.remarks.iter().find_map(|remarks| remarks.get(word)?.as_str())
-    }
-}
-
-fn remark<'s>(schema: &'s Schema, word: &str) -> Option<&'s str> {
-    schema.get("x-remarks")?.get(word)?.as_str()
 }
 
 fn properties(schema: &Schema) -> impl Iterator<Item = (&str, &Value)> {

@@ -22,24 +22,49 @@ pub(crate) const MAX_BYTES: usize = 1 << 20;
 pub(crate) struct Document {
     pub(crate) value: Value,
     pub(crate) lines: Lines,
+    /// The keys that are written twice, of which the first counts here: such a file is to be refused, and the rest of it can still
+    /// be looked at.
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// Reads `text`.
 ///
 /// # Errors
 ///
-/// All problems that can be told without knowing what the keys mean.
+/// What leaves nothing to look at any further.
 pub(crate) fn parse(text: &str) -> Result<Document, Vec<Problem>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     check_text(text).map_err(|problem| vec![problem])?;
-    let root = tree::read(text)?;
-    let yaml = serde_yaml::from_str(text).map_err(|error| vec![disputed(&error)])?;
+    let (root, problems) = tree::read(text).map_err(|problem| vec![problem])?;
+    let yaml = if problems.is_empty() {
+        serde_yaml::from_str(text).map_err(|error| vec![disputed(&error)])?
+    } else {
+        alone(&root)
+    };
     let mut reader = Reader::default();
     let value = reader.value(&root, &yaml, &KeyPath::root());
     if reader.problems.is_empty() {
-        return Ok(Document { value, lines: reader.lines });
+        return Ok(Document { value, lines: reader.lines, problems });
     }
-    Err(reader.problems)
+    Err([problems, reader.problems].concat())
+}
+
+/// What one parser alone makes of a text that the other refuses as a whole. Only for looking on: nothing runs with it.
+fn alone(node: &Node) -> Yaml {
+    match &node.shape {
+        Shape::List(items) => Yaml::Sequence(items.iter().map(|item| alone(item)).collect()),
+        Shape::Map(entries) => Yaml::Mapping(
+            entries
+                .iter()
+                .map(|entry| (Yaml::String(entry.key.clone()), alone(&entry.value)))
+                .collect(),
+        ),
+        Shape::Text { text, style: Style::Quoted } => Yaml::String(text.clone()),
+        Shape::Text { text, style: Style::Plain } => match serde_yaml::from_str(text) {
+            Ok(scalar @ (Yaml::Null | Yaml::Bool(_) | Yaml::Number(_))) => scalar,
+            _ => Yaml::String(text.clone()),
+        },
+    }
 }
 
 /// Refuses what no parser needs to see: too much of it, and characters that no editor shows.

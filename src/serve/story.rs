@@ -10,7 +10,7 @@ use crate::serve::context::{Context, Told};
 use crate::serve::request_id::RequestId;
 use crate::serve::view;
 use crate::telemetry::Door;
-use crate::telemetry::audit::{Moment, Path, RequestLine, Text};
+use crate::telemetry::audit::{Moment, Path, RequestLine, Text, milliseconds};
 use crate::telemetry::metrics::UpstreamError;
 use crate::telemetry::writer::LineWriter;
 
@@ -88,7 +88,7 @@ fn line<'a>(
         subject: caller.map(|caller| caller.identity().subject()),
         provider: provider.map(|provider| &*provider.name),
         upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
-        duration_ms: ctx.started.elapsed().as_secs_f64() * 1000.0,
+        duration_ms: milliseconds(ctx.started.elapsed()),
         bytes_in: ctx.body_bytes,
         bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
         client: ctx.origin.and_then(|origin| origin.client),

@@ -106,6 +106,11 @@ impl CookieSpec {
         Ok(Self::new(name, domain(scope)?, scheme, SameSite::Lax, "/"))
     }
 
+    /// Whether browsers send it only with requests that began on the same site.
+    pub fn is_strict(&self) -> bool {
+        self.same_site == SameSite::Strict
+    }
+
     /// The same cookie, sent along with other requests from other sites than those of `Lax`.
     pub fn with_same_site(self, same_site: SameSite) -> Self {
         // Browsers drop `SameSite=None` without `Secure`.

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -184,7 +185,7 @@ pub struct RequestLine<'a> {
     /// The upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<&'a str>,
-    /// From the header to the end of the answer.
+    /// From the header to the end of the answer, as [`milliseconds`] has it.
     pub duration_ms: f64,
     /// Bytes of the request's body.
     pub bytes_in: u64,
@@ -196,6 +197,11 @@ pub struct RequestLine<'a> {
     /// What the client says it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Text<'a>>,
+}
+
+/// `took` in milliseconds, to the microsecond: more digits would say nothing and fill logs.
+pub fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
 thread_local! {

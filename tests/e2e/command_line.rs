@@ -132,7 +132,7 @@ async fn an_address_in_use_ends_with_1_and_is_named() {
 async fn check_counts_what_it_read_and_warns_without_failing() {
     let here = directory(QUIET);
     let output = sidegate(here.path(), &["check"]).await.well();
-    assert_eq!(output, "config.yaml: fine; 1 routes, 1 providers, 1 upstreams\n");
+    assert_eq!(output, "config.yaml: fine; 1 route, 1 provider, 1 upstream\n");
     let dubious =
         QUIET.replace("keys: [", "keys: [{ kty: EC, crv: secp256k1, kid: odd, x: AA, y: AA }, ");
     let ended = sidegate(directory(&dubious).path(), &["check"]).await;

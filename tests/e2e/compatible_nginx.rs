@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::nginx::Nginx;
 use crate::support::oidc_provider::OidcProvider;
 use crate::support::person::{Page, Person, Stop, Visit};
+use crate::support::ports::free_address;
 use crate::support::process::Sidegate;
 use crate::support::raw::get;
 use crate::support::upstream::{Recorded, Upstream};
@@ -62,26 +63,22 @@ impl Place {
     async fn start(way: &str) -> Option<Self> {
         let provider = OidcProvider::start().await?;
         let app = Upstream::answering(who).await;
-        let configuration = format!(
-            "listeners: [{{ address: 127.0.0.1:0, door: forward_auth }}]\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\n\
-             compatible_with: oauth2-proxy\nprovider: {{ name: main, issuer: \"{}\", client_id: web, client_secret: {{ value: {SECRET} }}, \
-             redirect_uri: \"https://app.test/oauth2/callback\", scopes: [openid, email, groups] }}\nsession: {{ keys: [{{ value: \
-             \"{KEY}\" }}] }}\nroutes: [{{ name: app, match: {{ hosts: app.test }} }}]\n",
-            provider.issuer
-        );
-        let sidegate = Sidegate::run(&configuration);
-        let address = sidegate.address().await;
+        let address = free_address();
         let directives = DOCUMENTED
             .replace("PROXY", &address.to_string())
             .replace("APP/", &format!("{}/", app.address))
             .replace("ERROR", way);
         let nginx = Nginx::start(&directives).await?;
-        let site = format!("https://app.test:{}", nginx.address.port());
         // nginx does not pass its port on: the address is the one that is registered, as with oauth2-proxy.
-        let configuration = configuration
-            .replace("127.0.0.1:0", &address.to_string())
-            .replace("https://app.test/", &format!("{site}/"));
-        let sidegate = sidegate.crash(&configuration).await;
+        let site = format!("https://app.test:{}", nginx.address.port());
+        let configuration = format!(
+            "listeners: [{{ address: '{address}', door: forward_auth }}]\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\n\
+             compatible_with: oauth2-proxy\nprovider: {{ name: main, issuer: \"{}\", client_id: web, client_secret: {{ value: {SECRET} }}, \
+             redirect_uri: \"{site}/oauth2/callback\", scopes: [openid, email, groups] }}\nsession: {{ keys: [{{ value: \
+             \"{KEY}\" }}] }}\nroutes: [{{ name: app, match: {{ hosts: app.test }} }}]\n",
+            provider.issuer
+        );
+        let sidegate = Sidegate::run(&configuration);
         sidegate.address().await;
         let registration = json!({
             "client_id": "web",

@@ -283,7 +283,8 @@ fn with_header(token: &str, change: impl FnOnce(&mut Value)) -> String {
 #[tokio::test]
 async fn a_flood_of_unknown_keys_costs_the_provider_one_fetch() {
     let Some(provider) = OidcProvider::start().await else { return };
-    let (upstream, _sidegate, address) = before_provider(&provider, "").await;
+    let cooldown = "  key_refresh: { cooldown: 1h }\n";
+    let (upstream, _sidegate, address) = before_provider(&provider, cooldown).await;
     let good = provider.token("ada", "ES256").await;
     assert_eq!(get("/x").bearer(&good).send(address).await.status, 200);
     let before = provider.requests("/jwks").await;

@@ -20,6 +20,9 @@ fn upstream(server: &str, more: &str) -> String {
     format!("{{ servers: '{server}', {more} }}")
 }
 
+/// A connection that did not come about for so long finds no place in the queue.
+const FULL: Duration = Duration::from_secs(2);
+
 /// An address that takes no connection and refuses none: its queue is full.
 struct Deaf {
     address: SocketAddr,
@@ -34,9 +37,7 @@ impl Deaf {
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
-        while let Ok(stream) =
-            tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
-        {
+        while let Ok(stream) = tokio::time::timeout(FULL, TcpStream::connect(address)).await {
             waiting.push(stream.unwrap());
         }
         Self { address, _listener: listener, _waiting: waiting }
@@ -98,36 +99,48 @@ async fn a_whole_exchange_is_given_up_in_time_whatever_it_waits_for() {
 async fn an_answer_that_takes_too_long_in_all_is_broken_off() {
     let deadline = Duration::from_secs(1);
     for pause in [50, 850] {
-        let stage = Stage::open().await;
-        let front = Front::start(&stage.url, &whole("1s")).await;
-        let mut client = front.connect().await;
-        let since = Instant::now();
-        client.send(get("/x").bytes()).await;
-        let (mut upstream, _) = stage.request().await;
-        let dripping = tokio::spawn(async move {
-            let mut next = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
-            while upstream.try_send(next).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-                next = "x";
+        let mut fastest = Duration::MAX;
+        for _ in 0..MEASUREMENTS {
+            fastest = fastest.min(broken_off(&whole("1s"), Duration::from_millis(pause)).await);
+            assert!(fastest >= deadline, "{fastest:?} at {pause} ms");
+            if fastest <= deadline + TOLERANCE {
+                break;
             }
-        });
-        let head = client.head().await;
-        client.body(&head).await.expect_err("an answer that is not complete");
-        let found = since.elapsed();
-        assert!(found >= deadline && found < deadline + TOLERANCE, "{found:?} at {pause} ms");
-        dripping.abort();
+        }
+        assert!(fastest <= deadline + TOLERANCE, "{fastest:?} at {pause} ms");
     }
+}
+
+/// How long until an answer is broken off whose bytes come one by one, each after `pause`.
+async fn broken_off(written: &str, pause: Duration) -> Duration {
+    let stage = Stage::open().await;
+    let front = Front::start(&stage.url, written).await;
+    let mut client = front.connect().await;
+    let since = Instant::now();
+    client.send(get("/x").bytes()).await;
+    let (mut upstream, _) = stage.request().await;
+    let dripping = tokio::spawn(async move {
+        let mut next = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+        while upstream.try_send(next).await.is_ok() {
+            tokio::time::sleep(pause).await;
+            next = "x";
+        }
+    });
+    let head = client.head().await;
+    client.body(&head).await.expect_err("an answer that is not complete");
+    dripping.abort();
+    since.elapsed()
 }
 
 #[tokio::test]
 async fn an_answer_that_takes_long_but_never_pauses_long_is_complete() {
     let stage = Stage::open().await;
-    let front = Front::start(&upstream(&stage.url, "timeouts: { read: 500ms }"), OPEN).await;
+    let front = Front::start(&upstream(&stage.url, "timeouts: { read: 2s }"), OPEN).await;
     let mut client = front.send(&get("/x")).await;
     let (mut upstream, _) = stage.request().await;
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n").await;
     for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         upstream.send("x").await;
     }
     assert_eq!(client.answer().await.1, "xxxxxxxx");

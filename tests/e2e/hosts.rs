@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::support::hosts::{AUTH, Hosts, MORE, ONE, THREE, TWO};
-use crate::support::person::{Page, Person, Visit};
+use crate::support::person::{Page, Person, Visit, says};
 use crate::support::signing_in::soon;
 use crate::support::webdriver::Browser;
 
-const TEXTS: &str = include_str!("../../src/serve/pages/texts/en.json");
 const SHARED: &str = "  cookie: { domain: one.test }\n";
 
 /// The hosts that a visit came by.
@@ -17,14 +14,6 @@ fn hosts_of(page: &Page) -> Vec<&str> {
     let mut hosts: Vec<&str> = page.trail.iter().filter_map(|url| url.host_str()).collect();
     hosts.dedup();
     hosts
-}
-
-/// Asserts that `page` is the one of ours for the failure called `code`.
-fn says(page: &Page, code: &str) {
-    let texts: Value = serde_json::from_str(TEXTS).unwrap();
-    let message = texts[format!("message.{code}")].as_str().unwrap().replace('\'', "&#x27;");
-    assert!((400..500).contains(&page.status), "{page:#?}");
-    assert!(page.body.contains(&message), "expected {code}: {page:#?}");
 }
 
 #[tokio::test]

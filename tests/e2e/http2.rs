@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pingora::tls::{ServerName, TlsConnector};
+use pingora::tls::{ClientTlsStream, ServerName, TlsConnector};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
@@ -16,22 +16,28 @@ use crate::support::process::PATIENCE;
 use crate::support::site::{PUBLIC_AND_REST, Site};
 use crate::support::upstream::Recorded;
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 /// `END_STREAM` and `END_HEADERS`.
-const WHOLE: u8 = 0x05;
+pub(crate) const WHOLE: u8 = 0x05;
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A site with TLS, which is where HTTP/2 is spoken.
-struct Tls {
-    site: Site,
+pub(crate) struct Tls {
+    pub(crate) site: Site,
     connector: TlsConnector,
     _files: TempDir,
 }
 
 impl Tls {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With `rest` at the end of the configuration.
+    pub(crate) async fn start_with(rest: &str) -> Self {
         install_crypto();
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(vec!["app.test".to_owned()]).unwrap();
@@ -44,7 +50,7 @@ impl Tls {
             certificate.display(),
             key.display()
         );
-        let site = Site::start(&format!("{listener}{PUBLIC_AND_REST}")).await;
+        let site = Site::start(&format!("{listener}{PUBLIC_AND_REST}{rest}")).await;
         let mut roots = RootCertStore::empty();
         roots.add(cert.der().clone()).unwrap();
         let mut config =
@@ -53,20 +59,21 @@ impl Tls {
         Self { site, connector: TlsConnector::from(Arc::new(config)), _files: files }
     }
 
-    /// What arrives upstream of a request with just these fields.
-    async fn send(&self, fields: &[(&str, &str)]) -> Vec<Recorded> {
-        let before = self.site.upstream.requests().len();
+    /// A connection on which HTTP/2 has begun.
+    pub(crate) async fn connect(&self) -> ClientTlsStream<TcpStream> {
         let socket = TcpStream::connect(self.site.address).await.unwrap();
         let name = ServerName::try_from("app.test").unwrap();
         let mut stream = self.connector.connect(name, socket).await.unwrap();
-        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
-        let request = [
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
-            frame(SETTINGS, 0, 0, &[]),
-            frame(HEADERS, WHOLE, 1, &block),
-        ];
+        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
+        stream
+    }
+
+    /// What arrives upstream of a request with just these fields.
+    pub(crate) async fn send(&self, fields: &[(&str, &str)]) -> Vec<Recorded> {
+        let before = self.site.upstream.requests().len();
+        let mut stream = self.connect().await;
         // Whoever refuses a request may close before all of it is sent.
-        let _ = stream.write_all(&request.concat()).await;
+        let _ = stream.write_all(&frame(HEADERS, WHOLE, 1, &block(fields))).await;
         let answered = async {
             while let Ok(kind) = next_frame(&mut stream).await {
                 if [HEADERS, RST_STREAM, GOAWAY].contains(&kind) {
@@ -89,10 +96,16 @@ async fn next_frame(stream: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result
     Ok(head[3])
 }
 
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+/// A frame of `stream` ([RFC 9113 §4.1](https://www.rfc-editor.org/rfc/rfc9113#section-4.1)).
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, stream];
-    [&head, payload].concat()
+    let head = [length[1], length[2], length[3], kind, flags];
+    [&head, stream.to_be_bytes().as_slice(), payload].concat()
+}
+
+/// The fields of a header.
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
 }
 
 /// A field without compression ([RFC 7541 §6.2.2](https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2)).
@@ -118,7 +131,7 @@ fn string(text: &str) -> Vec<u8> {
 }
 
 /// `GET target` of `app.test`, with `more` behind.
-fn get<'a>(target: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn get<'a>(target: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let pseudo =
         [(":method", "GET"), (":scheme", "https"), (":authority", "app.test"), (":path", target)];
     [&pseudo, more].concat()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep};
 
+use crate::support::process::PATIENCE;
 use crate::support::raw::{Request, get, request};
 use crate::support::stage::{Front, OPEN, Stage, answering};
 use crate::support::wire::{Broken, Head, Wire};
@@ -15,8 +16,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// What a listener without a name is called.
 const LISTENER: &str = "127.0.0.1:0";
 
-/// How much later than configured something may happen: for a busy machine.
-const TOLERANCE: Duration = Duration::from_millis(500);
+/// How much later than configured something may happen on a busy machine. Where nothing is configured it would take longer still.
+const TOLERANCE: Duration = Duration::from_secs(5);
 
 /// Sidegate before an upstream that answers everything with `ok`, with `limits` and an admin listener.
 async fn front(limits: &str) -> Front {
@@ -125,7 +126,8 @@ async fn headers_are_bounded_by_the_configured_figures() {
 /// Slowloris: each byte is in time, the whole header is not.
 #[tokio::test]
 async fn a_header_that_trickles_in_is_cut_at_its_deadline() {
-    let front = front("timeouts: { header: 400ms, idle: 30s }").await;
+    // Its thousand bytes take 25 s.
+    let front = front("timeouts: { header: 400ms, idle: 60s }").await;
     for first in [true, false] {
         let mut client = front.connect().await;
         if !first {
@@ -138,9 +140,6 @@ async fn a_header_that_trickles_in_is_cut_at_its_deadline() {
                 break;
             }
             sleep(Duration::from_millis(25)).await;
-            if since.elapsed() > Duration::from_secs(5) {
-                break;
-            }
         }
         about(since.elapsed(), Duration::from_millis(400));
         client.ended().await;
@@ -157,9 +156,9 @@ async fn a_connection_that_says_nothing_is_closed_when_its_time_is_over() {
     silent.ended().await;
     about(since.elapsed(), Duration::from_millis(500));
     assert_eq!(refused(&front, "first_byte_deadline").await, 1);
+    let since = Instant::now();
     let mut client = front.send(&get("/x")).await;
     answered(&mut client).await;
-    let since = Instant::now();
     client.ended().await;
     about(since.elapsed(), Duration::from_millis(500));
     assert_eq!(
@@ -185,19 +184,21 @@ async fn no_deadline_of_a_client_cuts_an_exchange_in_progress() {
 #[tokio::test]
 async fn a_body_that_stops_coming_ends_the_exchange() {
     let stage = Stage::open().await;
-    let front = Front::start(&stage.url, &format!("\ntimeouts: {{ body: 400ms }}{OPEN}")).await;
+    let silence = Duration::from_secs(2);
+    let front = Front::start(&stage.url, &format!("\ntimeouts: {{ body: 2s }}{OPEN}")).await;
     let mut client = front.send(&request("POST", "/x").header("Content-Length", "10")).await;
     let (mut upstream, asked) = stage.request().await;
-    // Slow is no harm as long as something comes.
-    for _ in 0..3 {
-        sleep(Duration::from_millis(200)).await;
+    let mut since = Instant::now();
+    // Slow is no harm as long as something comes: these take longer in all.
+    for _ in 0..5 {
+        sleep(Duration::from_millis(500)).await;
+        since = Instant::now();
         client.send("x").await;
     }
-    let since = Instant::now();
     upstream.body(&asked).await.expect_err("an incomplete body");
-    about(since.elapsed(), Duration::from_millis(400));
+    about(since.elapsed(), silence);
     let _ = client.rest().await;
-    about(since.elapsed(), Duration::from_millis(400));
+    about(since.elapsed(), silence);
 }
 
 /// A client that asks for much and reads nothing holds an upstream's connection no longer than it may.
@@ -243,7 +244,7 @@ async fn connections_beyond_the_cap_are_closed_and_a_place_is_free_again() {
 async fn admitted(front: &Front, source: &str) {
     let since = Instant::now();
     while asks_from(front, source).await.is_none() {
-        assert!(since.elapsed() < Duration::from_secs(10), "no place for {source}");
+        assert!(since.elapsed() < PATIENCE, "no place for {source}");
     }
 }
 

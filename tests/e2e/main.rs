@@ -30,6 +30,7 @@ mod framing;
 mod fronts;
 mod hosts;
 mod http2;
+mod http2_floods;
 mod identity_headers;
 mod keys;
 mod limits;

@@ -1,9 +1,8 @@
 //! Who is sent to the login service, with which address to come back to; and the form of every answer of our own.
 
-use std::net::TcpListener;
-
 use url::Url;
 
+use crate::support::ports::free_address;
 use crate::support::process::Sidegate;
 use crate::support::raw::{Answer, Connection, Request, get, request};
 use crate::support::site::{PUBLIC_AND_REST, Site};
@@ -225,7 +224,7 @@ async fn every_answer_of_our_own_has_the_same_form() {
 
 /// A configuration whose upstream does not listen.
 fn before_nobody() -> String {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = free_address();
     format!(
         "listen: 127.0.0.1:0\nadmin: none\nupstream: http://{dead}\nprovider: {{ type: jwt, issuer: '{ISSUER}', audience: web, \
          jwks: {} }}\nroutes: [{{ name: all, match: {{ paths: '/*' }}, access: public }}]\n",

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::person::Person;
+use url::Url;
+
+use crate::support::person::{Person, Visit, says};
 use crate::support::signing_in::{CLIENT_ID, PASSWORD, Setting, WANTED, soon};
 
 #[tokio::test]
@@ -178,4 +180,47 @@ async fn while_the_provider_is_down_sessions_go_on_and_sign_in_says_so() {
     let typed = [("login", "bob"), ("password", PASSWORD)];
     let page = begun.fill_in(&login, &typed).await;
     setting.shows(&page, "bob");
+}
+
+/// With `SameSite=Strict` a session comes with no request that began on another site, redirects from there included.
+#[tokio::test]
+async fn a_strict_cookie_is_there_when_people_come_back_from_the_provider() {
+    let probing = "routes: [{ access: optional, sign_in: { silent: probe } }]\n";
+    for more in ["", "sign_in: { keep_fragment: false }\n", probing] {
+        let rest = format!("  cookie: {{ same_site: strict }}\n{more}");
+        let Some(setting) = Setting::start("", &rest, json!({})).await else { return };
+        let ada = Person::new();
+        let start = setting.url("/.auth/login?return_to=%2Fwanted%3Fx%3D1");
+        let login = ada.open(&start).await;
+        let typed = [("login", "ada"), ("password", PASSWORD)];
+        setting.shows(&ada.fill_in(&login, &typed).await, "ada");
+        assert_eq!(setting.user(&ada).await.as_deref(), Some("ada"), "{more}");
+        // A link from elsewhere comes without it; who is signed in at the provider need not be asked.
+        let elsewhere = Url::parse("https://mail.test/").unwrap();
+        let page = ada.visit(Visit::link(&setting.url(WANTED), &elsewhere)).await;
+        setting.shows(&page, "ada");
+    }
+}
+
+/// The session never comes back: whoever is asked learns why, and guests, who are not, stay guests.
+#[tokio::test]
+async fn nobody_goes_in_circles_for_a_cookie_of_a_domain_that_is_not_this_ones() {
+    let rest = "  cookie: { domain: example.test }\nroutes:\n  - { name: own, match: { paths: /own } }\n  \
+                - { name: open, match: { paths: /* }, access: optional, sign_in: { silent: probe } }\n";
+    let Some(setting) = Setting::start("", rest, json!({})).await else { return };
+    let ada = Person::new();
+    let open = async || {
+        let page = ada.open(&setting.url("/open")).await;
+        assert_eq!((page.status, page.body.as_str()), (200, "||"), "{page:#?}");
+        page.trail.len()
+    };
+    assert!(open().await > 1, "the provider was not asked");
+    assert_eq!(open().await, 1, "the provider's no was forgotten");
+    let login = ada.open(&setting.url("/own")).await;
+    let page = ada.fill_in(&login, &[("login", "ada"), ("password", PASSWORD)]).await;
+    says(&page, "loop_cookie");
+    // Now the provider says yes.
+    ada.change_jar(|jar| jar.forget(|kept| kept.name.contains("probe")));
+    assert!(open().await > 1, "the provider was not asked");
+    assert_eq!(open().await, 1);
 }

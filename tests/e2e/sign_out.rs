@@ -6,13 +6,15 @@ use h2::RecvStream;
 use h2::client::SendRequest;
 use http::Request;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::support::certificates::{Authority, connect};
-use crate::support::jar::From;
+use crate::support::jar::{From, Kept};
 use crate::support::person::{Page, Person, Stop, Visit, filled_in};
-use crate::support::signing_in::{EVENT, Setting, WANTED};
+use crate::support::signing_in::{EVENT, Setting, WANTED, soon};
+use crate::support::timing::takes_at_most;
+use crate::support::upstream::Upstream;
 use crate::support::wire::patiently;
 
 /// How soon an end that was told must have happened.
@@ -63,7 +65,8 @@ async fn only_a_return_from_our_own_sign_out_takes_a_cookie_away() {
     assert_eq!(deleted(&copy.open(&there(&twice)).await), 0);
     let ours = format!("?state={state}");
     assert!(deleted(&copy.open(&there(&ours)).await) > 0);
-    assert!(setting.sidegate.program.output().contains("back from the sign-out of the provider"));
+    let back = |line: &str| line.contains("back from the sign-out of the provider").then_some(());
+    setting.sidegate.program.wait_for(back).await;
     // A session that lives is not ended by a link, whoever made it.
     assert_eq!(deleted(&bob.open(&there(&ours)).await), 0);
     assert_eq!(setting.user(&bob).await.as_deref(), Some("bob"));
@@ -98,6 +101,58 @@ async fn a_path_is_where_people_go_who_signed_out() {
     };
     let told = parameter(&visit.url, "post_logout_redirect_uri");
     assert_eq!(told, Some(setting.url("/goodbye")), "{}", visit.url);
+}
+
+/// What apps keep beside the session of sidegate, and who else is to know.
+#[tokio::test]
+async fn cookies_of_apps_go_and_other_services_are_told() {
+    let service = Upstream::start().await;
+    let rest = format!(
+        "sign_out:\n  clear_cookies: [grafana_session, __Host-wiki]\n  notify: [{}/hook?from=app]\n",
+        service.url()
+    );
+    let Some(setting) = Setting::start("", &rest, json!({})).await else { return };
+    let ada = Person::new();
+    setting.shows(&setting.sign_in(&ada, "ada").await, "ada");
+    let session = ada.jar().named("__Host-sidegate").unwrap().clone();
+    for name in ["grafana_session", "__Host-wiki", "theme"] {
+        let kept = Kept { name: name.to_owned(), value: "x".to_owned(), ..session.clone() };
+        ada.change_jar(|jar| jar.put(kept));
+    }
+    assert_eq!(service.requests().len(), 0);
+    sign_out(&setting, &ada).await;
+    let left: Vec<String> = ada.jar().all().iter().map(|kept| kept.name.clone()).collect();
+    assert!(left.contains(&"theme".to_owned()), "{left:?}");
+    for name in ["grafana_session", "__Host-wiki", "__Host-sidegate"] {
+        assert!(!left.contains(&name.to_owned()), "{left:?}");
+    }
+    soon(async || !service.requests().is_empty()).await;
+    let told = service.requests().remove(0);
+    assert_eq!(told.request_line(), "GET /hook?from=app HTTP/1.1");
+    for name in ["authorization", "cookie", "referer", "x-forwarded-user"] {
+        assert!(told.values(name).is_empty(), "{name}: {:?}", told.values(name));
+    }
+}
+
+/// A copy of the cookie stays of no use after a crash: what was ended is in a file.
+#[tokio::test]
+async fn what_was_signed_out_stays_so_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("revocations");
+    let rest = format!("  revocations_file: {}\n", file.display());
+    let Some(setting) = Setting::start("", &rest, json!({})).await else { return };
+    let (ada, bob) = (Person::new(), Person::new());
+    for (person, user) in [(&ada, "ada"), (&bob, "bob")] {
+        setting.shows(&setting.sign_in(person, user).await, user);
+    }
+    let copy = ada.twin();
+    assert_eq!(setting.user(&copy).await.as_deref(), Some("ada"));
+    sign_out(&setting, &ada).await;
+    assert_eq!(setting.user(&copy).await, None);
+    soon(async || std::fs::read_to_string(&file).is_ok_and(|text| !text.is_empty())).await;
+    let setting = setting.crash().await;
+    assert_eq!(setting.user(&copy).await, None);
+    assert_eq!(setting.user(&bob).await.as_deref(), Some("bob"));
 }
 
 /// A stream of HTTP/2 on which `person` asks for `path`: its status and body.
@@ -143,17 +198,21 @@ async fn a_silent_stream_of_http_2_ends_with_its_session_and_others_go_on() {
     let stream = connect(config, address, "app.test").await.unwrap();
     let (sender, connection) = patiently(h2::client::handshake(stream)).await.unwrap();
     tokio::spawn(connection);
-    let (ada, bob) = (Person::new(), Person::new());
-    for (person, user) in [(&ada, "ada"), (&bob, "bob")] {
-        let page = setting.sign_in(person, user).await;
-        setting.shows(&page, user);
-    }
-    let mut ended = events(&setting, &sender, &ada).await;
+    let bob = Person::new();
+    setting.shows(&setting.sign_in(&bob, "bob").await, "bob");
     let mut goes_on = events(&setting, &sender, &bob).await;
-    assert!(timeout(Duration::ZERO, ended.data()).await.is_err(), "it was closed");
-    ada.visit(confirmed(&setting, &ada).await).await;
-    let end = timeout(AT_MOST, ended.data()).await.expect("it is open still");
-    assert!(end.is_some_and(|end| end.is_err()), "it must not look complete");
+    takes_at_most(AT_MOST, async || {
+        let ada = Person::new();
+        setting.shows(&setting.sign_in(&ada, "ada").await, "ada");
+        let mut ended = events(&setting, &sender, &ada).await;
+        assert!(timeout(Duration::ZERO, ended.data()).await.is_err(), "it was closed");
+        ada.visit(confirmed(&setting, &ada).await).await;
+        let told = Instant::now();
+        let end = patiently(ended.data()).await;
+        assert!(end.is_some_and(|end| end.is_err()), "it must not look complete");
+        told.elapsed()
+    })
+    .await;
     assert!(timeout(Duration::ZERO, goes_on.data()).await.is_err(), "it was closed");
     assert_eq!(ask(&setting, &sender, &bob, "/api").await.0, 200);
 }

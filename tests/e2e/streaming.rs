@@ -162,19 +162,11 @@ async fn receive_pattern(mut from: impl tokio::io::AsyncRead + Unpin) -> Vec<u8>
     digest.finish().as_ref().to_vec()
 }
 
-/// The most memory the program has had, in KiB.
-fn peak_memory(front: &Front) -> u64 {
-    let file = format!("/proc/{}/status", front.sidegate.program.id());
-    let status = std::fs::read_to_string(file).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_bodies_pass_whole_both_ways_in_little_memory() {
     let line = Line::post(("Content-Length", &LARGE.to_string())).await;
     assert_eq!(line.asked.value("content-length"), Some(LARGE.to_string().as_str()));
-    let before = peak_memory(&line.front);
+    let before = line.front.sidegate.program.peak_memory();
     let sending = tokio::spawn(async move {
         let mut stream = line.client.into_stream();
         let digest = send_pattern(&mut stream).await;
@@ -190,7 +182,7 @@ async fn large_bodies_pass_whole_both_ways_in_little_memory() {
     let mut client = Wire::over(client);
     assert_eq!(client.head().await.value("content-length"), Some(LARGE.to_string().as_str()));
     assert_eq!(receive_pattern(client.into_stream()).await, sending.await.unwrap().0);
-    let grown = peak_memory(&line.front) - before;
+    let grown = line.front.sidegate.program.peak_memory() - before;
     assert!(grown < HELD_KIB, "{grown} KiB");
 }
 
@@ -200,7 +192,7 @@ async fn a_side_that_takes_nothing_makes_the_other_one_wait() {
     for towards_client in [false, true] {
         let length = LARGE.to_string();
         let line = Line::post(("Content-Length", &length)).await;
-        let before = peak_memory(&line.front);
+        let before = line.front.sidegate.program.peak_memory();
         let (mut sender, mut receiver) = (line.client, line.upstream);
         if towards_client {
             receiver.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")).await;
@@ -230,7 +222,7 @@ async fn a_side_that_takes_nothing_makes_the_other_one_wait() {
         let body = receiver.exactly(LARGE).await;
         assert!(body.iter().all(|byte| *byte == b'x'));
         sending.await.unwrap();
-        let grown = peak_memory(&line.front) - before;
+        let grown = line.front.sidegate.program.peak_memory() - before;
         assert!(grown < HELD_KIB, "{grown} KiB");
     }
 }

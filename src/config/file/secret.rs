@@ -20,7 +20,7 @@ pub(crate) struct Secret {
     pub(crate) env: Option<String>,
     /// The secret itself. Whoever reads the configuration can read it: prefer `file` or `env`.
     #[serde(default, deserialize_with = "hidden")]
-    #[schemars(with = "Option<String>", extend("examples" = ["only-for-trials"]))]
+    #[schemars(with = "Option<String>", extend("examples" = ["only-for-trials"], "writeOnly" = true))]
     pub(crate) value: Option<Hidden<String>>,
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::mend::Mend;
+
 /// The longest word that is compared: nobody mistypes more.
 const MAX_WORD: usize = 40;
 
@@ -67,27 +69,52 @@ fn first_example(schema: &Map<String, Value>) -> Option<String> {
     schema.get("examples")?.as_array()?.first().map(flow)
 }
 
-/// How to write `value` so that it is what was expected.
-pub(super) fn conversion(schema: &Map<String, Value>, expected: &str, value: &Value) -> String {
+/// How to write `value` so that it is what was expected, and `value` so written.
+pub(super) fn conversion(
+    schema: &Map<String, Value>,
+    expected: &str,
+    value: &Value,
+) -> (String, Mend) {
+    let secret = schema.get("writeOnly").is_some();
     match value {
+        Value::Number(port) if let Some(address) = with_port(schema, port) => {
+            (format!("write {address}"), Mend::Put(address.into()))
+        }
         Value::Number(_) | Value::Bool(_)
             if expected.contains("text") || is_among(value, expected) =>
         {
-            format!("put it in quotes: \"{value}\"")
+            let written = if secret { String::new() } else { format!(": \"{value}\"") };
+            (format!("put it in quotes{written}"), Mend::Put(value.to_string().into()))
         }
         Value::String(text) if expected == "a whole number" || expected == "a number" => {
             match text.parse::<u64>() {
-                Ok(number) => format!("write {number} without quotes"),
-                Err(_) => String::from("write a number without a unit"),
+                Ok(number) => (format!("write {number} without quotes"), Mend::Put(number.into())),
+                Err(_) => (String::from("write a number without a unit"), Mend::Drop),
             }
         }
         Value::String(text) if expected == "true or false" => truth(text),
-        Value::String(_) | Value::Number(_) | Value::Bool(_) if expected == "a list" => {
-            format!("write [{}]", flow(value))
+        Value::String(_) if expected == "a list" && lists_text(schema) => {
+            (format!("write [{}]", flow(value)), Mend::Put(Value::Array(vec![value.clone()])))
         }
-        Value::Object(_) if expected == "a list" => String::from("put `- ` before its first key"),
-        _ => example(schema, &format!("write {expected}")),
+        Value::Object(_) if expected == "a list" => {
+            let remedy = "put `- ` before its first key";
+            (remedy.to_owned(), Mend::Put(Value::Array(vec![value.clone()])))
+        }
+        _ => (example(schema, &format!("write {expected}")), Mend::Drop),
     }
+}
+
+/// Whether items of the list that `schema` describes are plain texts. What else is written in their place may be a secret.
+fn lists_text(schema: &Map<String, Value>) -> bool {
+    schema.get("items").and_then(|items| items.get("type")).is_some_and(|kind| kind == "string")
+}
+
+/// The example of an address with `port`, where somebody wrote that alone.
+fn with_port(schema: &Map<String, Value>, port: &serde_json::Number) -> Option<String> {
+    let port = u16::try_from(port.as_u64()?).ok()?;
+    let example = schema.get("examples")?.get(0)?.as_str()?;
+    let (host, known) = example.rsplit_once(':')?;
+    known.parse::<u16>().is_ok().then(|| format!("{host}:{port}"))
 }
 
 /// Whether the expected words have one that is spelt like `value`: it only lacks its quotes.
@@ -97,11 +124,11 @@ fn is_among(value: &Value, expected: &str) -> bool {
     words.split(", ").any(|word| word == value)
 }
 
-fn truth(text: &str) -> String {
+fn truth(text: &str) -> (String, Mend) {
     match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "true" => String::from("write true"),
-        "no" | "off" | "false" => String::from("write false"),
-        _ => String::from("write true or false"),
+        "yes" | "on" | "true" => (String::from("write true"), Mend::Put(true.into())),
+        "no" | "off" | "false" => (String::from("write false"), Mend::Put(false.into())),
+        _ => (String::from("write true or false"), Mend::Drop),
     }
 }
 

@@ -56,13 +56,15 @@ fn an_alias_inside_its_anchor_is_refused() {
 
 #[test]
 fn duplicate_keys_are_all_told_with_both_lines() {
-    let problems = parse("a: 1\nb: {c: 1, c: 2}\na: 2\n").unwrap_err();
-    let told: Vec<_> = problems.iter().map(|p| (p.line(), p.message())).collect();
+    let document = parse("a: 1\nb: {c: 1, c: 2, d: ~, e: 'x', f: x y}\na: 2\n").unwrap();
+    let told: Vec<_> = document.problems.iter().map(|p| (p.line(), p.message())).collect();
     let expected = [
         (Some(2), "`c` is written twice, first on line 2"),
         (Some(3), "`a` is written twice, first on line 1"),
     ];
     assert_eq!(told, expected);
+    let first = json!({"a": 1, "b": {"c": 1, "d": null, "e": "x", "f": "x y"}});
+    assert_eq!(document.value, first, "the rest can still be looked at");
 }
 
 #[test]

@@ -63,24 +63,21 @@ impl Entry {
     }
 }
 
-/// Reads the one document of `text`.
+/// Reads the one document of `text`, and tells which keys are written twice. Of such keys the first is in the document.
 ///
 /// # Errors
 ///
-/// All duplicate keys, or the first of any other problem.
-pub(super) fn read(text: &str) -> Result<Shared, Vec<Problem>> {
+/// The first problem of another kind.
+pub(super) fn read(text: &str) -> Result<(Shared, Vec<Problem>), Problem> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| vec![not_yaml(&error, text)])?;
-        builder.take(event, span).map_err(|problem| vec![problem])?;
+        let (event, span) = event.map_err(|error| not_yaml(&error, text))?;
+        builder.take(event, span)?;
     }
-    let Some(root) = builder.root else {
-        return Err(vec![Problem::of_file(
-            "the file is empty",
-            "begin with the reference, config.yaml",
-        )]);
-    };
-    if builder.duplicates.is_empty() { Ok(root) } else { Err(builder.duplicates) }
+    match builder.root {
+        Some(root) => Ok((root, builder.duplicates)),
+        None => Err(Problem::of_file("the file is empty", "begin with the reference, config.yaml")),
+    }
 }
 
 fn not_yaml(error: &ScanError, text: &str) -> Problem {
@@ -222,10 +219,11 @@ impl Builder {
             Some(Kind::Map { entries, key, first }) => match key.take() {
                 None => *key = Some((key_text(&node, line)?, line)),
                 Some((key, line)) => {
-                    match first.get(&key) {
-                        Some(known) => self.duplicates.push(duplicate(&key, line, *known)),
-                        None => drop(first.insert(key.clone(), line)),
+                    if let Some(known) = first.get(&key) {
+                        self.duplicates.push(duplicate(&key, line, *known));
+                        return Ok(());
                     }
+                    first.insert(key.clone(), line);
                     entries.push(Entry { key, line, value: node });
                 }
             },

@@ -9,7 +9,7 @@ use crate::serve::context::Told;
 use crate::serve::ext_authz::judge::{Case, Judge, Ruling};
 use crate::serve::reply::Reply;
 use crate::telemetry::Door;
-use crate::telemetry::audit::{Moment, Path, RequestLine, Text};
+use crate::telemetry::audit::{Moment, Path, RequestLine, Text, milliseconds};
 
 /// `ruling` was made of `case` in `took`.
 pub(super) fn tell(judge: &Judge, case: &Case<'_>, told: &Told, ruling: &Ruling, took: Duration) {
@@ -59,7 +59,7 @@ fn line<'a>(
         subject: caller.map(|caller| caller.identity().subject()),
         provider: provider.map(|provider| &*provider.name),
         upstream: None,
-        duration_ms: took.as_secs_f64() * 1000.0,
+        duration_ms: milliseconds(took),
         bytes_in: u64::try_from(asked.body.len()).unwrap_or(u64::MAX),
         bytes_out: u64::try_from(length).unwrap_or(u64::MAX),
         client: asked.origin.client,

@@ -14,7 +14,7 @@ use crate::telemetry::metrics::Metrics;
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: app\r\n\r\n";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers at once, or `/slow` when told to. Counts the requests of a connection in its memo.
 #[derive(Default)]
@@ -57,13 +57,13 @@ struct Running {
     service: tokio::task::JoinHandle<()>,
 }
 
-fn quick() -> Settings {
+fn patient() -> Settings {
     Settings {
         max_connections: 100,
-        handshake: Duration::from_secs(5),
-        first_byte: Duration::from_secs(5),
-        header: Duration::from_secs(5),
-        idle: Duration::from_secs(5),
+        handshake: Duration::from_secs(60),
+        first_byte: Duration::from_secs(60),
+        header: Duration::from_secs(60),
+        idle: Duration::from_secs(60),
         max_requests: None,
     }
 }
@@ -123,24 +123,24 @@ impl Client {
         answer
     }
 
-    /// How long until the server closed the connection.
-    async fn closed_after(&mut self) -> Duration {
-        let started = Instant::now();
+    /// Waits until the server has closed the connection.
+    async fn closed(&mut self) {
         assert_eq!(self.receive().await, "");
-        started.elapsed()
     }
 }
 
-fn about(found: Duration, expected: Duration) {
-    assert!(found + Duration::from_millis(50) >= expected, "closed after {found:?}");
-    assert!(found < expected + Duration::from_secs(2), "closed after {found:?}");
+/// Asserts that what began after `started` ended when `expected` was over. What has no such end goes on for a minute.
+fn about(started: Instant, expected: Duration) {
+    let found = started.elapsed();
+    assert!(found >= expected, "closed after {found:?}");
+    assert!(found < expected + Duration::from_secs(20), "closed after {found:?}");
 }
 
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn requests_of_one_connection_share_its_memo() {
-    let running = Running::start(quick());
+    let running = Running::start(patient());
     let mut client = running.connect().await;
     assert!(client.ask(GET).await.ends_with("request 1"));
     assert!(client.ask(GET).await.ends_with("request 2"));
@@ -149,15 +149,18 @@ async fn requests_of_one_connection_share_its_memo() {
 
 #[tokio::test]
 async fn a_connection_that_sends_nothing_is_closed() {
-    let running = Running::start(Settings { first_byte: SHORT, ..quick() });
-    about(running.connect().await.closed_after().await, SHORT);
+    let running = Running::start(Settings { first_byte: SHORT, ..patient() });
+    let started = Instant::now();
+    running.connect().await.closed().await;
+    about(started, SHORT);
     assert_eq!(running.refused("first_byte_deadline"), 1);
 }
 
 #[tokio::test]
 async fn a_header_that_trickles_is_cut_at_its_deadline() {
-    let running = Running::start(Settings { header: SHORT, ..quick() });
+    let running = Running::start(Settings { header: SHORT, ..patient() });
     let mut client = running.connect().await;
+    let started = Instant::now();
     client.send(b"GET / HTTP/1.1\r\nX: ").await;
     let (mut reader, mut writer) = client.0.into_split();
     let trickle = tokio::spawn(async move {
@@ -165,31 +168,34 @@ async fn a_header_that_trickles_is_cut_at_its_deadline() {
             time::sleep(Duration::from_millis(20)).await;
         }
     });
-    let started = Instant::now();
     let end = time::timeout(PATIENCE, reader.read(&mut [0; 64])).await.expect("never cut");
     assert_eq!(end.unwrap_or(0), 0);
-    about(started.elapsed(), SHORT);
+    about(started, SHORT);
     assert_eq!(running.refused("header_deadline"), 1);
     trickle.await.unwrap();
 }
 
 #[tokio::test]
 async fn the_header_of_a_later_request_has_the_same_deadline() {
-    let running = Running::start(Settings { header: SHORT, ..quick() });
+    let running = Running::start(Settings { header: SHORT, ..patient() });
     let mut client = running.connect().await;
     assert!(client.ask(GET).await.starts_with(OK));
     time::sleep(SHORT * 2).await;
+    let started = Instant::now();
     client.send(b"GET / HT").await;
-    about(client.closed_after().await, SHORT);
+    client.closed().await;
+    about(started, SHORT);
     assert_eq!(running.refused("header_deadline"), 1);
 }
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_that_is_no_refusal() {
-    let running = Running::start(Settings { idle: SHORT, ..quick() });
+    let running = Running::start(Settings { idle: SHORT, ..patient() });
     let mut client = running.connect().await;
+    let started = Instant::now();
     assert!(client.ask(GET).await.starts_with(OK));
-    about(client.closed_after().await, SHORT);
+    client.closed().await;
+    about(started, SHORT);
     let refusals = ["cap", "first_byte_deadline", "header_deadline", "handshake"];
     assert!(refusals.iter().all(|why| running.refused(why) == 0));
 }
@@ -198,7 +204,7 @@ async fn an_idle_connection_is_closed_and_that_is_no_refusal() {
 async fn a_request_that_takes_long_has_no_deadline_here() {
     let app = App::default();
     let go_on = Arc::clone(&app.go_on);
-    let settings = Settings { first_byte: SHORT, header: SHORT, idle: SHORT, ..quick() };
+    let settings = Settings { first_byte: SHORT, header: SHORT, idle: SHORT, ..patient() };
     let running = serve(app, settings, Admission::new(100));
     let mut client = running.connect().await;
     client.send(b"GET /slow HTTP/1.1\r\nHost: app\r\n\r\n").await;
@@ -209,15 +215,17 @@ async fn a_request_that_takes_long_has_no_deadline_here() {
 
 #[tokio::test]
 async fn an_app_that_forgets_to_report_its_headers_is_cut() {
-    let running = serve(Forgetful, Settings { header: SHORT, ..quick() }, Admission::new(100));
+    let running = serve(Forgetful, Settings { header: SHORT, ..patient() }, Admission::new(100));
     let mut client = running.connect().await;
+    let started = Instant::now();
     client.send(GET).await;
-    about(client.closed_after().await, SHORT);
+    client.closed().await;
+    about(started, SHORT);
 }
 
 #[tokio::test]
 async fn connections_beyond_the_cap_are_closed_and_a_free_place_is_taken() {
-    let running = Running::start(Settings { max_connections: 2, ..quick() });
+    let running = Running::start(Settings { max_connections: 2, ..patient() });
     let mut clients = [running.connect().await, running.connect().await];
     for client in &mut clients {
         assert!(client.ask(GET).await.starts_with(OK));
@@ -235,7 +243,7 @@ async fn connections_beyond_the_cap_are_closed_and_a_free_place_is_taken() {
 
 #[tokio::test]
 async fn the_cap_per_client_holds_over_the_process() {
-    let running = serve(App::default(), quick(), Admission::per_client(100, 1));
+    let running = serve(App::default(), patient(), Admission::per_client(100, 1));
     let mut first = running.connect().await;
     assert!(first.ask(GET).await.starts_with(OK));
     assert_eq!(running.connect().await.receive().await, "");
@@ -243,7 +251,7 @@ async fn the_cap_per_client_holds_over_the_process() {
 
 #[tokio::test]
 async fn a_connection_ends_after_its_last_request() {
-    let running = Running::start(Settings { max_requests: Some(2), ..quick() });
+    let running = Running::start(Settings { max_requests: Some(2), ..patient() });
     let mut client = running.connect().await;
     let first = client.ask(GET).await.to_lowercase();
     assert!(!first.contains("connection: close"), "{first}");
@@ -254,14 +262,14 @@ async fn a_connection_ends_after_its_last_request() {
 
 #[tokio::test]
 async fn idle_connections_do_not_hold_the_drain() {
-    let running = Running::start(quick());
+    let running = Running::start(patient());
     let mut idle = running.connect().await;
     assert!(idle.ask(GET).await.starts_with(OK));
     let mut silent = running.connect().await;
     let started = Instant::now();
     running.process.drain.begin();
     assert_eq!(running.process.drain.wait(PATIENCE).await, Drained::Done);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(idle.receive().await, "");
     assert_eq!(silent.receive().await, "");
     running.service.await.unwrap();
@@ -292,7 +300,7 @@ async fn an_idle_connection_lingers_and_one_that_asks_again_does_so_anew() {
 async fn the_drain_waits_for_the_request_in_progress_and_then_closes() {
     let app = App::default();
     let go_on = Arc::clone(&app.go_on);
-    let running = serve(app, quick(), Admission::new(100));
+    let running = serve(app, patient(), Admission::new(100));
     let mut client = running.connect().await;
     client.send(b"GET /slow HTTP/1.1\r\nHost: app\r\n\r\n").await;
     while running.process.drain.live() == 0 {
@@ -307,7 +315,7 @@ async fn the_drain_waits_for_the_request_in_progress_and_then_closes() {
 
 #[tokio::test]
 async fn requests_back_to_back_end_with_an_answer_and_not_with_a_reset() {
-    let running = Running::start(quick());
+    let running = Running::start(patient());
     let drain = running.process.drain.clone();
     let mut clients = Vec::new();
     for _ in 0..20 {
@@ -340,7 +348,7 @@ async fn connections_that_wait_in_the_queue_when_the_drain_begins_are_served() {
     }
     let process = Process { admission: Admission::new(100), drain: Drain::new() };
     let metrics = Metrics::new().listener("edge");
-    let guard = Guard::new(Arc::new(App::default()), quick(), None, &process, metrics);
+    let guard = Guard::new(Arc::new(App::default()), patient(), None, &process, metrics);
     process.drain.begin();
     let drain = process.drain.clone();
     tokio::spawn(async move { bound.serve(guard, &drain).await });
@@ -352,7 +360,7 @@ async fn connections_that_wait_in_the_queue_when_the_drain_begins_are_served() {
 
 #[tokio::test]
 async fn open_connections_are_told_and_closed_ones_are_not() {
-    let running = Running::start(quick());
+    let running = Running::start(patient());
     let mut client = running.connect().await;
     client.ask(GET).await;
     let open = |running: &Running| {
@@ -375,7 +383,7 @@ async fn a_unix_socket_is_served_and_removed_at_the_end() {
     let metrics = Metrics::new();
     let process = Process { admission: Admission::per_client(10, 1), drain: Drain::new() };
     let guard =
-        Guard::new(Arc::new(App::default()), quick(), None, &process, metrics.listener("edge"));
+        Guard::new(Arc::new(App::default()), patient(), None, &process, metrics.listener("edge"));
     let drain = process.drain.clone();
     let service = tokio::spawn(async move { bound.serve(guard, &drain).await });
     let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();

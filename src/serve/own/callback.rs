@@ -14,7 +14,7 @@ use crate::serve::own::desk::Party;
 use crate::serve::own::establish::{Established, Failed, establish};
 use crate::serve::own::failure::Failure;
 use crate::serve::own::hand_over;
-use crate::serve::own::links::{back, login_path, scripted};
+use crate::serve::own::links::{back, back_with_session, login_path, scripted};
 use crate::serve::own::login::demand;
 use crate::serve::own::sso_cookie::{self, Unseen};
 use crate::serve::own::start::{Beginning, same_site, start};
@@ -176,7 +176,7 @@ fn again(visit: &Visit<'_>, attempt: &Attempt) -> String {
 /// To where the person wanted to go; browsers that keep fragments take theirs along.
 fn arrived(visit: &Visit<'_>, attempt: &Attempt) -> Reply {
     match attempt.asked.prompt {
-        Some(Prompt::None) => back(&attempt.return_to),
+        Some(Prompt::None) => back_with_session(visit, &attempt.return_to),
         _ => with_fragment(visit, attempt.id, &attempt.return_to),
     }
 }
@@ -188,7 +188,7 @@ pub(crate) fn with_fragment(visit: &Visit<'_>, id: AttemptId, return_to: &Return
         let link = return_to.as_str();
         return scripted(visit, Leaving { link, key: &id.short(), script: ARRIVE });
     }
-    back(return_to)
+    back_with_session(visit, return_to)
 }
 
 /// The provider says no. Whoever was not to be asked goes on as a guest, and is left in peace for a while.

@@ -44,7 +44,7 @@ failures! {
     /// The browser did not send the attempt's cookie.
     CookieNotReturned => "cookie_not_returned", BAD_REQUEST, "the browser did not send back the cookie that protects signing in";
     /// The session does not fit.
-    CookieTooLarge => "cookie_too_large", INTERNAL_SERVER_ERROR, "the account carries more data than fits into a cookie";
+    CookieTooLarge => "cookie_too_large", INSUFFICIENT_STORAGE, "the account carries more data than fits into a cookie";
     /// The code could not be redeemed.
     ExchangeFailed => "exchange_failed", BAD_GATEWAY, "the login service did not accept the end of signing in";
     /// The ID token or userinfo does not hold.

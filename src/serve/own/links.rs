@@ -27,6 +27,19 @@ pub(crate) fn redirect(location: &str) -> Reply {
     }
 }
 
+/// Goes where the page leads.
+pub(crate) const GO: &str = r#"location.replace(document.getElementById("go").href)"#;
+
+/// As [`back`], for a browser that has just got its session. Where the session's cookie goes only with requests that began on the same
+/// site ([RFC 6265bis §5.2](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.2)), a page of ours is where
+/// the next one begins: a redirect would go on with what began at the provider.
+pub(crate) fn back_with_session(visit: &Visit<'_>, return_to: &ReturnTo) -> Reply {
+    if visit.cookie().is_strict() && visit.is_navigation() {
+        return scripted(visit, Leaving { link: return_to.as_str(), key: "", script: GO });
+    }
+    back(return_to)
+}
+
 /// Where the person wanted to go.
 pub(crate) fn back(return_to: &ReturnTo) -> Reply {
     redirect(return_to.as_str())

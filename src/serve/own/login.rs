@@ -152,10 +152,17 @@ async fn needless(
         }
         present => present.err()?,
     };
-    (hint.is_looping(visit.now) && wishes.prompt != Some(Prompt::None)).then(|| {
+    hint.is_looping(visit.now).then(|| {
         hint.forget_completed();
-        let again = wishes.path(visit, None);
-        diagnosis(absent).reply(visit, None, Some(&again)).with_cookies(visit.keep_hint(hint))
+        let reply = if wishes.prompt == Some(Prompt::None) {
+            // Nobody was to notice, so nobody is told: guests stay guests.
+            let referral = wishes.referred.as_ref().map(|referred| &referred.referral);
+            unnoticed::go_on(visit, referral, &wishes.return_to)
+        } else {
+            let again = wishes.path(visit, None);
+            diagnosis(absent).reply(visit, None, Some(&again))
+        };
+        reply.with_cookies(visit.keep_hint(hint))
     })
 }
 

@@ -87,3 +87,14 @@ fn unavailable(visit: &Visit<'_>) -> Reply {
     Reply::refusal(Reason::SessionsUnavailable, visit.asker)
         .with(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every page of an app may load it.
+    #[test]
+    fn the_script_has_at_most_two_kibibytes() {
+        assert!(SCRIPT.len() <= 2048, "{} bytes", SCRIPT.len());
+    }
+}

@@ -9,12 +9,12 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::gate::Home;
+use crate::gate::{Home, Scheme};
 use crate::remote::egress::Egress;
 use crate::remote::error_text;
 use crate::remote::http::Target;
 use crate::serve::own::failure::Failure;
-use crate::serve::own::links::{redirect, scripted};
+use crate::serve::own::links::{GO, redirect, scripted};
 use crate::serve::own::visit::{Absent, Present, Visit, only};
 use crate::serve::pages::{Explanation, Leaving, SignOutForm};
 use crate::serve::reply::{Audience, Reply};
@@ -26,9 +26,6 @@ const NOTICE: Duration = Duration::from_secs(5);
 /// What browsers shall forget of us ([Clear Site Data](https://www.w3.org/TR/clear-site-data/)): what is cached was made for
 /// somebody who is gone.
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// Goes on to the sign-out of the provider.
-const GO: &str = r#"location.replace(document.getElementById("go").href)"#;
 
 /// Signs out who asks for it from a page of ours, and asks everybody else.
 pub(crate) async fn logout(visit: &Visit<'_>) -> Reply {
@@ -225,8 +222,11 @@ fn notify(visit: &Visit<'_>) {
     }
 }
 
-/// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`.
+/// Deletes the cookies of apps that would keep their own sessions otherwise, for the host and its path `/`. Browsers take nothing for
+/// names that begin with `__Host-` or `__Secure-`, not even their end, without `Secure` (CVE-2025-55162).
 fn upstream_cookies(visit: &Visit<'_>) -> Vec<HeaderValue> {
-    let delete = |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")).ok();
+    let secure = if visit.request.scheme == Scheme::Https { "; Secure" } else { "" };
+    let delete =
+        |name: &String| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0{secure}")).ok();
     visit.desk.sign_out.clear_cookies.iter().filter_map(delete).collect()
 }

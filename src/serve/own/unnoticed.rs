@@ -51,13 +51,14 @@ pub(crate) async fn fail(
 }
 
 /// The cookie that says for a while that the provider is not to be asked. It is no authority: at worst it spares a redirect. It counts
-/// wherever the session would.
+/// wherever the session would, and here in any case.
 pub(crate) fn probed(visit: &Visit<'_>, return_to: &ReturnTo) -> Vec<HeaderValue> {
     let interval =
         demand(visit, return_to).and_then(|demand| demand.route.sign_in.silent.interval());
     let seconds = interval.map_or(INTERVAL_SECONDS, |interval| interval.as_secs());
     let secure = if visit.request.scheme == Scheme::Https { "; Secure" } else { "" };
-    let domain = visit.cookie().domain().map(|domain| format!("; Domain={domain}"));
+    let domain = visit.cookie().domain().filter(|_| visit.cookie().reaches(visit.host()));
+    let domain = domain.map(|domain| format!("; Domain={domain}"));
     let (name, domain) = (&visit.sessions.probe_cookie, domain.unwrap_or_default());
     let text =
         format!("{name}=1; Path=/{domain}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");

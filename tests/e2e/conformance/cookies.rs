@@ -11,7 +11,7 @@ use serde_json::json;
 use super::row::Row;
 use super::stage::{KEY, OTHER_KEY, Stage, WANTED};
 use crate::support::jar::{Jar, Kept};
-use crate::support::person::Person;
+use crate::support::person::{Person, says};
 
 const SESSION: &str = "__Host-sidegate";
 /// Where a session goes on that is too large for one cookie.
@@ -22,7 +22,7 @@ const ATTEMPT: &str = "__Secure-sidegate_attempt_";
 
 #[tokio::test]
 async fn cookies() {
-    let rows = [kinds(), spoilt(), pieces(), keys()];
+    let rows = [kinds(), spoilt(), pieces(), circles(), keys()];
     super::run("Cookies", rows.into_iter().flatten().collect()).await;
 }
 
@@ -189,6 +189,59 @@ fn pieces() -> Vec<Row> {
             jar.tamper(SESSION, |_| second);
             jar.tamper(SECOND, |_| first);
         }),
+    ]
+}
+
+/// Sessions that do not hold: nobody goes in circles, and the page says why.
+fn circles() -> Vec<Row> {
+    let circle = |case, code: &'static str, lose: fn(&mut Jar)| {
+        let expected = "the fourth sign-in within a minute ends on a page that names the cause";
+        Row::new("own: loop", case, expected, move |stage| async move {
+            for _ in 0..3 {
+                stage.is_accepted().await;
+                stage.person.change_jar(lose);
+            }
+            let page = stage.sign_in().await;
+            stage.is_error(&page);
+            says(&page, code);
+            // Whoever has read it may try again.
+            stage.is_accepted().await;
+        })
+    };
+    vec![
+        circle("the session's cookie never comes back", "loop_cookie", |jar| {
+            jar.forget(|kept| kept.name == SESSION);
+        }),
+        circle("the session is sealed with a key of another replica", "loop_keys", |jar| {
+            jar.tamper(SESSION, |value| flipped(value, 4));
+        }),
+        Row::new(
+            "own: loop",
+            "the session is over at once",
+            "the fourth sign-in within a minute ends on a page that names the cause",
+            |stage| async move {
+                for _ in 0..3 {
+                    stage.is_accepted().await;
+                    let sid = stage.provider.sid().await;
+                    stage.provider.log_out(json!({ "sub": "ada", "sid": sid })).await;
+                    stage.soon(async || stage.user().await.is_none()).await;
+                }
+                let page = stage.sign_in().await;
+                stage.is_error(&page);
+                says(&page, "loop_clock");
+            },
+        ),
+        Row::new(
+            "own: session-too-large",
+            "600 groups whose names cannot be shortened",
+            "a page that names the cause, once; no session",
+            |stage| async move {
+                let groups: Vec<String> = (0..600).map(group).collect();
+                stage.provider.person(json!({ "sub": "ada", "groups": groups })).await;
+                says(&stage.is_refused().await, "cookie_too_large");
+            },
+        )
+        .provider("scopes: [openid, groups]"),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The proxies, and how each is started with the files of its folder in `deploy/`.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -186,11 +186,6 @@ impl Front {
 pub(super) fn shipped(front: Front, name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(front.folder()).join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
-}
-
-/// An address that nobody listens at right now.
-pub(super) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 async fn accepts(address: SocketAddr) {

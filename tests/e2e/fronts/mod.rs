@@ -15,10 +15,11 @@ use std::rc::Rc;
 
 use tokio::task::{JoinError, LocalSet, spawn_local};
 
-use self::front::{Front, free_address};
+use self::front::Front;
 use self::report::Outcome;
 use self::scenarios::SCENARIOS;
 use self::stand::Stand;
+use crate::support::ports::free_address;
 use crate::support::raw::get;
 use crate::support::upstream::Upstream;
 

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::front::{Front, Running, free_address, shipped};
+use super::front::{Front, Running, shipped};
 use crate::support::oidc_provider::{AUDIENCE, OidcProvider};
 use crate::support::person::{Page, Person};
+use crate::support::ports::free_address;
 use crate::support::process::Sidegate;
 use crate::support::raw::{Answer, Request};
 use crate::support::upstream::{Recorded, Upstream};

@@ -1,6 +1,6 @@
 //! The parts: a provider, an app, replicas of sidegate, HAProxy before them, and Redis behind them.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Client, Response};
@@ -16,6 +16,7 @@ use crate::support::jar::From;
 use crate::support::oidc_provider::OidcProvider;
 use crate::support::peer::find;
 use crate::support::person::{Page, Person};
+use crate::support::ports::free_address;
 use crate::support::process::{PATIENCE, Program, Sidegate};
 use crate::support::redis::Redis;
 use crate::support::signing_in::{CLIENT_ID, PASSWORD, WANTED};
@@ -181,9 +182,7 @@ async fn balance(
     folder: &TempDir,
     addresses: &[SocketAddr],
 ) -> (Program, SocketAddr) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = free_address();
     let servers: String = addresses
         .iter()
         .enumerate()

@@ -1,7 +1,7 @@
 //! Apache with mod_auth_openidc: somebody else's client, which knows nothing of us and nothing of our stand-ins.
 
 use std::fs::Permissions;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::time::{Duration, sleep};
 
 use super::peer::{find, report_missing};
+use super::ports::free_address;
 use super::process::Program;
 
 /// How often another port is tried, should somebody take the free one before Apache does.
@@ -56,7 +57,7 @@ impl Apache {
         let directory = tempfile::tempdir().unwrap();
         // Its workers are somebody else where the test is root.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let site = format!("http://independent.test:{}", address.port());
         let root = directory.path().display();
         let modules: String = LOADED

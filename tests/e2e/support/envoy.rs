@@ -1,6 +1,6 @@
 //! A real Envoy with the configuration of `deploy/envoy`, its addresses replaced.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::time::{Duration, sleep};
 
 use super::peer::find;
+use super::ports::free_address;
 use super::process::Program;
 
 /// How often another port is tried, should somebody take the free one before Envoy does.
@@ -39,7 +40,7 @@ impl Envoy {
 
     async fn attempt(binary: &Path, text: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let here = format!("address: 127.0.0.1, port_value: {}", address.port());
         let text = changed(text, &[("address: 0.0.0.0, port_value: 8080", &here)]);
         let file = directory.path().join("envoy.yaml");

@@ -16,6 +16,7 @@ use sidegate::session::{
 use super::jar::Kept;
 use super::oidc_provider::OidcProvider;
 use super::person::{Page, Person, Stop, Visit};
+use super::ports::free_address;
 use super::process::Sidegate;
 use super::upstream::{Recorded, Upstream};
 
@@ -83,20 +84,17 @@ impl Hosts {
         let names = [("main", Some(&provider)), ("other", other.as_ref())];
         let providers: String =
             names.iter().filter_map(|(name, peer)| Some(section(name, (*peer)?))).collect();
+        // The file has to name it, and after a crash it is the same.
+        let address = free_address();
         let configuration = format!(
-            "listen: 127.0.0.1:0\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nproviders:\n{providers}session:\n  \
+            "listen: {address}\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nproviders:\n{providers}session:\n  \
              keys: [{{ value: \"{KEY}\" }}]\n{session}sign_in: {{ host: \"{scheme}://{AUTH}\" }}{ROUTES}",
             upstream.url(),
         );
         let configuration = configuration.replace(".test", &format!(".{top}"));
-        // The system picks the port, and the file has to name it.
-        let sidegate = Sidegate::run(&configuration);
-        let address = sidegate.address().await;
         let (home, port) = (AUTH.replace(".test", &format!(".{top}")), address.port());
-        let configuration = configuration
-            .replacen("127.0.0.1:0", &address.to_string(), 1)
-            .replacen(&home, &format!("{home}:{port}"), 1);
-        let sidegate = sidegate.crash(&configuration).await;
+        let configuration = configuration.replacen(&home, &format!("{home}:{port}"), 1);
+        let sidegate = Sidegate::run(&configuration);
         sidegate.address().await;
         let hosts =
             Self { provider, other, sidegate, place, port, configuration, _upstream: upstream };

@@ -1,6 +1,6 @@
 //! A real nginx, as an upstream or as a proxy in front.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::time::{Duration, sleep};
 
 use super::peer::find;
+use super::ports::free_address;
 use super::process::Program;
 
 /// How often another port is tried, should somebody take the free one before nginx does.
@@ -54,11 +55,6 @@ impl Nginx {
             _ = program.ended() => None,
         }
     }
-}
-
-/// An address that nobody listens at right now.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 async fn answers(address: SocketAddr) {

@@ -11,12 +11,16 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
 use url::Url;
 
 use super::html;
 use super::http::install_crypto;
 use super::jar::{From, Jar};
 use super::process::PATIENCE;
+
+/// What pages say in English.
+const TEXTS: &str = include_str!("../../../src/serve/pages/texts/en.json");
 
 /// As many redirects as browsers follow.
 const MAX_STEPS: usize = 20;
@@ -241,6 +245,14 @@ pub(crate) fn filled_in(page: &Page, fields: &[(&str, &str)]) -> Visit {
         filled.push(((*name).to_owned(), (*value).to_owned()));
     }
     Visit::post(action.as_str(), &page.url, filled)
+}
+
+/// Asserts that `page` is the one of sidegate for the failed sign-in that is called `code`.
+pub(crate) fn says(page: &Page, code: &str) {
+    let texts: Value = serde_json::from_str(TEXTS).unwrap();
+    let message = texts[format!("message.{code}")].as_str().unwrap().replace('\'', "&#x27;");
+    assert!((400..600).contains(&page.status), "{page:#?}");
+    assert!(page.body.contains(&message), "expected {code}: {page:#?}");
 }
 
 /// How far a visit went.

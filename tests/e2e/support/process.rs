@@ -18,7 +18,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// How long anything may take to say or do what is waited for. Generous, for a busy machine; a passing test never waits it out.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long what a program has written may take to be read once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Standard output and standard error.
 const STREAMS: usize = 2;
@@ -89,6 +92,13 @@ impl Program {
         self.child.id().unwrap_or_else(|| panic!("{} has ended:\n{}", self.name, self.output()))
     }
 
+    /// The most memory it has had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Sends the signal called `name`: `TERM`, `HUP`.
     pub(crate) async fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -103,7 +113,22 @@ impl Program {
     /// Waits for the end.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let end = timeout(PATIENCE, self.child.wait()).await;
-        end.unwrap_or_else(|_| panic!("{} still runs:\n{}", self.name, self.output())).unwrap()
+        let end = end.unwrap_or_else(|_| panic!("{} still runs:\n{}", self.name, self.output()));
+        // Its last words may come after the news of its end; somebody else may still hold the pipe.
+        let _ = timeout(LAST_WORDS, self.all_said()).await;
+        end.unwrap()
+    }
+
+    /// Waits until nothing more can come.
+    async fn all_said(&self) {
+        loop {
+            let mut grown = pin!(self.output.grown.notified());
+            grown.as_mut().enable();
+            if self.output.ended.load(Ordering::Acquire) == STREAMS {
+                return;
+            }
+            grown.await;
+        }
     }
 }
 

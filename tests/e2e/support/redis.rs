@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::peer::find;
+use super::ports::free_address;
 
 /// A running server. Killed when dropped.
 pub(crate) struct Redis {
@@ -25,10 +26,7 @@ impl Redis {
 
     /// Starts one on a port, which writes down everything at once: what it has confirmed outlives its death.
     pub(crate) fn durable() -> Option<Self> {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        Self::at(port)
+        Self::at(free_address().port())
     }
 
     fn at(port: u16) -> Option<Self> {

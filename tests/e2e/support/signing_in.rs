@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::oidc_provider::OidcProvider;
 use super::person::{Page, Person};
+use super::ports::free_address;
 use super::process::{PATIENCE, Sidegate};
 use super::upstream::{Recorded, Upstream};
 
@@ -34,7 +35,8 @@ pub(crate) struct Setting {
 impl Setting {
     /// With `lines` in the provider's section, `rest` at the end, and `more` in the client's registration.
     pub(crate) async fn start(lines: &str, rest: &str, more: Value) -> Option<Self> {
-        Self::at("127.0.0.1:0", lines, rest, more).await
+        // After a crash it must have its port again.
+        Self::at(&free_address().to_string(), lines, rest, more).await
     }
 
     /// As [`start`](Self::start), with the listener that `listen` describes, or a list of them.
@@ -61,7 +63,6 @@ impl Setting {
         let address = sidegate.address().await;
         provider.register(&registration(address, &more)).await;
         let site = format!("https://app.test:{}", address.port());
-        let configuration = configuration.replacen("127.0.0.1:0", &address.to_string(), 1);
         Some(Self { provider, sidegate, site, configuration, _upstream: upstream })
     }
 

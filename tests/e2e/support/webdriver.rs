@@ -228,6 +228,17 @@ impl Browser {
         handles.map(|handle| Tab(handle.as_str().unwrap().to_owned())).collect()
     }
 
+    /// Waits for a tab that is not among `known`.
+    pub(crate) async fn other_tab(&self, known: &[Tab]) -> Tab {
+        for _ in 0..LOOKS {
+            if let Some(new) = self.tabs().await.into_iter().find(|tab| !known.contains(tab)) {
+                return new;
+            }
+            sleep(PAUSE).await;
+        }
+        panic!("expected one more tab than {known:?}");
+    }
+
     /// Shows `tab`.
     pub(crate) async fn show(&self, tab: &Tab) {
         self.post("window", json!({ "handle": tab.0 })).await.unwrap();

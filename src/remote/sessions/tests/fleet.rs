@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -17,7 +18,7 @@ use crate::remote::sessions::tests::server::find;
 use crate::remote::sessions::{ClientIdentity, RedisAddress, RedisSettings, Sentinels, Topology};
 
 /// How long anything may take on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The name by which Sentinels know the primary.
 const PRIMARY: &str = "main";
@@ -229,6 +230,15 @@ pub(super) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) 
     timeout(PATIENCE, waiting).await.expect("it comes true");
 }
 
+/// Below those that the system gives out of its own accord, so that nobody takes one between the look and the use.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() % 100 * 100;
+    loop {
+        let step = begin + u32::from(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + u16::try_from(step % 10_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
