@@ -1,11 +1,10 @@
 // A strict stand-in for Authgear: what its server does with sessions, tokens and its resolver, and what it refuses.
 //
-// Written from Authgear's documents and the behaviour of its server, not from its code. It listens on loopback and calls itself
-// https://auth.edge.test:PORT, whose TLS the tests' own client ends itself, or what its argument says: http://auth.edge.localhost for
-// browsers, which take such names for this machine. Tests steer it under /__test/.
-import { createServer } from 'node:http'
+// Written from Authgear's documents and the behaviour of its server, not from its code. It listens on loopback, as
+// https://auth.edge.test:PORT (listen.mjs). Tests steer it under /__test/.
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { SignJWT, calculateJwkThumbprint, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, jwtVerify } from 'jose'
+import { listen } from './listen.mjs'
 
 const PRE_AUTHENTICATED = 'https://authgear.com/scopes/pre-authenticated-url'
 const CLAIMS = 'https://authgear.com/claims/user/'
@@ -18,8 +17,7 @@ jwk.kid = await calculateJwkThumbprint(jwk)
 
 const users = new Map(), clients = new Map(), sessions = new Map(), grants = new Map(), access = new Map()
 const codes = new Map(), challenges = new Map(), urlTokens = new Map(), log = []
-const site = process.argv[2] ?? 'https://auth.edge.test'
-let settings = { cookie_domain: new URL(site).hostname.replace(/^[^.]+\./, ''), cookie_prefix: '', fault: null }
+let settings = { cookie_domain: 'edge.test', cookie_prefix: '', fault: null }
 let issuer
 
 const random = () => randomBytes(24).toString('base64url')
@@ -311,6 +309,17 @@ function endSession(request, response, query) {
   sendBack(response, known ? uri : `${issuer}/settings`, { state: known ? query.get('state') : null }, clear)
 }
 
+// What is published. It says nothing of the cookie mode, of pre-authenticated addresses and of most grants; nor does the real one.
+const discovery = () => {
+  const at = (path) => `${issuer}${path}`
+  return {
+    issuer, authorization_endpoint: at('/oauth2/authorize'), token_endpoint: at('/oauth2/token'), jwks_uri: at('/oauth2/jwks'),
+    revocation_endpoint: at('/oauth2/revoke'), end_session_endpoint: at('/oauth2/end_session'), response_types_supported: ['code', 'none'],
+    grant_types_supported: ['authorization_code', 'refresh_token'], code_challenge_methods_supported: ['S256'], subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256'], scopes_supported: ['openid', 'offline_access'],
+  }
+}
+
 // Steering -----------------------------------------------------------------------------------------------------------------
 
 const commands = {
@@ -343,6 +352,7 @@ async function answer(request, response) {
   log.push({ endpoint: url.pathname, query: url.search, headers: request.headers, body })
   switch (`${request.method} ${url.pathname}`) {
     case 'GET /_resolver/resolve': case 'HEAD /_resolver/resolve': return resolver(request, response)
+    case 'GET /.well-known/openid-configuration': return json(response, discovery())
     case 'GET /oauth2/jwks': return json(response, { keys: [jwk] })
     case 'GET /oauth2/authorize': return authorize(request, response, url.searchParams)
     case 'POST /login': return login(request, response, form)
@@ -361,15 +371,11 @@ async function answer(request, response) {
 const json = (response, value, status = 200) =>
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(value))
 
-const server = createServer((request, response) => {
+issuer = await listen('auth.edge.test', (request, response) => {
   answer(request, response).catch((error) => {
     if (error instanceof Refused) return json(response, { error: error.error, error_description: error.message }, 400)
     console.error(error)
     response.writeHead(500).end(String(error))
   })
 })
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address()
-  issuer = `${site}:${port}`
-  console.log(JSON.stringify({ origin: `http://127.0.0.1:${port}`, issuer }))
-})
+console.log(JSON.stringify({ issuer }))

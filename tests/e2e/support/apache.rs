@@ -12,14 +12,15 @@ use tokio::time::{Duration, sleep};
 
 use super::peer::{find, report_missing};
 use super::process::Program;
+use super::{edge, tunnel};
 
 /// How often another port is tried, should somebody take the free one before Apache does.
 const ATTEMPTS: usize = 5;
 
 /// Where Debian installs the modules, and which are loaded.
 const MODULES: &str = "/usr/lib/apache2/modules";
-const LOADED: [&str; 6] =
-    ["mpm_event", "authz_core", "authn_core", "authz_user", "headers", "auth_openidc"];
+const LOADED: [&str; 7] =
+    ["mpm_event", "authz_core", "authn_core", "authz_user", "headers", "ssl", "auth_openidc"];
 
 /// Its client at the provider.
 pub(crate) const CLIENT_ID: &str = "independent";
@@ -28,7 +29,6 @@ pub(crate) const CLIENT_SECRET: &str = "secret-of-the-independent";
 
 /// A running Apache whose every page needs a sign-in, and says in `X-User` who that was.
 pub(crate) struct Apache {
-    pub(crate) address: SocketAddr,
     /// The origin at which people reach it.
     pub(crate) site: String,
     _program: Program,
@@ -53,24 +53,27 @@ impl Apache {
     }
 
     async fn attempt(binary: PathBuf, discovery: &str, directives: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = edge::files();
         // Its workers are somebody else where the test is root.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let site = format!("http://independent.test:{}", address.port());
+        let site = format!("https://independent.edge.test:{}", address.port());
         let root = directory.path().display();
         let modules: String = LOADED
             .iter()
             .map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n"))
             .collect();
         let configuration = format!(
-            "{modules}ServerRoot {root}\nServerName independent.test\nPidFile {root}/pid\nListen {address}\nErrorLog /dev/stderr\n\
+            "{modules}ServerRoot {root}\nServerName independent.edge.test\nPidFile {root}/pid\nListen {address}\nErrorLog /dev/stderr\n\
              DocumentRoot {root}\nUser nobody\nGroup nogroup\n\
+             SSLEngine on\nSSLCertificateFile {root}/apps.crt\nSSLCertificateKeyFile {root}/tls.key\n\
+             OIDCOutgoingProxy {}\nOIDCCABundlePath {root}/ca.crt\n\
              OIDCProviderMetadataURL {discovery}\nOIDCClientID {CLIENT_ID}\nOIDCClientSecret {CLIENT_SECRET}\n\
              OIDCRedirectURI {site}/oidc\nOIDCCryptoPassphrase 0123456789abcdef\nOIDCPKCEMethod S256\n\
              OIDCScope \"openid profile email\"\nOIDCRemoteUserClaim sub\nOIDCSessionType server-cache\n{directives}\n\
              <Location />\n  AuthType openid-connect\n  Require valid-user\n  Header always set X-User \"expr=%{{REMOTE_USER}}\"\n\
-             </Location>\n"
+             </Location>\n",
+            tunnel::address(),
         );
         let file = directory.path().join("apache.conf");
         std::fs::write(&file, configuration).unwrap();
@@ -80,7 +83,7 @@ impl Apache {
         let mut program = Program::start(command);
         tokio::select! {
             () = answers(address) => {
-                Some(Self { address, site, _program: program, _directory: directory })
+                Some(Self { site, _program: program, _directory: directory })
             }
             _ = program.ended() => None,
         }

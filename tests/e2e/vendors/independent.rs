@@ -17,7 +17,7 @@ async fn register(tenant: &Tenant, apache: &Apache) {
         "client_secret": CLIENT_SECRET,
         "redirect_uris": [format!("{}/oidc", apache.site)],
         "post_logout_redirect_uris": [format!("{}/", apache.site)],
-        "backchannel_logout_uri": format!("http://{}/oidc?logout=backchannel", apache.address),
+        "backchannel_logout_uri": format!("{}/oidc?logout=backchannel", apache.site),
         "frontchannel_logout_uri": format!("{}/oidc?logout=get", apache.site),
     });
     tenant.register(registration).await;

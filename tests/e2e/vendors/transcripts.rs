@@ -37,13 +37,7 @@ async fn g1_to_g4_what_apis_are_told() {
         "audience: https://api.edge.test\nauthorize_params: { audience: https://api.edge.test }\n";
     let plan = Plan { provider: lines, rest: ROUTES, registration: post(), ..Plan::default() };
     let one = App::start("app1", &auth0, &head(&auth0), plan).await;
-    let at = |path: &str| {
-        client()
-            .get(format!("http://{}{path}", one.address))
-            .header("accept", "application/json")
-            .header("host", one.site.trim_start_matches("https://"))
-            .header("x-forwarded-proto", "https")
-    };
+    let at = |path: &str| client().get(one.url(path)).header("accept", "application/json");
     let response = at("/api/x").send().await.unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(challenge(&response), "Bearer realm=\"sidegate\"");

@@ -105,10 +105,14 @@ async fn s_ag1_cookies_with_a_prefix_count_where_it_is_configured() {
 
 #[tokio::test]
 async fn s_ag1_a_secure_cookie_over_http_is_explained() {
-    let Some((_authgear, app)) = one_app(BY_COOKIE, "").await else { return };
+    let Some(authgear) = Authgear::start().await else { return };
+    let listener = "  - { name: plain, address: '127.0.0.1:0' }\n";
+    let app = authgear.app_with(listener, "app1.edge.test", BY_COOKIE, "").await;
+    let port = app.sidegate.listener("plain").await.port();
+    let plain = format!("http://app1.edge.test:{port}");
+    authgear.register(WEB, &[&plain], &json!({})).await;
     let ada = Person::new();
-    let plain = app.url("/reports").replacen("https:", "http:", 1);
-    let login = ada.open(&plain).await;
+    let login = ada.open(&format!("{plain}/reports")).await;
     let page = ada.fill_in(&login, &[("login", "ada")]).await;
     assert_eq!(page.status, 400, "{page:#?}");
     assert!(page.body.contains("only comes over https"), "{page:#?}");

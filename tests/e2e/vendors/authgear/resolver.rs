@@ -16,7 +16,7 @@ async fn resolved(rest: &str) -> Option<(Authgear, App)> {
 }
 
 async fn ask(app: &App, request: Request) -> Answer {
-    request.send(app.sidegate.address().await).await
+    app.ask(request).await
 }
 
 fn user(answer: &Answer) -> Option<&str> {
@@ -207,11 +207,11 @@ async fn s_ag2_a_resolver_that_does_not_answer_is_no_verdict() {
 async fn s_ag2_a_thousand_requests_with_one_credential_are_one_question() {
     let Some((authgear, app)) = resolved("").await else { return };
     let session = authgear.session("ada").await;
-    let address = app.sidegate.address().await;
+    let address = app.sidegate.listener("edge").await;
     let requests: Vec<_> = (0..1_000)
         .map(|_| {
             let request = get("/").header("Cookie", &format!("session={session}"));
-            tokio::spawn(async move { request.send(address).await })
+            tokio::spawn(async move { request.send_at_edge(address, "app1.edge.test").await })
         })
         .collect();
     for request in requests {
