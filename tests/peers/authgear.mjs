@@ -198,7 +198,7 @@ function newGrant(code, app2app) {
 
 function authenticated(request, form) {
   const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')
-  const [id, secret] = basic ? Buffer.from(basic[1], 'base64').toString().split(':').map(decodeURIComponent) : [form.get('client_id'), form.get('client_secret')]
+  const [id, secret] = basic ? Buffer.from(basic[1], 'base64').toString().split(':').map((text) => decodeURIComponent(text.replaceAll('+', ' '))) : [form.get('client_id'), form.get('client_secret')]
   const client = clients.get(id)
   if (!client) refuse('invalid_client', 'invalid client ID')
   if (client.client_secret && client.client_secret !== secret) refuse('invalid_client', 'invalid client secret')

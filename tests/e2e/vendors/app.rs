@@ -13,7 +13,7 @@ use crate::support::upstream::{Recorded, Upstream};
 use crate::support::vendors::{Tenant, is_asked, sign_in_on};
 
 const SECRET: &str = "a secret of the client";
-const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
+pub(super) const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// What people sign in for.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::app::{HOME, who};
+use super::app::{HOME, KEY, who};
 use crate::support::clock::Clock;
 use crate::support::edge;
 use crate::support::http::client;
@@ -16,7 +16,6 @@ pub(super) const SECRET: &str = "a secret of the login service, which is long";
 const CLIENT_SECRET: &str = "a secret of the client";
 /// Where the tenant is, and the login service.
 const IDP: &str = "mosaic.idp.test";
-const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 /// The first two take any proof, the last one a second factor.
 pub(super) const APPS: [&str; 3] = ["app1", "app2", "app3"];
 

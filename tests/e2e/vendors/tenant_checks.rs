@@ -1,7 +1,9 @@
 //! What is checked of a tenant without a person: documents and keys by `sidegate check --online`, then a sign-in through a running sidegate
 //! as far as it goes, with a code that nobody gave.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use reqwest::header::LOCATION;
@@ -11,13 +13,13 @@ use serde_json::Value;
 use tokio::process::Command;
 use url::Url;
 
+use super::app::KEY;
 use crate::support::edge;
 use crate::support::process::{PATIENCE, Sidegate};
 use crate::support::raw::{Answer, get};
 
 /// The host of the callback that is registered there. Nobody needs to find it: no browser gets that far.
 pub(super) const CALLBACK_HOST: &str = "tenant.edge.test";
-const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 /// As many redirects as lead to a page where people sign in, and more.
 const MAX_STEPS: usize = 10;
 
@@ -49,7 +51,9 @@ struct Examined {
 /// All that is wrong with it: nothing, one hopes.
 pub(super) async fn findings(candidate: Candidate) -> Vec<String> {
     let directory = edge::configured(&configuration(&candidate));
-    std::fs::write(directory.path().join("secret"), &candidate.client_secret).unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, &candidate.client_secret).unwrap();
+    std::fs::set_permissions(secret, Permissions::from_mode(0o600)).unwrap();
     let Candidate { vendor, issuer, client_id, visitor, environment, .. } = candidate;
     if let Err(finding) = checked(&directory.path().join("config.yaml"), &environment).await {
         return vec![finding];
@@ -174,13 +178,14 @@ impl Examined {
             .finish();
         let target = format!("/.auth/callback/{}?{query}", self.vendor);
         let answer = self.ask(&target, cookies).await;
-        let log = self.sidegate.program.output();
         if answer.status < 400 {
             return Err(format!("a made-up code is answered by {}", answer.status));
         }
-        match log.contains("invalid_grant") {
+        let failed = |line: &str| line.contains("sign-in failed").then(|| line.to_owned());
+        let told = self.sidegate.program.wait_for(failed).await;
+        match told.contains("invalid_grant") {
             true => Ok(()),
-            false => Err(format!("a made-up code: expected invalid_grant, found {log}")),
+            false => Err(format!("a made-up code: expected invalid_grant, found {told}")),
         }
     }
 
