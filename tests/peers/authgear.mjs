@@ -309,15 +309,25 @@ function endSession(request, response, query) {
   sendBack(response, known ? uri : `${issuer}/settings`, { state: known ? query.get('state') : null }, clear)
 }
 
-// What is published. It says nothing of the cookie mode, of pre-authenticated addresses and of most grants; nor does the real one.
+// What is published, as the server has it: nothing of the cookie mode, of pre-authenticated addresses and of most grants.
 const discovery = () => {
-  const at = (path) => `${issuer}${path}`
+  const at = (name) => `${issuer}/oauth2/${name}`
   return {
-    issuer, authorization_endpoint: at('/oauth2/authorize'), token_endpoint: at('/oauth2/token'), jwks_uri: at('/oauth2/jwks'),
-    revocation_endpoint: at('/oauth2/revoke'), end_session_endpoint: at('/oauth2/end_session'), response_types_supported: ['code', 'none'],
-    grant_types_supported: ['authorization_code', 'refresh_token'], code_challenge_methods_supported: ['S256'], subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: ['RS256'], scopes_supported: ['openid', 'offline_access'],
+    issuer, authorization_endpoint: at('authorize'), token_endpoint: at('token'), userinfo_endpoint: at('userinfo'),
+    revocation_endpoint: at('revoke'), end_session_endpoint: at('end_session'), jwks_uri: at('jwks'),
+    response_types_supported: ['code', 'urn:authgear:params:oauth:response-type:settings-action', 'none'],
+    response_modes_supported: ['query', 'fragment', 'form_post'],
+    grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+    scopes_supported: ['offline_access', 'device_sso', 'openid', 'profile', 'email', PRE_AUTHENTICATED],
+    subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['RS256'], code_challenge_methods_supported: ['S256'],
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_post', 'client_secret_basic'],
+    dpop_signing_alg_values_supported: ['ES256', 'RS256'],
   }
+}
+
+function userinfo(request, response) {
+  const grant = byAccess(/^bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1])
+  return grant ? json(response, { sub: grant.sub, ...about(grant) }) : json(response, { error: 'invalid_token' }, 401)
 }
 
 // Steering -----------------------------------------------------------------------------------------------------------------
@@ -353,6 +363,7 @@ async function answer(request, response) {
   switch (`${request.method} ${url.pathname}`) {
     case 'GET /_resolver/resolve': case 'HEAD /_resolver/resolve': return resolver(request, response)
     case 'GET /.well-known/openid-configuration': return json(response, discovery())
+    case 'GET /oauth2/userinfo': return userinfo(request, response)
     case 'GET /oauth2/jwks': return json(response, { keys: [jwk] })
     case 'GET /oauth2/authorize': return authorize(request, response, url.searchParams)
     case 'POST /login': return login(request, response, form)

@@ -36,23 +36,22 @@ pub(crate) struct Apache {
 }
 
 impl Apache {
-    /// Starts one that signs people in at the provider with that discovery document, with more `directives`; nothing where Apache or
-    /// the module is missing.
-    pub(crate) async fn start(discovery: &str, directives: &str) -> Option<Self> {
+    /// Starts one that signs people in at the provider which the directives name; nothing where Apache or the module is missing.
+    pub(crate) async fn start(directives: &str) -> Option<Self> {
         let binary = find(&["apache2"])?;
         if !Path::new(MODULES).join("mod_auth_openidc.so").is_file() {
             report_missing("libapache2-mod-auth-openidc");
             return None;
         }
         for _ in 0..ATTEMPTS {
-            if let Some(running) = Self::attempt(binary.clone(), discovery, directives).await {
+            if let Some(running) = Self::attempt(binary.clone(), directives).await {
                 return Some(running);
             }
         }
         panic!("Apache did not start in {ATTEMPTS} attempts");
     }
 
-    async fn attempt(binary: PathBuf, discovery: &str, directives: &str) -> Option<Self> {
+    async fn attempt(binary: PathBuf, directives: &str) -> Option<Self> {
         let directory = edge::files();
         // Its workers are somebody else where the test is root.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
@@ -68,7 +67,7 @@ impl Apache {
              DocumentRoot {root}\nUser nobody\nGroup nogroup\n\
              SSLEngine on\nSSLCertificateFile {root}/apps.crt\nSSLCertificateKeyFile {root}/tls.key\n\
              OIDCOutgoingProxy {}\nOIDCCABundlePath {root}/ca.crt\n\
-             OIDCProviderMetadataURL {discovery}\nOIDCClientID {CLIENT_ID}\nOIDCClientSecret {CLIENT_SECRET}\n\
+             OIDCClientID {CLIENT_ID}\nOIDCClientSecret {CLIENT_SECRET}\n\
              OIDCRedirectURI {site}/oidc\nOIDCCryptoPassphrase 0123456789abcdef\nOIDCPKCEMethod S256\n\
              OIDCScope \"openid profile email\"\nOIDCRemoteUserClaim sub\nOIDCSessionType server-cache\n{directives}\n\
              <Location />\n  AuthType openid-connect\n  Require valid-user\n  Header always set X-User \"expr=%{{REMOTE_USER}}\"\n\

@@ -30,6 +30,8 @@ pub(super) struct Plan<'a> {
     pub(super) rest: &'a str,
     /// More of the client's registration.
     pub(super) registration: Value,
+    /// What the app's name ends in, if not `edge.test`.
+    pub(super) domain: Option<&'a str>,
     /// The clock, if it is not the machine's.
     pub(super) clock: Option<&'a Clock>,
 }
@@ -70,7 +72,8 @@ impl App {
         let environment = plan.clock.map(Clock::environment).unwrap_or_default();
         let sidegate = edge::sidegate(&configuration, environment);
         let address = sidegate.listener("edge").await;
-        let site = format!("https://{name}.edge.test:{}", address.port());
+        let domain = plan.domain.unwrap_or("edge.test");
+        let site = format!("https://{name}.{domain}:{}", address.port());
         Self { name: name.to_owned(), sidegate, site, _upstream: upstream }
     }
 
@@ -147,7 +150,12 @@ impl App {
 
     /// The status of, and the words that the app says about, a request with `token`.
     pub(super) async fn with_token(&self, token: &str) -> (u16, String) {
-        let request = client().get(self.url("/api")).bearer_auth(token);
+        self.with_token_at("/api", token).await
+    }
+
+    /// The same at `path`.
+    pub(super) async fn with_token_at(&self, path: &str, token: &str) -> (u16, String) {
+        let request = client().get(self.url(path)).bearer_auth(token);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }

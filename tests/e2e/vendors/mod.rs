@@ -7,6 +7,7 @@
 mod app;
 mod auth0;
 mod auth0_logout;
+mod auth0_tokens;
 mod authgear;
 mod browser;
 mod edge;

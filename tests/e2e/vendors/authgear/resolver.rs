@@ -251,6 +251,27 @@ async fn s_ag7_the_tokens_of_two_apps_count_and_end_together() {
     .await;
 }
 
+/// Somebody anonymous makes an account: the cookie and the name stay, and the rules see it within the interval.
+#[tokio::test]
+async fn s_ag8_an_anonymous_person_who_is_promoted_passes_within_the_interval() {
+    let Some(authgear) = Authgear::start().await else { return };
+    let rest = "routes:\n  - { name: known, match: { paths: /known }, require: { claims: { 'https://authgear.com/claims/user/is_anonymous': false } } }\n  - { name: rest, match: { paths: /* } }\n";
+    let lines = "resolver: { RESOLVER, cache: 1s, cache_invalid: 1s }";
+    let app = authgear.app("app1.edge.test", lines, rest).await;
+    let person =
+        |anonymous: bool| json!({ "sub": "guest", "anonymous": anonymous, "verified": !anonymous });
+    authgear.tell("user", &person(true)).await;
+    let cookie = format!("session={}", authgear.session("guest").await);
+    let asked = async |path: &str| ask(&app, get(path).header("Cookie", &cookie)).await;
+    assert_eq!(
+        (asked("/known").await.status, asked("/").await.body),
+        (403, "guest|pwd||true|false".into())
+    );
+    authgear.tell("user", &person(false)).await;
+    soon(async || asked("/known").await.status == 200).await;
+    assert_eq!(asked("/").await.body, "guest|pwd||false|true");
+}
+
 #[tokio::test]
 async fn s_ag8_rules_speak_of_roles_and_of_anonymous_people() {
     let rest = "routes:\n  - { name: stock, match: { paths: /stock }, require: { roles_any: stock.edit } }\n  - { name: known, match: { paths: /known }, require: { claims: { 'https://authgear.com/claims/user/is_anonymous': false } } }\n  - { name: rest, match: { paths: /* } }\n";
