@@ -17,6 +17,7 @@ mod mixed;
 mod mosaic;
 mod mosaic_back_channel;
 mod mosaic_limits;
+mod mosaic_replicas;
 mod mosaic_stand;
 mod okta;
 mod okta_logout;
