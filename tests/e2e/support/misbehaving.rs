@@ -81,14 +81,15 @@ impl Misbehaving {
 impl Provider {
     /// Registers sidegate, which people reach at `site`, with what `more` says beside its addresses.
     pub(crate) async fn register(&self, site: &str, name: &str, more: &Value) {
-        let plain = site.replacen("https:", "http:", 1);
+        // Not over TLS, but at the edge: it ends before sidegate.
+        let is_at_edge = self.issuer.starts_with("https:");
+        let back = if is_at_edge { site.to_owned() } else { site.replacen("https:", "http:", 1) };
         let mut registration = json!({
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "redirect_uris": [format!("{site}/.auth/callback/{name}")],
             "post_logout_redirect_uris": [format!("{site}/.auth/signed-out")],
-            // Not over TLS: that ends before sidegate.
-            "backchannel_logout_uri": format!("{plain}/.auth/backchannel-logout/{name}"),
+            "backchannel_logout_uri": format!("{back}/.auth/backchannel-logout/{name}"),
             "frontchannel_logout_uri": format!("{site}/.auth/frontchannel-logout/{name}"),
         });
         for (member, value) in more.as_object().into_iter().flatten() {

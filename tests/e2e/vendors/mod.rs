@@ -25,3 +25,4 @@ mod okta_native;
 mod tenant_checks;
 mod tenants;
 mod transcripts;
+mod types;
