@@ -279,6 +279,8 @@ fn a_jar_keeps_and_sends_as_browsers_do() {
         "__Secure-x=1",
         "x=1; Domain=other.test",
         "x=1; Domain=te.test",
+        "x=1; Domain=test",
+        "__HOST-x=1; Path=/",
     ] {
         assert!(jar.take(&here, field).is_err(), "{field}");
     }
@@ -297,4 +299,18 @@ fn a_jar_keeps_and_sends_as_browsers_do() {
     assert_eq!(jar.take(&here, "whole=; Path=/; Max-Age=0"), Ok(()));
     jar.forget(|kept| !kept.persistent);
     assert_eq!(sent(&jar, "http://a.site.test/.auth", From::Own), "apex=4");
+    let secure = url("https://a.site.test/");
+    for field in
+        ["__Host-x=1; Path=/; Secure", "y=1; Path=/; Secure", "apex=5; Domain=site.test; Path=/"]
+    {
+        assert_eq!(jar.take(&secure, field), Ok(()), "{field}");
+    }
+    for field in ["__Host-x=1; Path=/; Secure; Domain=site.test", "__Host-x=1; Path=/x; Secure"] {
+        assert!(jar.take(&secure, field).is_err(), "{field}");
+    }
+    // What came by TLS goes by TLS, and is not replaced from outside of it. One that was replaced is as old as it was.
+    assert!(jar.take(&here, "y=2; Path=/").is_err());
+    assert_eq!(sent(&jar, "http://a.site.test/", From::Own), "apex=5");
+    assert_eq!(sent(&jar, "https://a.site.test/", From::Own), "apex=5; __Host-x=1; y=1");
+    assert_eq!(sent(&jar, "https://b.site.test/", From::Own), "apex=5");
 }

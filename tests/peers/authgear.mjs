@@ -1,11 +1,10 @@
 // A strict stand-in for Authgear: what its server does with sessions, tokens and its resolver, and what it refuses.
 //
-// Written from Authgear's documents and the behaviour of its server, not from its code. It listens on loopback and calls itself
-// https://auth.edge.test:PORT, whose TLS the tests' own client ends itself, or what its argument says: http://auth.edge.localhost for
-// browsers, which take such names for this machine. Tests steer it under /__test/.
-import { createServer } from 'node:http'
+// Written from Authgear's documents and the behaviour of its server, not from its code. It listens on loopback, as
+// https://auth.edge.test:PORT (listen.mjs). Tests steer it under /__test/.
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { SignJWT, calculateJwkThumbprint, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, jwtVerify } from 'jose'
+import { listen } from './listen.mjs'
 
 const PRE_AUTHENTICATED = 'https://authgear.com/scopes/pre-authenticated-url'
 const CLAIMS = 'https://authgear.com/claims/user/'
@@ -18,8 +17,7 @@ jwk.kid = await calculateJwkThumbprint(jwk)
 
 const users = new Map(), clients = new Map(), sessions = new Map(), grants = new Map(), access = new Map()
 const codes = new Map(), challenges = new Map(), urlTokens = new Map(), log = []
-const site = process.argv[2] ?? 'https://auth.edge.test'
-let settings = { cookie_domain: new URL(site).hostname.replace(/^[^.]+\./, ''), cookie_prefix: '', fault: null }
+let settings = { cookie_domain: 'edge.test', cookie_prefix: '', fault: null }
 let issuer
 
 const random = () => randomBytes(24).toString('base64url')
@@ -200,7 +198,7 @@ function newGrant(code, app2app) {
 
 function authenticated(request, form) {
   const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')
-  const [id, secret] = basic ? Buffer.from(basic[1], 'base64').toString().split(':').map(decodeURIComponent) : [form.get('client_id'), form.get('client_secret')]
+  const [id, secret] = basic ? Buffer.from(basic[1], 'base64').toString().split(':').map((text) => decodeURIComponent(text.replaceAll('+', ' '))) : [form.get('client_id'), form.get('client_secret')]
   const client = clients.get(id)
   if (!client) refuse('invalid_client', 'invalid client ID')
   if (client.client_secret && client.client_secret !== secret) refuse('invalid_client', 'invalid client secret')
@@ -311,6 +309,27 @@ function endSession(request, response, query) {
   sendBack(response, known ? uri : `${issuer}/settings`, { state: known ? query.get('state') : null }, clear)
 }
 
+// What is published, as the server has it: nothing of the cookie mode, of pre-authenticated addresses and of most grants.
+const discovery = () => {
+  const at = (name) => `${issuer}/oauth2/${name}`
+  return {
+    issuer, authorization_endpoint: at('authorize'), token_endpoint: at('token'), userinfo_endpoint: at('userinfo'),
+    revocation_endpoint: at('revoke'), end_session_endpoint: at('end_session'), jwks_uri: at('jwks'),
+    response_types_supported: ['code', 'urn:authgear:params:oauth:response-type:settings-action', 'none'],
+    response_modes_supported: ['query', 'fragment', 'form_post'],
+    grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+    scopes_supported: ['offline_access', 'device_sso', 'openid', 'profile', 'email', PRE_AUTHENTICATED],
+    subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['RS256'], code_challenge_methods_supported: ['S256'],
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_post', 'client_secret_basic'],
+    dpop_signing_alg_values_supported: ['ES256', 'RS256'],
+  }
+}
+
+function userinfo(request, response) {
+  const grant = byAccess(/^bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1])
+  return grant ? json(response, { sub: grant.sub, ...about(grant) }) : json(response, { error: 'invalid_token' }, 401)
+}
+
 // Steering -----------------------------------------------------------------------------------------------------------------
 
 const commands = {
@@ -343,6 +362,8 @@ async function answer(request, response) {
   log.push({ endpoint: url.pathname, query: url.search, headers: request.headers, body })
   switch (`${request.method} ${url.pathname}`) {
     case 'GET /_resolver/resolve': case 'HEAD /_resolver/resolve': return resolver(request, response)
+    case 'GET /.well-known/openid-configuration': return json(response, discovery())
+    case 'GET /oauth2/userinfo': return userinfo(request, response)
     case 'GET /oauth2/jwks': return json(response, { keys: [jwk] })
     case 'GET /oauth2/authorize': return authorize(request, response, url.searchParams)
     case 'POST /login': return login(request, response, form)
@@ -361,15 +382,11 @@ async function answer(request, response) {
 const json = (response, value, status = 200) =>
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(value))
 
-const server = createServer((request, response) => {
+issuer = await listen('auth.edge.test', (request, response) => {
   answer(request, response).catch((error) => {
     if (error instanceof Refused) return json(response, { error: error.error, error_description: error.message }, 400)
     console.error(error)
     response.writeHead(500).end(String(error))
   })
 })
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address()
-  issuer = `${site}:${port}`
-  console.log(JSON.stringify({ origin: `http://127.0.0.1:${port}`, issuer }))
-})
+console.log(JSON.stringify({ issuer }))

@@ -1,6 +1,7 @@
 // A strict OpenID provider of our own for the tests, which misbehaves as told.
 //
-// Started without arguments, it listens on a free port of 127.0.0.1 and prints one line, {"origin": "http://127.0.0.1:PORT"}.
+// Started without arguments, it listens on a free port of 127.0.0.1 and prints one line, {"origin": "http://127.0.0.1:PORT"}, or, where it
+// speaks TLS (listen.mjs), {"origin": "https://plain.idp.test:PORT"}.
 // It holds any number of providers that share nothing but that port and the first keys: the issuer of each is ORIGIN/NAME,
 // made when NAME is first asked for. It signs with npm `jose`, another JOSE library than sidegate's.
 //
@@ -8,7 +9,7 @@
 // is told by JSON under ORIGIN/NAME/test/ (misbehaving/control.mjs); the names of the misbehaviours, which a test must
 // spell right, are in misbehaving/misbehaviours.mjs.
 
-import { createServer } from 'node:http';
+import { listen } from './listen.mjs';
 import { send } from './misbehaving/answer.mjs';
 import { authorize, push } from './misbehaving/authorize.mjs';
 import { control } from './misbehaving/control.mjs';
@@ -53,7 +54,7 @@ async function serve(provider, path, request, response) {
   await send(response, provider.misbehaving(endpoint.name, answer));
 }
 
-const server = createServer(async (incoming, response) => {
+const origin = await listen('plain.idp.test', async (incoming, response) => {
   try {
     const request = await receive(incoming, origin);
     const [, name, ...rest] = request.url.pathname.split('/');
@@ -71,9 +72,5 @@ const server = createServer(async (incoming, response) => {
   }
 });
 
-// A client must not meet the end of a connection that it was about to use.
-server.keepAliveTimeout = 0;
-await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
-const origin = `http://127.0.0.1:${server.address().port}`;
 process.on('SIGTERM', () => process.exit(0));
 console.log(JSON.stringify({ origin }));

@@ -1,11 +1,12 @@
 // Strict stand-ins of Auth0, Okta and Mosaic for the tests, after their documents; where those are silent, the standard decides.
 //
-// Started with the names of dialects, `auth0 okta`, it makes one tenant of each on a free port of 127.0.0.1 and prints one
+// Started with the names of dialects, `auth0 okta`, it makes one tenant of each, `https://auth0.idp.test:PORT`, and prints one
 // line, {"origins": [...]}, in their order. A tenant checks what the real system checks and refuses what that refuses; its log
 // says why. It signs with npm `jose`, another JOSE library than sidegate's. It has a clock of its own, which tests set.
 // What tests tell it goes to ORIGIN/test/ (vendors/control.mjs).
 
-import { createServer } from 'node:http';
+import './names.mjs';
+import { listen } from './listen.mjs';
 import { send } from './misbehaving/answer.mjs';
 import { newKeys } from './misbehaving/keys.mjs';
 import { receive } from './misbehaving/request.mjs';
@@ -27,10 +28,9 @@ async function serve(tenant, path, request) {
   return answer;
 }
 
-async function listening(Dialect) {
-  const keys = await newKeys();
-  const tenant = new Dialect(keys);
-  const server = createServer(async (incoming, response) => {
+async function listening(name) {
+  const tenant = new DIALECTS[name](await newKeys());
+  tenant.origin = await listen(`${name}.idp.test`, async (incoming, response) => {
     try {
       const request = await receive(incoming, tenant.origin);
       const path = request.url.pathname;
@@ -44,12 +44,8 @@ async function listening(Dialect) {
       response.end(String(error));
     }
   });
-  // A client must not meet the end of a connection that it was about to use.
-  server.keepAliveTimeout = 0;
-  await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
-  tenant.origin = `http://127.0.0.1:${server.address().port}`;
   return tenant.origin;
 }
 
 process.on('SIGTERM', () => process.exit(0));
-console.log(JSON.stringify({ origins: await Promise.all(process.argv.slice(2).map((name) => listening(DIALECTS[name]))) }));
+console.log(JSON.stringify({ origins: await Promise.all(process.argv.slice(2).map(listening)) }));

@@ -1,13 +1,18 @@
 //! A strict stand-in for Authgear, `tests/peers/authgear.mjs`, and sidegate before apps that go by it.
 
+use std::net::SocketAddr;
+
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::edge;
 use super::http::{client, json as body};
 use super::node::{node, peers};
 use super::person::{Page, Person};
 use super::process::{Program, Sidegate};
+use super::raw::{Answer, Request};
 use super::upstream::{Recorded, Upstream};
 
 /// The web app at Authgear.
@@ -16,12 +21,11 @@ const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75
 
 /// The running stand-in.
 pub(crate) struct Authgear {
-    /// Where it really is.
-    pub(crate) origin: String,
-    /// What it calls itself.
+    /// `https://auth.edge.test:PORT`.
     pub(crate) issuer: String,
     client: Client,
     _program: Program,
+    _files: TempDir,
 }
 
 /// Sidegate before an app that tells what it was told.
@@ -30,27 +34,20 @@ pub(crate) struct App {
     pub(crate) upstream: Upstream,
     /// Where people reach it, such as `https://app1.edge.test:PORT`.
     pub(crate) site: String,
+    name: String,
+    address: SocketAddr,
 }
 
 impl Authgear {
     /// Starts it; nothing where node or its packages are missing.
     pub(crate) async fn start() -> Option<Self> {
-        Self::start_as("https://auth.edge.test").await
-    }
-
-    /// The same for browsers, which take names below `localhost` for this machine.
-    pub(crate) async fn start_for_browsers() -> Option<Self> {
-        Self::start_as("http://auth.edge.localhost").await
-    }
-
-    async fn start_as(site: &str) -> Option<Self> {
         let mut command = Command::new(node("jose")?);
-        command.args(["authgear.mjs", site]).current_dir(peers());
+        command.arg("authgear.mjs").current_dir(peers());
+        let files = edge::provide(&mut command);
         let program = Program::start(command);
         let said = program.wait_for(|line| serde_json::from_str::<Value>(line).ok()).await;
-        let text = |name: &str| said[name].as_str().unwrap().to_owned();
-        let (origin, issuer) = (text("origin"), text("issuer"));
-        Some(Self { origin, issuer, client: client(), _program: program })
+        let issuer = said["issuer"].as_str().unwrap().to_owned();
+        Some(Self { issuer, client: client(), _program: program, _files: files })
     }
 
     /// The host under which its resolver is asked.
@@ -58,45 +55,54 @@ impl Authgear {
         self.issuer.split_once("://").unwrap().1
     }
 
-    /// The section `provider:` with `lines` in it.
+    /// The section `provider:` with `lines` in it. The resolver has a name of its own, as where it is reached from inside.
     pub(crate) fn provider(&self, lines: &str) -> String {
-        let Self { origin, issuer, .. } = self;
-        let host = self.host();
+        let (issuer, host) = (&self.issuer, self.host());
+        let inside = issuer.replacen("auth.", "resolver.", 1);
         let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
         let lines = lines
-            .replace("RESOLVER", &format!("url: {origin}/_resolver/resolve, host: \"{host}\""));
+            .replace("RESOLVER", &format!("url: {inside}/_resolver/resolve, host: \"{host}\""));
         format!(
-            "provider:\n  name: authgear\n  type: authgear\n  issuer: {issuer}\n  jwks_uri: {origin}/oauth2/jwks\n  endpoints:\n    \
-             authorization: {issuer}/oauth2/authorize\n    token: {origin}/oauth2/token\n    revocation: {origin}/oauth2/revoke\n    \
+            "provider:\n  name: authgear\n  type: authgear\n  issuer: {issuer}\n  jwks_uri: {issuer}/oauth2/jwks\n  endpoints:\n    \
+             authorization: {issuer}/oauth2/authorize\n    token: {issuer}/oauth2/token\n    revocation: {issuer}/oauth2/revoke\n    \
              end_session: {issuer}/oauth2/end_session\n{lines}"
         )
     }
 
     /// Sidegate called `name` before an app, with `lines` in the provider's section and `rest` at the end.
     pub(crate) async fn app(&self, name: &str, lines: &str, rest: &str) -> App {
+        self.app_with("", name, lines, rest).await
+    }
+
+    /// The same with more `listeners` than the one that people reach.
+    pub(crate) async fn app_with(
+        &self,
+        listeners: &str,
+        name: &str,
+        lines: &str,
+        rest: &str,
+    ) -> App {
         let upstream = Upstream::answering(who).await;
         let session = if lines.contains("client_id") {
             format!("session:\n  keys: [{{ value: \"{KEY}\" }}]\n")
         } else {
             String::new()
         };
-        let listen = if rest.contains("listeners:") { "" } else { "listen: 127.0.0.1:0\n" };
         let configuration = format!(
-            "{listen}admin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\nidentity: {{ headers: authgear }}\n{}{session}{rest}",
+            "upstream: {}\nidentity: {{ headers: authgear }}\n{}{session}{rest}",
             upstream.url(),
             self.provider(lines),
         );
-        let sidegate = Sidegate::run(&configuration);
-        let address = sidegate.address().await;
-        let (scheme, _) = self.issuer.split_once("://").unwrap();
-        App { sidegate, upstream, site: format!("{scheme}://{name}:{}", address.port()) }
+        let sidegate = edge::sidegate_with(listeners, &configuration, Vec::new());
+        let address = sidegate.listener("edge").await;
+        let site = format!("https://{name}:{}", address.port());
+        App { sidegate, upstream, site, name: name.to_owned(), address }
     }
 
     /// Registers `id` with the callbacks of `sites`, and what `more` says.
     pub(crate) async fn register(&self, id: &str, sites: &[&str], more: &Value) {
         let on = |path: &str| -> Vec<String> {
-            let both = |site: &&str| [(*site).to_owned(), site.replacen("https:", "http:", 1)];
-            sites.iter().flat_map(both).map(|site| format!("{site}{path}")).collect()
+            sites.iter().map(|site| format!("{site}{path}")).collect()
         };
         let mut registration = json!({
             "client_id": id,
@@ -111,7 +117,7 @@ impl Authgear {
 
     /// Does what a command of the stand-in does: `client`, `user`, `settings`, `session`, `grant`, `end`, `log`, `forget`.
     pub(crate) async fn tell(&self, command: &str, told: &Value) -> Value {
-        let url = format!("{}/__test/{command}", self.origin);
+        let url = format!("{}/__test/{command}", self.issuer);
         let response = self.client.post(url).body(told.to_string()).send().await.unwrap();
         let is_fine = response.status().is_success();
         let text = response.text().await.unwrap();
@@ -121,7 +127,7 @@ impl Authgear {
 
     /// The answer to a form that an app posts.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
-        let request = self.client.post(format!("{}{path}", self.origin));
+        let request = self.client.post(format!("{}{path}", self.issuer));
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         request.body(body).send().await.unwrap()
@@ -161,6 +167,11 @@ impl App {
         let login = person.open(&self.url(path)).await;
         assert!(login.body.contains("Authgear login"), "{login:#?}\n{}", self.log());
         person.fill_in(&login, &[("login", user)]).await
+    }
+
+    /// The answer to `request` over TLS, at the app's name unless it has a host of its own.
+    pub(crate) async fn ask(&self, request: Request) -> Answer {
+        request.send_at_edge(self.address, &self.name).await
     }
 
     /// What sidegate has logged.

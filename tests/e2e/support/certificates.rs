@@ -101,7 +101,7 @@ impl Authority {
 }
 
 /// What makes certificates differ: whose they are, and for which names. One with the name of its issuer looks self-signed.
-fn parameters(common_name: &str, names: &[&str]) -> CertificateParams {
+pub(crate) fn parameters(common_name: &str, names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name = DistinguishedName::new();

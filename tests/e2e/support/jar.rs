@@ -63,10 +63,12 @@ impl Jar {
         kept.value = change(&kept.value);
     }
 
-    /// Puts a cookie in as it is.
+    /// Puts a cookie in as it is. One that replaces another keeps its age, by which cookies are sorted.
     pub(crate) fn put(&mut self, new: Kept) {
-        self.kept.retain(|kept| !is_same(kept, &new));
-        self.kept.push(new);
+        match self.kept.iter_mut().find(|kept| is_same(kept, &new)) {
+            Some(kept) => *kept = new,
+            None => self.kept.push(new),
+        }
     }
 
     /// Takes `Set-Cookie` in an answer from `url`, or tells why a browser would not (RFC 6265bis §5.7).
@@ -91,9 +93,25 @@ impl Jar {
             persistent: parsed.max_age().is_some() || parsed.expires_datetime().is_some(),
         };
         check(&new, url)?;
-        self.kept.retain(|kept| !is_same(kept, &new));
-        if !is_deletion(&parsed) {
-            self.kept.push(new);
+        self.leave_secure_alone(&new, url)?;
+        if is_deletion(&parsed) {
+            self.kept.retain(|kept| !is_same(kept, &new));
+        } else {
+            self.put(new);
+        }
+        Ok(())
+    }
+
+    /// What came by plain http does not stand in the way of a secure cookie (RFC 6265bis §5.7, step 17).
+    fn leave_secure_alone(&self, new: &Kept, url: &Url) -> Result<(), String> {
+        let is_in_the_way = |kept: &Kept| {
+            kept.secure
+                && kept.name == new.name
+                && covers(&kept.domain, url)
+                && is_below(&new.path, &kept.path)
+        };
+        if url.scheme() != "https" && self.kept.iter().any(is_in_the_way) {
+            return Err(format!("{} from {url}: there is a Secure one", new.name));
         }
         Ok(())
     }
@@ -127,10 +145,11 @@ fn check(new: &Kept, url: &Url) -> Result<(), String> {
     if new.same_site == Some(SameSite::None) && !new.secure {
         return complaint("SameSite=None without Secure");
     }
-    if new.name.starts_with("__Secure-") && !new.secure {
+    let name = new.name.to_ascii_lowercase();
+    if name.starts_with("__secure-") && !new.secure {
         return complaint("the prefix asks for Secure");
     }
-    if new.name.starts_with("__Host-") && !(new.secure && new.host_only && new.path == "/") {
+    if name.starts_with("__host-") && !(new.secure && new.host_only && new.path == "/") {
         return complaint("the prefix asks for Secure, Path=/ and no Domain");
     }
     if new.name.len() + new.value.len() > 4096 {
@@ -142,10 +161,13 @@ fn check(new: &Kept, url: &Url) -> Result<(), String> {
 fn goes_to(kept: &Kept, url: &Url) -> bool {
     let is_host = url.host_str() == Some(kept.domain.as_str());
     let is_covered = is_host || (!kept.host_only && covers(&kept.domain, url));
-    let below = url.path().strip_prefix(&kept.path);
-    let is_below = below
-        .is_some_and(|rest| rest.is_empty() || kept.path.ends_with('/') || rest.starts_with('/'));
-    is_covered && is_below && (!kept.secure || url.scheme() == "https")
+    is_covered && is_below(url.path(), &kept.path) && (!kept.secure || url.scheme() == "https")
+}
+
+/// Whether `path` is `folder` or in it (RFC 6265bis §5.1.4).
+fn is_below(path: &str, folder: &str) -> bool {
+    let below = path.strip_prefix(folder);
+    below.is_some_and(|rest| rest.is_empty() || folder.ends_with('/') || rest.starts_with('/'))
 }
 
 /// No `SameSite` is `Lax`, as browsers have it.
@@ -157,9 +179,10 @@ fn comes_from(kept: &Kept, from: From) -> bool {
     }
 }
 
-/// Whether `domain` is the host of `url` or above it.
+/// Whether `domain` is the host of `url` or above it; no domain of one label is, under which everybody may have a name.
 fn covers(domain: &str, url: &Url) -> bool {
     match url.host() {
+        Some(Host::Domain(host)) if host != domain && !domain.contains('.') => false,
         Some(Host::Domain(host)) => {
             host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         }

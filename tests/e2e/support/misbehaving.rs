@@ -2,8 +2,10 @@
 
 use reqwest::Client;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::edge;
 use super::http::{client, json as body};
 use super::node::{node, peers};
 use super::process::Program;
@@ -18,6 +20,7 @@ pub(crate) struct Misbehaving {
     origin: String,
     client: Client,
     _program: Program,
+    _files: Option<TempDir>,
 }
 
 /// One provider: `ada` (groups admin, staff) signs in unless told otherwise; `bob` is in staff.
@@ -52,9 +55,21 @@ impl Misbehaving {
     pub(crate) async fn start() -> Option<Self> {
         let mut command = Command::new(node("jose")?);
         command.arg("misbehaving-provider.mjs").current_dir(peers());
+        Some(Self::run(command, None).await)
+    }
+
+    /// The same over TLS, at a name of the [edge].
+    pub(crate) async fn start_at_edge() -> Option<Self> {
+        let mut command = Command::new(node("jose")?);
+        command.arg("misbehaving-provider.mjs").current_dir(peers());
+        let files = edge::provide(&mut command);
+        Some(Self::run(command, Some(files)).await)
+    }
+
+    async fn run(command: Command, files: Option<TempDir>) -> Self {
         let program = Program::start(command);
         let origin = program.wait_for(origin).await;
-        Some(Self { origin, client: client(), _program: program })
+        Self { origin, client: client(), _program: program, _files: files }
     }
 
     /// The provider called `name`, which is honest and has no clients when it is first asked for.
@@ -66,14 +81,15 @@ impl Misbehaving {
 impl Provider {
     /// Registers sidegate, which people reach at `site`, with what `more` says beside its addresses.
     pub(crate) async fn register(&self, site: &str, name: &str, more: &Value) {
-        let plain = site.replacen("https:", "http:", 1);
+        // Not over TLS, but at the edge: it ends before sidegate.
+        let is_at_edge = self.issuer.starts_with("https:");
+        let back = if is_at_edge { site.to_owned() } else { site.replacen("https:", "http:", 1) };
         let mut registration = json!({
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "redirect_uris": [format!("{site}/.auth/callback/{name}")],
             "post_logout_redirect_uris": [format!("{site}/.auth/signed-out")],
-            // Not over TLS: that ends before sidegate.
-            "backchannel_logout_uri": format!("{plain}/.auth/backchannel-logout/{name}"),
+            "backchannel_logout_uri": format!("{back}/.auth/backchannel-logout/{name}"),
             "frontchannel_logout_uri": format!("{site}/.auth/frontchannel-logout/{name}"),
         });
         for (member, value) in more.as_object().into_iter().flatten() {

@@ -1,5 +1,6 @@
 //! A real nginx, as an upstream or as a proxy in front.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::{Duration, sleep};
 
+use super::edge;
 use super::peer::find;
 use super::ports::free_address;
 use super::process::Program;
@@ -30,23 +32,37 @@ impl Nginx {
 
     /// The same with `shared` before the `server` block.
     pub(crate) async fn start_with(shared: &str, directives: &str) -> Option<Self> {
+        Self::start_in(tempfile::tempdir, "", shared, directives).await
+    }
+
+    /// The same over TLS, with the certificate of apps at the [edge]; `EDGE` in the directives is the directory of its files.
+    pub(crate) async fn start_at_edge(shared: &str, directives: &str) -> Option<Self> {
+        let certificate = "ssl_certificate EDGE/apps.crt;\n    ssl_certificate_key EDGE/tls.key;\n";
+        let directives = format!("{certificate}{directives}");
+        Self::start_in(|| Ok(edge::files()), " ssl", shared, &directives).await
+    }
+
+    /// In a directory that is made for it, with `flags` of its listener.
+    async fn start_in(
+        directory: impl Fn() -> io::Result<TempDir>,
+        flags: &str,
+        shared: &str,
+        directives: &str,
+    ) -> Option<Self> {
         let binary = find(&["nginx"])?;
         for _ in 0..ATTEMPTS {
-            if let Some(running) = Self::attempt(binary.clone(), shared, directives).await {
+            let (directory, address) = (directory().unwrap(), free_address());
+            let configuration = configuration(&format!("{address}{flags}"), shared, directives);
+            let configuration = edge::filled_in(&configuration, directory.path());
+            std::fs::write(directory.path().join("nginx.conf"), configuration).unwrap();
+            if let Some(running) = Self::attempt(binary.clone(), address, directory).await {
                 return Some(running);
             }
         }
         panic!("nginx did not start in {ATTEMPTS} attempts");
     }
 
-    async fn attempt(binary: PathBuf, shared: &str, directives: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let address = free_address();
-        std::fs::write(
-            directory.path().join("nginx.conf"),
-            configuration(address, shared, directives),
-        )
-        .unwrap();
+    async fn attempt(binary: PathBuf, address: SocketAddr, directory: TempDir) -> Option<Self> {
         let mut command = Command::new(binary);
         command.arg("-p").arg(directory.path()).args(["-e", "stderr", "-c", "nginx.conf"]);
         let mut program = Program::start(command);
@@ -64,7 +80,7 @@ async fn answers(address: SocketAddr) {
 }
 
 /// One process in the foreground that writes nowhere but in its own directory.
-fn configuration(address: SocketAddr, shared: &str, directives: &str) -> String {
+fn configuration(address: &str, shared: &str, directives: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
         .map(|kind| format!("  {kind}_temp_path {kind}_temp;\n"))

@@ -25,6 +25,11 @@ pub(crate) fn report_missing(peer: &str) {
     report(&format!("skipped: {peer} is not installed"));
 }
 
+/// Says that `what` was skipped, and why: something that nobody must have.
+pub(crate) fn report_skipped(what: &str) {
+    report(&format!("skipped: {what}"));
+}
+
 #[expect(clippy::print_stderr, reason = "the reader of a test run must learn what did not run")]
 fn report(line: &str) {
     eprintln!("{line}");

@@ -1,23 +1,18 @@
 //! A person with a browser, without the browser: navigates, keeps cookies, follows redirects and posts forms as browsers do.
 //!
-//! Names that end in `.test` are this machine, so that sites, origins and `Domain` mean what they mean outside. TLS ends right
-//! behind the browser: a request for `https` goes out as plain http with `X-Forwarded-Proto: https`, as from a load balancer.
-
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+//! Names that end in `.test` are this machine, so that sites, origins and `Domain` mean what they mean outside. Those of the
+//! [edge](super::edge) are reached by TLS, and their certificates verified. For all others TLS ends right behind the browser: a request for
+//! `https` goes out as plain http with `X-Forwarded-Proto: https`, as from a load balancer.
 
 use parking_lot::Mutex;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use url::Url;
 
-use super::html;
-use super::http::install_crypto;
+use super::http::client;
 use super::jar::{From, Jar};
-use super::process::PATIENCE;
+use super::{edge, html};
 
 /// What pages say in English.
 const TEXTS: &str = include_str!("../../../src/serve/pages/texts/en.json");
@@ -104,10 +99,7 @@ impl Person {
     }
 
     fn with(jar: Jar) -> Self {
-        install_crypto();
-        let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).no_proxy();
-        let client = client.dns_resolver(Arc::new(ThisMachine)).build().unwrap();
-        Self { client, jar: Mutex::new(jar) }
+        Self { client: client(), jar: Mutex::new(jar) }
     }
 
     /// What is kept.
@@ -191,10 +183,10 @@ impl Person {
         self.ask(request, &url, From::Own).await
     }
 
-    /// The request behind the end of TLS.
+    /// The request where it leaves the browser or, for names that have no certificate, whatever ends their TLS.
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         let mut wire = url.clone();
-        if url.scheme() != "https" {
+        if url.scheme() != "https" || url.host_str().is_some_and(edge::is_ours) {
             return self.client.request(method, wire);
         }
         wire.set_scheme("http").unwrap();
@@ -309,16 +301,4 @@ fn registrable(url: &Url) -> (String, String) {
 
 fn parse(url: &str) -> Url {
     Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"))
-}
-
-/// Every name is this machine.
-struct ThisMachine;
-
-impl Resolve for ThisMachine {
-    fn resolve(&self, name: Name) -> Resolving {
-        let is_ours = name.as_str() == "localhost" || name.as_str().ends_with(".test");
-        assert!(is_ours, "{name:?} would leave this machine");
-        let here: Addrs = Box::new([SocketAddr::from((Ipv4Addr::LOCALHOST, 0))].into_iter());
-        Box::pin(async move { Ok(here) })
-    }
 }

@@ -157,20 +157,15 @@ impl Sidegate {
         Self::run_in(directory)
     }
 
-    /// As [`run`](Self::run), with `environment` beside its own.
-    pub(crate) fn run_with(configuration: &str, environment: Vec<(String, String)>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.yaml");
-        std::fs::write(&file, configuration).unwrap();
-        let mut command = sidegate();
-        command.arg("run").arg("-c").arg(file).envs(environment);
-        Self { program: Program::start(command), directory }
-    }
-
     /// `sidegate run` with the `config.yaml` that is in `directory` already, among other files.
     pub(crate) fn run_in(directory: TempDir) -> Self {
+        Self::run_in_with(directory, Vec::new())
+    }
+
+    /// The same, with `environment` beside its own.
+    pub(crate) fn run_in_with(directory: TempDir, environment: Vec<(String, String)>) -> Self {
         let mut command = sidegate();
-        command.arg("run").arg("-c").arg(directory.path().join("config.yaml"));
+        command.arg("run").arg("-c").arg(directory.path().join("config.yaml")).envs(environment);
         Self { program: Program::start(command), directory }
     }
 

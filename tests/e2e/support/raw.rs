@@ -3,11 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use super::edge;
 use super::process::PATIENCE;
+
+/// The host of requests that say nothing else.
+const HOST: &str = "app.test";
 
 /// A request in the making. Its host is `app.test` unless told otherwise.
 #[derive(Clone, Debug)]
@@ -15,6 +19,7 @@ pub(crate) struct Request {
     line: String,
     host: String,
     fields: Vec<(String, String)>,
+    body: String,
 }
 
 /// `GET target`.
@@ -25,7 +30,7 @@ pub(crate) fn get(target: &str) -> Request {
 /// `method target`.
 pub(crate) fn request(method: &str, target: &str) -> Request {
     let line = format!("{method} {target} HTTP/1.1");
-    Request { line, host: "app.test".to_owned(), fields: Vec::new() }
+    Request { line, host: HOST.to_owned(), fields: Vec::new(), body: String::new() }
 }
 
 impl Request {
@@ -49,6 +54,12 @@ impl Request {
     /// As browsers navigate.
     pub(crate) fn navigation(self) -> Self {
         self.header("Accept", "text/html,*/*;q=0.8").header("Sec-Fetch-Mode", "navigate")
+    }
+
+    /// With `body` and its length.
+    pub(crate) fn body(self, body: &str) -> Self {
+        let request = self.header("Content-Length", &body.len().to_string());
+        Self { body: body.to_owned(), ..request }
     }
 
     /// With the header fields of a WebSocket handshake.
@@ -79,12 +90,20 @@ impl Request {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let fields: String =
             self.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{}\r\nHost: {}\r\n{fields}\r\n", self.line, self.host).into_bytes()
+        format!("{}\r\nHost: {}\r\n{fields}\r\n{}", self.line, self.host, self.body).into_bytes()
     }
 
     /// The answer to it on a connection of its own.
     pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
         ask(to, &self.bytes()).await
+    }
+
+    /// The same over TLS, at `name` unless it has a host of its own.
+    pub(crate) async fn send_at_edge(self, to: SocketAddr, name: &str) -> Answer {
+        let host = if self.host == HOST { format!("{name}:{}", to.port()) } else { self.host };
+        let request = Self { host, ..self };
+        let name = request.host.split(':').next().unwrap();
+        Connection::open_at_edge(to, name).await.ask(&request.bytes()).await
     }
 }
 
@@ -123,33 +142,52 @@ impl Answer {
 
 /// The answer to `bytes` on a connection of their own.
 pub(crate) async fn ask(to: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut connection = Connection::open(to).await;
-    connection.send(bytes).await;
-    let answer = connection.answer().await;
-    answer.unwrap_or_else(|| panic!("no answer to {}", String::from_utf8_lossy(bytes)))
+    Connection::open(to).await.ask(bytes).await
 }
 
 /// A connection to sidegate.
 pub(crate) struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
 }
+
+/// Plain or encrypted.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Connection {
     pub(crate) async fn open(to: SocketAddr) -> Self {
-        Self { stream: BufReader::new(TcpStream::connect(to).await.unwrap()) }
+        Self::over(TcpStream::connect(to).await.unwrap())
     }
 
     /// One from the local address `from`: another client of the same machine.
     pub(crate) async fn open_from(from: IpAddr, to: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((from, 0).into()).unwrap();
-        Self { stream: BufReader::new(socket.connect(to).await.unwrap()) }
+        Self::over(socket.connect(to).await.unwrap())
+    }
+
+    /// One over TLS, to the server called `name`.
+    pub(crate) async fn open_at_edge(to: SocketAddr, name: &str) -> Self {
+        Self::over(edge::open(to, name).await)
+    }
+
+    fn over(stream: impl Stream + 'static) -> Self {
+        Self { stream: BufReader::new(Box::new(stream)) }
+    }
+
+    /// The answer to `bytes`.
+    async fn ask(mut self, bytes: &[u8]) -> Answer {
+        self.send(bytes).await;
+        let answer = self.answer().await;
+        answer.unwrap_or_else(|| panic!("no answer to {}", String::from_utf8_lossy(bytes)))
     }
 
     /// Sends `bytes`, as far as the other side takes them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         // Whoever refuses a request may close before all of it is sent.
         let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
     }
 
     /// The next answer; none if the connection ends before.

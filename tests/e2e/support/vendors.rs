@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::edge;
 use super::http::{client, json as body};
 use super::misbehaving::Seen;
 use super::node::{node, peers};
@@ -19,19 +21,20 @@ const PASSWORD: &str = "password";
 /// A tenant: `ada` (groups admin, staff; password and one-time codes) and `bob` (staff; a password alone) are people of it.
 #[derive(Clone)]
 pub(crate) struct Tenant {
-    /// Scheme and authority.
+    /// Scheme and authority: `https://NAME.idp.test:PORT`.
     pub(crate) origin: String,
     client: Client,
-    _program: Arc<Program>,
+    _program: Arc<(Program, TempDir)>,
 }
 
 /// Starts a tenant of each of `dialects`, `auth0`, `mosaic` or `okta`; nothing where node or its packages are missing.
 pub(crate) async fn tenants<const N: usize>(dialects: [&str; N]) -> Option<[Tenant; N]> {
     let mut command = Command::new(node("jose")?);
     command.arg("vendors.mjs").args(dialects).current_dir(peers());
+    let files = edge::provide(&mut command);
     let program = Program::start(command);
     let origins = program.wait_for(origins).await;
-    let (program, client) = (Arc::new(program), client());
+    let (program, client) = (Arc::new((program, files)), client());
     let tenant = |origin| Tenant { origin, client: client.clone(), _program: Arc::clone(&program) };
     let all: Vec<Tenant> = origins.into_iter().map(tenant).collect();
     all.try_into().ok()

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Duration, sleep};
 
+use super::edge;
 use super::http::client;
 use super::peer::find;
 use super::process::Program;
@@ -351,9 +352,14 @@ async fn send(client: &Client, method: Method, url: String, body: Value) -> Resu
 }
 
 fn capabilities(binary: &Path, profile: &Path) -> Value {
-    let profile = format!("--user-data-dir={}", profile.display());
-    let arguments: Vec<&str> =
-        FLAGS.into_iter().chain([profile.as_str(), "--window-size=1100,1000"]).collect();
+    let own = [
+        format!("--user-data-dir={}", profile.display()),
+        "--window-size=1100,1000".to_owned(),
+        // Names of the edge, whose certificates are believed for their key: Chromium reads no file of authorities.
+        "--host-resolver-rules=MAP *.test 127.0.0.1".to_owned(),
+        format!("--ignore-certificate-errors-spki-list={}", edge::pin()),
+    ];
+    let arguments: Vec<&str> = FLAGS.into_iter().chain(own.iter().map(String::as_str)).collect();
     let options = json!({ "binary": PathBuf::from(binary), "args": arguments });
     let timeouts = json!({ "implicit": IMPLICIT_WAIT_MS });
     let logs = json!({ "browser": "ALL", "performance": "ALL" });

@@ -1,11 +1,11 @@
 //! An app of a site, behind a sidegate of its own.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::clock::Clock;
+use crate::support::edge;
 use crate::support::http::client;
 use crate::support::person::{Page, Person, Visit};
 use crate::support::process::Sidegate;
@@ -13,7 +13,7 @@ use crate::support::upstream::{Recorded, Upstream};
 use crate::support::vendors::{Tenant, is_asked, sign_in_on};
 
 const SECRET: &str = "a secret of the client";
-const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
+pub(super) const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// What people sign in for.
@@ -30,6 +30,8 @@ pub(super) struct Plan<'a> {
     pub(super) rest: &'a str,
     /// More of the client's registration.
     pub(super) registration: Value,
+    /// What the app's name ends in, if not `edge.test`.
+    pub(super) domain: Option<&'a str>,
     /// The clock, if it is not the machine's.
     pub(super) clock: Option<&'a Clock>,
 }
@@ -39,14 +41,13 @@ pub(super) struct App {
     /// What it is called, and its client there.
     pub(super) name: String,
     pub(super) sidegate: Sidegate,
-    pub(super) address: SocketAddr,
     /// The origin at which people reach it.
     pub(super) site: String,
     _upstream: Upstream,
 }
 
 impl App {
-    /// The app called `name` at `NAME.edge.test`, a client of `tenant`, whose section begins with `head`.
+    /// The app called `name` at `https://NAME.edge.test`, a client of `tenant`, whose section begins with `head`.
     pub(super) async fn start(name: &str, tenant: &Tenant, head: &str, plan: Plan<'_>) -> Self {
         let section = format!(
             "  client_id: {name}\n  client_secret: {{ value: {SECRET} }}\n{}",
@@ -62,28 +63,29 @@ impl App {
     pub(super) async fn run(name: &str, providers: &str, plan: &Plan<'_>) -> Self {
         let upstream = Upstream::answering(who).await;
         let configuration = format!(
-            "listen: 127.0.0.1:0\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstream: {}\n{providers}session:\n  \
+            "upstream: {}\n{providers}session:\n  \
              keys: [{{ value: \"{KEY}\" }}]\n{}{}",
             upstream.url(),
             indented(plan.session),
             plan.rest
         );
         let environment = plan.clock.map(Clock::environment).unwrap_or_default();
-        let sidegate = Sidegate::run_with(&configuration, environment);
-        let address = sidegate.address().await;
-        let site = format!("https://{name}.edge.test:{}", address.port());
-        Self { name: name.to_owned(), sidegate, address, site, _upstream: upstream }
+        let sidegate = edge::sidegate(&configuration, environment);
+        let address = sidegate.listener("edge").await;
+        let domain = plan.domain.unwrap_or("edge.test");
+        let site = format!("https://{name}.{domain}:{}", address.port());
+        Self { name: name.to_owned(), sidegate, site, _upstream: upstream }
     }
 
     /// What is registered of it at the provider called `provider` here, with what `more` says.
     pub(super) fn registration(&self, provider: &str, more: &Value) -> Value {
-        let Self { site, address, .. } = self;
+        let site = &self.site;
         let mut registration = json!({
             "client_id": self.name,
             "client_secret": SECRET,
             "redirect_uris": [format!("{site}/.auth/callback/{provider}")],
             "post_logout_redirect_uris": [format!("{site}/.auth/signed-out")],
-            "backchannel_logout_uri": format!("http://{address}/.auth/backchannel-logout/{provider}"),
+            "backchannel_logout_uri": format!("{site}/.auth/backchannel-logout/{provider}"),
             "frontchannel_logout_uri": format!("{site}/.auth/frontchannel-logout/{provider}"),
         });
         for (member, value) in more.as_object().into_iter().flatten() {
@@ -95,6 +97,11 @@ impl App {
     /// `path` of the site.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.site)
+    }
+
+    /// Whether `url` is of the site.
+    pub(super) fn has(&self, url: &url::Url) -> bool {
+        url.as_str().starts_with(&self.site)
     }
 
     /// Opens the page and signs in as `user` on the provider's page.
@@ -143,7 +150,12 @@ impl App {
 
     /// The status of, and the words that the app says about, a request with `token`.
     pub(super) async fn with_token(&self, token: &str) -> (u16, String) {
-        let request = client().get(format!("http://{}/api", self.address)).bearer_auth(token);
+        self.with_token_at("/api", token).await
+    }
+
+    /// The same at `path`.
+    pub(super) async fn with_token_at(&self, path: &str, token: &str) -> (u16, String) {
+        let request = client().get(self.url(path)).bearer_auth(token);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }

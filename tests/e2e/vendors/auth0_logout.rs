@@ -15,8 +15,7 @@ async fn app(name: &str, tenant: &Tenant, plan: Plan<'_>) -> App {
 
 /// Where signing out leads first.
 async fn leads_to(app: &App, person: &Person) -> url::Url {
-    let stop =
-        |visit: &Visit| visit.url.path().ends_with("/logout") && visit.url.scheme() == "http";
+    let stop = |visit: &Visit| visit.url.path().ends_with("/logout") && !app.has(&visit.url);
     match person.visit_until(app.sign_out(), stop).await {
         Stop::Before(visit) => visit.url,
         Stop::At(page) => panic!("Auth0 is not told: {page:#?}"),

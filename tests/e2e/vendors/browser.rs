@@ -1,30 +1,11 @@
-//! The same in a real browser, over plain http at names below `localhost`, which every browser takes for this machine.
+//! The same in a real browser.
 
 use serde_json::json;
 
 use super::app::{App, HOME, Plan};
 use crate::support::signing_in::soon;
-use crate::support::vendors::{Tenant, tenants};
+use crate::support::vendors::tenants;
 use crate::support::webdriver::Browser;
-
-/// The app called `name` at `http://NAME.localhost`.
-async fn app(
-    name: &str,
-    tenant: &Tenant,
-    head: &str,
-    registration: serde_json::Value,
-    plan: Plan<'_>,
-) -> App {
-    let lines: String =
-        head.lines().chain(plan.provider.lines()).map(|line| format!("  {line}\n")).collect();
-    let client =
-        format!("  client_id: {name}\n  client_secret: {{ value: a secret of the client }}\n");
-    let mut app = App::run(name, &format!("provider:\n{lines}{client}"), &plan).await;
-    app.site = format!("http://{name}.localhost:{}", app.address.port());
-    let provider = if head.contains("auth0") { "auth0" } else { "okta" };
-    tenant.register(app.registration(provider, &registration)).await;
-    app
-}
 
 async fn sign_in(app: &App, browser: &Browser) {
     browser.open(&app.url(HOME)).await;
@@ -66,8 +47,9 @@ async fn s_z3_in_a_browser_signing_out_of_one_app_signs_out_of_the_other() {
     let Some(browser) = Browser::start().await else { return };
     let Some([auth0]) = tenants(["auth0"]).await else { return };
     let head = super::auth0::head(&auth0);
-    let one = app("app1", &auth0, &head, super::auth0::post(), Plan::default()).await;
-    let two = app("app2", &auth0, &head, super::auth0::post(), Plan::default()).await;
+    let plan = Plan { registration: super::auth0::post(), ..Plan::default() };
+    let one = App::start("app1", &auth0, &head, plan.clone()).await;
+    let two = App::start("app2", &auth0, &head, plan).await;
     sign_in(&one, &browser).await;
     opens(&two, &browser).await;
     assert_eq!(auth0.count("login").await, 1);
@@ -85,7 +67,7 @@ async fn s_k1_in_a_browser_that_is_closed_and_opened_again() {
         let Some([okta]) = tenants(["okta"]).await else { return };
         okta.set(json!({ "persistent": persistent })).await;
         let head = super::okta::head(&okta);
-        let one = app("app1", &okta, &head, json!({}), Plan::default()).await;
+        let one = App::start("app1", &okta, &head, Plan::default()).await;
         sign_in(&one, &browser).await;
         let browser = browser.restart().await;
         browser.open(&one.url(HOME)).await;
@@ -105,8 +87,8 @@ async fn s_k4_in_a_browser_the_frames_of_oktas_page_sign_out_of_the_other_app() 
     let head = super::okta::head(&okta);
     let org = format!("logout: {{ frontchannel_issuers: [\"{}\"] }}\n", okta.origin);
     let plan = Plan { provider: &org, ..Plan::default() };
-    let one = app("app1", &okta, &head, json!({}), plan.clone()).await;
-    let two = app("app2", &okta, &head, json!({}), plan).await;
+    let one = App::start("app1", &okta, &head, plan.clone()).await;
+    let two = App::start("app2", &okta, &head, plan).await;
     sign_in(&one, &browser).await;
     opens(&two, &browser).await;
     sign_out(&one, &browser).await;

@@ -32,9 +32,7 @@ fn text<'t>(tokens: &'t Value, name: &str) -> &'t str {
 fn asking(one: &App, form: &[(&str, &str)]) -> RequestBuilder {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     client()
-        .post(format!("http://{}/.auth/exchange", one.address))
-        .header("host", format!("app1.edge.test:{}", one.address.port()))
-        .header("x-forwarded-proto", "https")
+        .post(one.url("/.auth/exchange"))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(body)
 }

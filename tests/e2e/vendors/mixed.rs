@@ -23,7 +23,7 @@ struct Five {
 impl Five {
     async fn start() -> Option<Self> {
         let [auth0, mosaic, okta] = tenants(["auth0", "mosaic", "okta"]).await?;
-        let plain = Misbehaving::start().await?;
+        let plain = Misbehaving::start_at_edge().await?;
         let issuer = |name: &str| match name {
             "auth0" => format!("type: auth0, issuer: \"{}/\"", auth0.origin),
             "mosaic" => of_mosaic(&mosaic.origin),

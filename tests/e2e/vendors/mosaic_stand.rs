@@ -1,11 +1,10 @@
 //! Three apps of one tenant of Mosaic behind one sidegate, and their login service.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
-use super::app::{HOME, who};
+use super::app::{HOME, KEY, who};
 use crate::support::clock::Clock;
+use crate::support::edge;
 use crate::support::http::client;
 use crate::support::person::{Page, Person, Stop, Visit, filled_in};
 use crate::support::process::Sidegate;
@@ -15,7 +14,8 @@ use crate::support::vendors::{Tenant, is_asked, tenants};
 /// What the login service proves itself with.
 pub(super) const SECRET: &str = "a secret of the login service, which is long";
 const CLIENT_SECRET: &str = "a secret of the client";
-const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
+/// Where the tenant is, and the login service.
+const IDP: &str = "mosaic.idp.test";
 /// The first two take any proof, the last one a second factor.
 pub(super) const APPS: [&str; 3] = ["app1", "app2", "app3"];
 
@@ -31,7 +31,7 @@ routes:
 pub(super) struct Stand {
     pub(super) tenant: Tenant,
     pub(super) sidegate: Sidegate,
-    pub(super) address: SocketAddr,
+    port: u16,
     _upstream: Upstream,
 }
 
@@ -47,16 +47,16 @@ impl Stand {
         let upstream = Upstream::answering(app).await;
         let providers: String = APPS.iter().map(|name| section(name, tenant)).collect();
         let configuration = format!(
-            "listen: 127.0.0.1:0\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\nupstreams:\n  \
-             - {{ name: app, servers: \"{}\" }}\n  - {{ name: login, servers: \"{}\", login_service: true }}\n\
+            "upstreams:\n  - {{ name: app, servers: \"{}\" }}\n  \
+             - {{ name: login, servers: \"{}\", tls: {{ ca: EDGE/ca.crt, server_name: {IDP} }}, login_service: true }}\n\
              providers:\n{providers}session:\n  keys: [{{ value: \"{KEY}\" }}]\n  cookie: {{ domain: edge.test }}\n{session}{ROUTES}",
             upstream.url(),
-            tenant.origin,
+            tenant.origin.replacen(IDP, "127.0.0.1", 1),
         );
         let environment = clock.map(Clock::environment).unwrap_or_default();
-        let sidegate = Sidegate::run_with(&configuration, environment);
-        let address = sidegate.address().await;
-        let stand = Self { tenant: tenant.clone(), sidegate, address, _upstream: upstream };
+        let sidegate = edge::sidegate(&configuration, environment);
+        let port = sidegate.listener("edge").await.port();
+        let stand = Self { tenant: tenant.clone(), sidegate, port, _upstream: upstream };
         for name in APPS {
             let registration = json!({
                 "client_id": name,
@@ -66,14 +66,14 @@ impl Stand {
             });
             tenant.register(registration).await;
         }
-        let sidegate = format!("http://{address}");
+        let sidegate = stand.url("login", "");
         tenant.set(json!({ "sidegate": sidegate, "secret": SECRET })).await;
         stand
     }
 
     /// `path` at the host called `name`.
     pub(super) fn url(&self, name: &str, path: &str) -> String {
-        format!("https://{name}.edge.test:{}{path}", self.address.port())
+        format!("https://{name}.edge.test:{}{path}", self.port)
     }
 
     /// Opens the page of the app.
@@ -140,7 +140,7 @@ impl Stand {
     /// What the login service says to sidegate, and the answer.
     pub(super) async fn say(&self, path: &str, secret: &str, body: &Value) -> (u16, Value) {
         let request = client()
-            .post(format!("http://{}/.auth/{path}", self.address))
+            .post(self.url("login", &format!("/.auth/{path}")))
             .bearer_auth(secret)
             .header("content-type", "application/json")
             .body(body.to_string());

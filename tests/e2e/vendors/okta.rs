@@ -169,6 +169,42 @@ async fn s_k2_one_person_has_one_name_whichever_way_they_come() {
     assert_eq!(two.with_token(&token).await.0, 401);
 }
 
+/// Scopes of Okta's tokens are a list called `scp`.
+#[tokio::test]
+async fn s_k2_rules_on_scopes_read_those_of_oktas_tokens() {
+    let Some([okta]) = tenants(["okta"]).await else { return };
+    let rest = "
+routes:
+  - { name: groups, match: { paths: /groups/* }, require: { scopes_all: [openid, groups] } }
+  - { name: rest, match: { paths: /* } }
+";
+    let lines = "audience: api://default\nclients: [first]\n";
+    let one = app("app1", &okta, Plan { provider: lines, rest, ..Plan::default() }).await;
+    let phone = super::okta_native::Phone::new(&okta, "first").await;
+    for (scopes, status) in [("openid groups", 200), ("openid email", 403)] {
+        let tokens = phone.sign_in("ada", scopes).await;
+        let token = tokens["access_token"].as_str().unwrap();
+        assert_eq!(one.with_token_at("/groups/x", token).await.0, status, "{scopes}");
+        assert_eq!(one.with_token(token).await.0, 200, "{scopes}");
+    }
+}
+
+/// A thousand requests with a token that was never seen are one question to Okta.
+#[tokio::test]
+async fn s_k2_a_thousand_requests_with_one_token_are_one_question() {
+    let Some([okta]) = tenants(["okta"]).await else { return };
+    let lines = format!("audience: {}\n", okta.origin);
+    let plan = Plan { provider: &lines, ..Plan::default() };
+    let one = App::start("app1", &okta, &org_head(&okta), plan).await;
+    let phone = super::okta_native::Phone::at_organization(&okta, "first").await;
+    let token = phone.access_token("ada").await;
+    let (client, url) = (crate::support::http::client(), one.url("/api"));
+    let ask = async || client.get(&url).bearer_auth(&token).send().await.unwrap().status();
+    let all = futures_util::future::join_all((0..1_000).map(|_| ask())).await;
+    assert!(all.iter().all(|status| *status == 200), "{all:?}");
+    assert_eq!(okta.count("introspection").await, 1);
+}
+
 /// The organization's own tokens: nobody but it can read them, and its keys are not fetched over and over for their sake.
 #[tokio::test]
 async fn s_k2_tokens_of_the_organization_are_judged_by_it_alone() {

@@ -75,7 +75,7 @@ impl Phone {
         ];
         let address = format!("{}{}/authorize", self.tenant.origin, self.base);
         let url = url::Url::parse_with_params(&address, parameters).unwrap();
-        let leaves = |visit: &Visit| visit.url.scheme() != "http";
+        let leaves = |visit: &Visit| visit.url.scheme() != "https";
         let callback = match self.browser.visit_until(Visit::typed(url.as_str()), leaves).await {
             Stop::Before(callback) => callback,
             Stop::At(login) => {
@@ -218,14 +218,14 @@ routes:
     })
     .await;
     let configuration = format!(
-        "listen: 127.0.0.1:0\nadmin: none\nupstream: {}\nprovider:\n  type: okta\n  issuer: {}/oauth2/default\n  audience: \
+        "upstream: {}\nprovider:\n  type: okta\n  issuer: {}/oauth2/default\n  audience: \
          api://default\n{rest}",
         upstream.url(),
         okta.origin
     );
-    let sidegate = crate::support::process::Sidegate::run(&configuration);
-    let site = sidegate.address().await;
-    let client = crate::support::http::client();
-    let response = client.get(format!("http://{site}/oauth2/v1/authorize")).send().await.unwrap();
+    let sidegate = crate::support::edge::sidegate(&configuration, Vec::new());
+    let port = sidegate.listener("edge").await.port();
+    let url = format!("https://okta.edge.test:{port}/oauth2/v1/authorize");
+    let response = crate::support::http::client().get(url).send().await.unwrap();
     assert_eq!(response.headers()["location"], address);
 }

@@ -1,7 +1,8 @@
 //! The golden transcripts of Auth0 and Okta: what is on the wire, to the letter where the letter counts.
 //!
-//! Where ours differs on purpose the test says so: the realm is `sidegate`, the path to a sign-in leads over our own endpoint, and the
-//! cookie of a probe is called `sidegate_probe`.
+//! Where ours differs on purpose the test says so: the realm is `sidegate`, what was wrong with a token or would have been enough of its scopes
+//! is not told, the path to a sign-in leads over our own endpoint, and the cookie of a probe is called `sidegate_probe`. G5 is not of one
+//! system: `possession` has it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ use super::auth0::{head, post};
 use super::okta::org_head;
 use super::okta_native::Phone;
 use crate::support::http::client;
-use crate::support::person::{Page, Person, Visit};
+use crate::support::person::{Page, Person, Stop, Visit};
 use crate::support::vendors::tenants;
 
 const ROUTES: &str = "
@@ -37,13 +38,7 @@ async fn g1_to_g4_what_apis_are_told() {
         "audience: https://api.edge.test\nauthorize_params: { audience: https://api.edge.test }\n";
     let plan = Plan { provider: lines, rest: ROUTES, registration: post(), ..Plan::default() };
     let one = App::start("app1", &auth0, &head(&auth0), plan).await;
-    let at = |path: &str| {
-        client()
-            .get(format!("http://{}{path}", one.address))
-            .header("accept", "application/json")
-            .header("host", one.site.trim_start_matches("https://"))
-            .header("x-forwarded-proto", "https")
-    };
+    let at = |path: &str| client().get(one.url(path)).header("accept", "application/json");
     let response = at("/api/x").send().await.unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(challenge(&response), "Bearer realm=\"sidegate\"");
@@ -53,14 +48,12 @@ async fn g1_to_g4_what_apis_are_told() {
     assert_eq!(body["login_url"], one.url("/.auth/login?return_to=%2F"));
     let response = at("/api/x").bearer_auth("a.b.c").send().await.unwrap();
     assert_eq!(response.status(), 401);
-    assert!(challenge(&response).starts_with("Bearer realm=\"sidegate\", error=\"invalid_token\""));
+    assert_eq!(challenge(&response), "Bearer realm=\"sidegate\", error=\"invalid_token\"");
     one.sign_in(&Person::new(), "ada").await;
     let token = auth0.access_token().await;
     let response = at("/reports/x").bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), 403);
-    assert!(
-        challenge(&response).starts_with("Bearer realm=\"sidegate\", error=\"insufficient_scope\"")
-    );
+    assert_eq!(challenge(&response), "Bearer realm=\"sidegate\", error=\"insufficient_scope\"");
     let response = at("/strong/x").bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), 401);
     let wanted = "Bearer realm=\"sidegate\", error=\"insufficient_user_authentication\", \
@@ -119,6 +112,54 @@ async fn g8_logout_tokens_are_answered() {
     let answer = auth0.deliver("app1", &auth0.logout_token(good).await).await;
     let seen = (&answer["status"], &answer["headers"]["cache-control"], &answer["body"]);
     assert_eq!(seen, (&json!(200), &json!("no-store"), &json!("")));
+}
+
+/// G9: a frame of Okta's, without a cookie.
+#[tokio::test]
+async fn g9_a_frame_signs_out() {
+    let Some([okta]) = tenants(["okta"]).await else { return };
+    let one = super::okta::app("app1", &okta, Plan::default()).await;
+    let ada = Person::new();
+    one.sign_in(&ada, "ada").await;
+    let issuer: String =
+        url::form_urlencoded::byte_serialize(format!("{}/oauth2/default", okta.origin).as_bytes())
+            .collect();
+    let query = format!("iss={issuer}&sid={}", okta.sid().await);
+    let url = one.url(&format!("/.auth/frontchannel-logout/okta?{query}"));
+    let response = client().get(url).header("sec-fetch-dest", "iframe").send().await.unwrap();
+    let field = |name: &str| response.headers()[name].to_str().unwrap();
+    assert_eq!((response.status().as_u16(), field("cache-control")), (200, "no-store"));
+    assert!(field("content-type").starts_with("text/html"), "{response:?}");
+    let policy = format!("default-src 'none'; frame-ancestors {}", okta.origin);
+    assert_eq!(field("content-security-policy"), policy);
+    assert_eq!(one.user(&ada).await, None);
+}
+
+/// G10: an answer at Auth0's callback with the state that is for Okta; nobody is shown the code.
+#[tokio::test]
+async fn g10_an_answer_for_another_provider_is_refused() {
+    let Some([auth0, okta]) = tenants(["auth0", "okta"]).await else { return };
+    let section = |head: String| {
+        let lines: Vec<&str> = head.lines().collect();
+        format!("  - {{ {}, client_id: app1, client_secret: {{ value: s }} }}\n", lines.join(", "))
+    };
+    let both = [section(head(&auth0)), section(super::okta::head(&okta))].concat();
+    let one = App::run("app1", &format!("providers:\n{both}"), &Plan::default()).await;
+    okta.register(one.registration("okta", &json!({}))).await;
+    let ada = Person::new();
+    let login = ada.open(&one.url("/.auth/login?provider=okta&return_to=%2Fhome")).await;
+    let fields = [("username", "ada"), ("password", "password")];
+    let form = crate::support::person::filled_in(&login, &fields);
+    let stop = |visit: &Visit| visit.url.path() == "/.auth/callback/okta";
+    let Stop::Before(mut answer) = ada.visit_until(form, stop).await else { panic!("no answer") };
+    answer.url.set_path("/.auth/callback/auth0");
+    let page = ada.visit(answer).await;
+    assert_eq!((page.status, page.trail.len()), (400, 1), "{page:#?}");
+    for tenant in [&auth0, &okta] {
+        let asked = tenant.requests("token").await;
+        assert!(asked.iter().all(|seen| seen.param("code").is_none()), "{asked:#?}");
+    }
+    assert_eq!(one.user(&ada).await, None);
 }
 
 /// G11: a probe that finds nobody, request by request.

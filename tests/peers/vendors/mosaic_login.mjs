@@ -1,5 +1,4 @@
-// A login service, as a user of Mosaic would have one: it asks people by Mosaic's API, and hands the session in to sidegate. It speaks to
-// both over HTTP. `app` in its address is the client it signs people in for; the rest of the query is sidegate's.
+// A login service, as a user of Mosaic would have one: it asks people by Mosaic's API, and hands the session in to sidegate. `app` in its address is the client it signs people in for; the rest of the query is sidegate's.
 
 import { page } from '../misbehaving/answer.mjs';
 import { single } from '../misbehaving/request.mjs';

@@ -91,7 +91,7 @@ export class Tenant {
 
   setCookie(session) {
     const life = this.settings.persistent ? `; Max-Age=${this.settings.absolute}` : '';
-    return `${this.cookieName}=${session.id}; Path=/; HttpOnly; SameSite=Lax${life}`;
+    return `${this.cookieName}=${session.id}; Path=/; HttpOnly; Secure; SameSite=Lax${life}`;
   }
 
   // Ends what came of one session, as far as the dialect has it.

@@ -14,14 +14,14 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 async fn ask(app: &App, request: Request) -> Answer {
-    request.send(app.sidegate.address().await).await
+    app.ask(request).await
 }
 
 #[tokio::test]
 async fn s_ag5_phones_get_their_files_on_every_host_and_without_the_app() {
     let Some(authgear) = Authgear::start().await else { return };
     let app = authgear.app("a.edge.test", "resolver: { RESOLVER }", LINKS).await;
-    for host in ["a.edge.test", "b.edge.test", "elsewhere.test"] {
+    for host in ["a.edge.test", "b.edge.test", "elsewhere.other.test"] {
         for (path, body) in [
             ("/.well-known/apple-app-site-association", "{\"applinks\": {\"details\": []}}"),
             ("/apple-app-site-association", "{\"applinks\": {\"details\": []}}"),
@@ -45,7 +45,7 @@ async fn s_ag5_phones_get_their_files_on_every_host_and_without_the_app() {
 
 /// All that is answered to HEAD.
 async fn head_of(app: &App, path: &str, host: &str) -> String {
-    let mut connection = Connection::open(app.sidegate.address().await).await;
+    let mut connection = Connection::open_at_edge(app.sidegate.listener("edge").await, host).await;
     let head = request("HEAD", path).host(host).header("Connection", "close");
     connection.send(&head.bytes()).await;
     String::from_utf8(connection.rest().await).unwrap()

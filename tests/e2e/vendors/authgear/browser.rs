@@ -1,5 +1,4 @@
-//! Signing in by Authgear's cookie, and by a sign-in of an app, in a real browser: over plain http at names below `localhost`, which
-//! browsers take for this machine, and where they keep `Secure` cookies.
+//! Signing in by Authgear's cookie, and by a sign-in of an app, in a real browser.
 
 use serde_json::json;
 
@@ -32,9 +31,9 @@ async fn body(browser: &Browser) -> String {
 #[tokio::test]
 async fn s_ag1_in_a_browser_one_cookie_signs_in_at_two_apps_until_it_is_ended() {
     let Some(browser) = Browser::start().await else { return };
-    let Some(authgear) = Authgear::start_for_browsers().await else { return };
-    let one = authgear.app("app1.edge.localhost", BY_COOKIE, "").await;
-    let two = authgear.app("app2.edge.localhost", BY_COOKIE, "").await;
+    let Some(authgear) = Authgear::start().await else { return };
+    let one = authgear.app("app1.edge.test", BY_COOKIE, "").await;
+    let two = authgear.app("app2.edge.test", BY_COOKIE, "").await;
     authgear.register(WEB, &[&one.site, &two.site], &json!({})).await;
     sign_in(&one, &browser, "/reports?id=7#row").await;
     assert!(body(&browser).await.starts_with("ada|pwd|"));
@@ -60,8 +59,8 @@ async fn s_ag1_in_a_browser_one_cookie_signs_in_at_two_apps_until_it_is_ended() 
 #[tokio::test]
 async fn s_ag1_in_a_browser_a_cookie_that_does_not_come_is_explained() {
     let Some(browser) = Browser::start().await else { return };
-    let Some(authgear) = Authgear::start_for_browsers().await else { return };
-    let app = authgear.app("app1.edge.localhost", BY_COOKIE, "").await;
+    let Some(authgear) = Authgear::start().await else { return };
+    let app = authgear.app("app1.edge.test", BY_COOKIE, "").await;
     authgear.register(WEB, &[&app.site], &json!({})).await;
     authgear.tell("settings", &json!({ "cookie_domain": "" })).await;
     browser.open(&app.url("/reports")).await;
@@ -77,11 +76,11 @@ async fn s_ag1_in_a_browser_a_cookie_that_does_not_come_is_explained() {
 async fn s_ag4_in_a_browser_the_sign_in_of_an_app_is_that_of_a_web_app_elsewhere() {
     for sso in [true, false] {
         let Some(browser) = Browser::start().await else { return };
-        let Some(authgear) = Authgear::start_for_browsers().await else { return };
+        let Some(authgear) = Authgear::start().await else { return };
         let lines = format!("client_id: WEB1\nclient_secret: {{ value: s }}\nsso_enabled: {sso}");
-        let app = authgear.app("app.other.localhost", &lines, "").await;
+        let app = authgear.app("app.other.test", &lines, "").await;
         authgear.register(WEB, &[&app.site], &json!({ "client_secret": "s" })).await;
-        let done = format!("{}/done", authgear.origin);
+        let done = format!("{}/done", authgear.issuer);
         authgear.register(NATIVE, &[], &json!({ "redirect_uris": [done] })).await;
         browser.open(&native_sign_in(&authgear, &done)).await;
         fill_in(&browser).await;

@@ -105,10 +105,14 @@ async fn s_ag1_cookies_with_a_prefix_count_where_it_is_configured() {
 
 #[tokio::test]
 async fn s_ag1_a_secure_cookie_over_http_is_explained() {
-    let Some((_authgear, app)) = one_app(BY_COOKIE, "").await else { return };
+    let Some(authgear) = Authgear::start().await else { return };
+    let listener = "  - { name: plain, address: '127.0.0.1:0' }\n";
+    let app = authgear.app_with(listener, "app1.edge.test", BY_COOKIE, "").await;
+    let port = app.sidegate.listener("plain").await.port();
+    let plain = format!("http://app1.edge.test:{port}");
+    authgear.register(WEB, &[&plain], &json!({})).await;
     let ada = Person::new();
-    let plain = app.url("/reports").replacen("https:", "http:", 1);
-    let login = ada.open(&plain).await;
+    let login = ada.open(&format!("{plain}/reports")).await;
     let page = ada.fill_in(&login, &[("login", "ada")]).await;
     assert_eq!(page.status, 400, "{page:#?}");
     assert!(page.body.contains("only comes over https"), "{page:#?}");
@@ -154,6 +158,39 @@ async fn s_ag8_signing_out_ends_the_session_at_authgear() {
     assert!(page.trail.iter().any(|url| url.path() == "/oauth2/end_session"), "{page:#?}");
     assert!(ada.jar().named("session").is_none(), "{:?}", ada.jar());
     soon(async || ada.open(&app.url("/reports")).await.body.contains("Authgear login")).await;
+}
+
+/// With tokens, signing out withdraws the refresh token, and the whole group with it.
+#[tokio::test]
+async fn s_ag8_signing_out_of_an_app_with_tokens_withdraws_them() {
+    let Some(authgear) = Authgear::start().await else { return };
+    let lines = "client_id: WEB1\nclient_secret: { value: s }\nsso_enabled: true";
+    let app = authgear.app("app1.edge.test", lines, "").await;
+    authgear.register(WEB, &[&app.site], &json!({ "client_secret": "s" })).await;
+    let ada = Person::new();
+    let page = app.sign_in(&ada, "/reports", "ada").await;
+    assert!(page.status == 200 && page.body.starts_with("ada|"), "{page:#?}");
+    let confirm = ada.open(&app.url("/.auth/logout")).await;
+    let page = ada.fill_in(&confirm, &[]).await;
+    assert_eq!(page.url.path(), "/.auth/signed-out", "{page:#?}\n{}", app.log());
+    let end = page.trail.iter().find(|url| url.path() == "/oauth2/end_session").unwrap();
+    assert!(end.query_pairs().any(|(name, _)| name == "id_token_hint"), "{end}");
+    soon(async || authgear.count("/oauth2/revoke").await == 1).await;
+    let log = authgear.tell("log", &json!({})).await;
+    let asked = log.as_array().unwrap().iter().find(|seen| seen["endpoint"] == "/oauth2/revoke");
+    let form = asked.unwrap()["body"].as_str().unwrap();
+    let form: Vec<(String, String)> =
+        url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    let token = &form.iter().find(|(name, _)| name == "token").unwrap().1;
+    let again = [
+        ("grant_type", "refresh_token"),
+        ("client_id", WEB),
+        ("client_secret", "s"),
+        ("refresh_token", token.as_str()),
+    ];
+    assert_eq!(authgear.token(&again).await["error"], "invalid_grant");
+    let page = ada.open(&app.url("/reports")).await;
+    assert!(page.body.contains("Authgear login"), "{page:#?}");
 }
 
 /// A route may ask for a newer sign-in: Authgear is asked to make one, and is believed by its resolver alone.

@@ -7,14 +7,16 @@ use crate::support::check::{Asker, Question, status, values};
 use crate::support::doors::Front;
 use crate::support::raw::{Answer, get};
 
-const LISTENERS: &str = "listeners:\n  - { name: inline, address: '127.0.0.1:0' }\n  - { name: asked, address: '127.0.0.1:0', door: forward_auth }\n  - { name: authz, address: '127.0.0.1:0', door: ext_authz }\n";
+/// For the proxies that ask, on the machine's own network; people come by TLS, to them or to the listener beside.
+const LISTENERS: &str = "  - { name: asked, address: '127.0.0.1:0', door: forward_auth }\n  - { name: authz, address: '127.0.0.1:0', door: ext_authz }\n";
 const LINKS: &str = "app_links: { android: { text: '[]' }, paths: [/authorize] }\n";
 
 async fn doors(rest: &str) -> Option<(Authgear, App)> {
     let authgear = Authgear::start().await?;
     authgear.register(WEB, &[], &json!({})).await;
-    let rest = format!("{LISTENERS}{LINKS}{rest}");
-    let app = authgear.app("app1.edge.test", "resolver: { RESOLVER }", &rest).await;
+    let rest = format!("trusted_proxies: [127.0.0.1/32]\n{LINKS}{rest}");
+    let lines = "resolver: { RESOLVER }";
+    let app = authgear.app_with(LISTENERS, "app1.edge.test", lines, &rest).await;
     Some((authgear, app))
 }
 

@@ -1,8 +1,10 @@
 //! nginx with the configuration that Authgear documents, before the resolver and before sidegate in its place: what the app is told.
+//! It ends the TLS of browsers, and verifies the resolver's certificate.
 
 use serde_json::json;
 
 use crate::support::authgear::{Authgear, WEB};
+use crate::support::edge;
 use crate::support::nginx::Nginx;
 use crate::support::process::Sidegate;
 use crate::support::raw::{Answer, Request, get};
@@ -34,8 +36,12 @@ const DOCUMENTED: &str = r#"
     }
     location = /_auth {
       internal;
-      set $resolver http://RESOLVER/_resolver/resolve;
+      set $resolver RESOLVER/_resolver/resolve;
       proxy_pass $resolver;
+      proxy_ssl_verify on;
+      proxy_ssl_trusted_certificate EDGE/ca.crt;
+      proxy_ssl_server_name on;
+      proxy_ssl_name auth.edge.test;
       proxy_set_header Host HOST;
       proxy_pass_request_body off;
       proxy_set_header Content-Length "";
@@ -63,12 +69,12 @@ impl Behind {
             .replace("HOST", authgear.host())
             .replace("APP", &app.address.to_string())
             .replace("CACHE", cache);
-        let nginx = Nginx::start_with(CACHE_PATH, &directives).await?;
+        let nginx = Nginx::start_at_edge(CACHE_PATH, &directives).await?;
         Some(Self { nginx, app })
     }
 
     async fn ask(&self, request: &Request) -> Answer {
-        request.clone().send(self.nginx.address).await
+        request.clone().send_at_edge(self.nginx.address, "www.edge.test").await
     }
 }
 
@@ -85,13 +91,13 @@ impl Scene {
         let authgear = Authgear::start().await?;
         authgear.register(WEB, &[], &json!({})).await;
         let configuration = format!(
-            "listeners: [{{ address: 127.0.0.1:0, door: forward_auth }}]\nadmin: none\ntrusted_proxies: [127.0.0.1/32]\n\
+            "listeners: [{{ address: 127.0.0.1:0, door: forward_auth }}]\ntrusted_proxies: [127.0.0.1/32]\n\
              compatible_with: authgear\n{}routes: [{{ name: all, match: {{ paths: /* }} }}]\n",
             authgear.provider("resolver: { RESOLVER }"),
         );
-        let sidegate = Sidegate::run(&configuration);
-        let address = sidegate.address().await.to_string();
-        let theirs = authgear.origin.strip_prefix("http://").unwrap().to_owned();
+        let sidegate = edge::run(&configuration, Vec::new());
+        let address = format!("http://{}", sidegate.address().await);
+        let theirs = authgear.issuer.replacen("auth.edge.test", "127.0.0.1", 1);
         let theirs = Behind::start(&theirs, &authgear, cache).await?;
         let ours = Behind::start(&address, &authgear, cache).await?;
         Some(Self { authgear, theirs, ours, _sidegate: sidegate })

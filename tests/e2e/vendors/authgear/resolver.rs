@@ -16,7 +16,7 @@ async fn resolved(rest: &str) -> Option<(Authgear, App)> {
 }
 
 async fn ask(app: &App, request: Request) -> Answer {
-    request.send(app.sidegate.address().await).await
+    app.ask(request).await
 }
 
 fn user(answer: &Answer) -> Option<&str> {
@@ -207,11 +207,11 @@ async fn s_ag2_a_resolver_that_does_not_answer_is_no_verdict() {
 async fn s_ag2_a_thousand_requests_with_one_credential_are_one_question() {
     let Some((authgear, app)) = resolved("").await else { return };
     let session = authgear.session("ada").await;
-    let address = app.sidegate.address().await;
+    let address = app.sidegate.listener("edge").await;
     let requests: Vec<_> = (0..1_000)
         .map(|_| {
             let request = get("/").header("Cookie", &format!("session={session}"));
-            tokio::spawn(async move { request.send(address).await })
+            tokio::spawn(async move { request.send_at_edge(address, "app1.edge.test").await })
         })
         .collect();
     for request in requests {
@@ -249,6 +249,27 @@ async fn s_ag7_the_tokens_of_two_apps_count_and_end_together() {
         both.iter().all(|answer| answer.status == 401)
     })
     .await;
+}
+
+/// Somebody anonymous makes an account: the cookie and the name stay, and the rules see it within the interval.
+#[tokio::test]
+async fn s_ag8_an_anonymous_person_who_is_promoted_passes_within_the_interval() {
+    let Some(authgear) = Authgear::start().await else { return };
+    let rest = "routes:\n  - { name: known, match: { paths: /known }, require: { claims: { 'https://authgear.com/claims/user/is_anonymous': false } } }\n  - { name: rest, match: { paths: /* } }\n";
+    let lines = "resolver: { RESOLVER, cache: 1s, cache_invalid: 1s }";
+    let app = authgear.app("app1.edge.test", lines, rest).await;
+    let person =
+        |anonymous: bool| json!({ "sub": "guest", "anonymous": anonymous, "verified": !anonymous });
+    authgear.tell("user", &person(true)).await;
+    let cookie = format!("session={}", authgear.session("guest").await);
+    let asked = async |path: &str| ask(&app, get(path).header("Cookie", &cookie)).await;
+    assert_eq!(
+        (asked("/known").await.status, asked("/").await.body),
+        (403, "guest|pwd||true|false".into())
+    );
+    authgear.tell("user", &person(false)).await;
+    soon(async || asked("/known").await.status == 200).await;
+    assert_eq!(asked("/").await.body, "guest|pwd||false|true");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const JWT: &str = "verify: jwt";
 const NATIVE: &str = "NATIVE";
 
 async fn ask(app: &App, request: Request) -> Answer {
-    request.send(app.sidegate.address().await).await
+    app.ask(request).await
 }
 
 fn identity_fields(app: &App) -> Vec<String> {

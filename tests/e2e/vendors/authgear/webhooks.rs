@@ -22,12 +22,11 @@ fn signature(secret: &str, body: &str) -> String {
 
 async fn send(app: &App, name: &str, body: &str, signatures: &[&str]) -> Answer {
     let path = format!("/.auth/webhook/{name}");
-    let mut post = request("POST", &path).header("Content-Length", &body.len().to_string());
+    let mut post = request("POST", &path);
     for signature in signatures {
         post = post.header("x-authgear-body-signature", signature);
     }
-    let bytes = [post.bytes(), body.as_bytes().to_vec()].concat();
-    crate::support::raw::ask(app.sidegate.address().await, &bytes).await
+    app.ask(post.body(body)).await
 }
 
 fn event(kind: &str, user: &str) -> String {
