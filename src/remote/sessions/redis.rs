@@ -21,6 +21,7 @@ use crate::telemetry::metrics::SessionMetrics;
 
 mod door;
 mod feed;
+mod guides;
 mod keys;
 mod line;
 mod listing;
@@ -126,6 +127,11 @@ impl Remote {
     /// Whether the store answers, and lets us write.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         self.call(redis::cmd("SET").arg(self.keys.probe()).arg(1).arg("PX").arg(1000)).await
+    }
+
+    /// Which connection to it this is: a new one may lead to another server.
+    pub(super) fn connection(&self) -> u64 {
+        self.line.number()
     }
 
     /// Why this process should be sent no requests, if it should not.

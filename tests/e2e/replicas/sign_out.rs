@@ -1,9 +1,11 @@
 //! A sign-out at one replica counts at all of them, also at one that was cut off meanwhile.
 
+use tokio::time::Instant;
 use url::Url;
 
-use super::fleet::{AT_MOST, Fleet, Sessions, soon};
+use super::fleet::{AT_MOST, Fleet, Sessions, outage, soon};
 use crate::support::cut::Cut;
+use crate::support::peer::report;
 use crate::support::person::{Person, Stop, Visit};
 use crate::support::process::{PATIENCE, Sidegate};
 use crate::support::redis::Redis;
@@ -87,9 +89,15 @@ async fn a_replica_that_was_cut_off_hears_of_a_sign_out_within_a_second_of_its_r
     assert_eq!(told.status(), 200);
     end_at(&fleet, &fleet.addresses[0], &cookies).await;
     soon(async || fleet.status(whole, &cookies).await == 401).await;
-    assert_eq!(fleet.status(lonely, &cookies).await, 200, "sealed cookies are served on");
+    let cut = Instant::now();
+    soon(async || {
+        assert_eq!(fleet.status(lonely, &cookies).await, 200, "sealed cookies are served on");
+        cut.elapsed() > outage()
+    })
+    .await;
     way.mend();
     let took = soon(async || fleet.status(lonely, &cookies).await == 401).await;
+    report(&format!("cut off for {:?}, and {took:?} later the sign-out counts", outage()));
     assert!(took <= AT_MOST, "it took {took:?}");
     soon(async || fleet.replicas[1].program.output().contains("answers again")).await;
 }

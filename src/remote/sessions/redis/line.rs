@@ -27,6 +27,9 @@ const CONNECTING: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether the server that answers is still the right one.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// See the module's text. Threads share it.
 pub(super) struct Line {
     door: Door,
@@ -61,7 +64,8 @@ enum Failed {
 }
 
 impl Line {
-    /// A line that is opened with the first call. `probe` is a call that a store answers which does its work.
+    /// A line that is opened with the first call. `probe` is a call that a store answers which does its work. Must be called on a tokio
+    /// runtime.
     pub(super) fn new(
         door: Door,
         deadline: Duration,
@@ -69,7 +73,11 @@ impl Line {
         metrics: SessionMetrics,
     ) -> Arc<Self> {
         let (state, opening) = (Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { door, deadline, probe, state, opening, metrics })
+        let line = Arc::new(Self { door, deadline, probe, state, opening, metrics });
+        if line.door.may_turn() {
+            tokio::spawn(stay_right(Arc::downgrade(&line)));
+        }
+        line
     }
 
     /// Which connection this is: a new one may lead to another server.
@@ -215,6 +223,19 @@ impl Line {
         state.number += 1;
         state.wire = Some(wire);
         Ok(())
+    }
+}
+
+/// Leaves a server that was replaced, also one that still answers: what it is told is lost.
+async fn stay_right(line: Weak<Line>) {
+    loop {
+        sleep(LOOK).await;
+        let Some(line) = line.upgrade() else { return };
+        let Some((number, _)) = line.present() else { continue };
+        if line.door.leads_elsewhere().await {
+            tracing::info!("the session store has another primary");
+            line.hang_up(number);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where Redis is and who we are to it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -238,6 +239,18 @@ impl RedisAddress {
                 ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
             }
             Self::Unix(path) => ConnectionAddr::Unix(path),
+        }
+    }
+}
+
+impl fmt::Display for RedisAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) | Self::Tls(host, port) if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Self::Tcp(host, port) | Self::Tls(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
         }
     }
 }

@@ -85,37 +85,6 @@ async fn a_cluster_has_sessions_on_all_its_servers() {
     assert!(there.revocations.is_revoked(&session(9, "ada", Some("l1"), 0), at(1)));
 }
 
-/// What was confirmed and copied is not lost, and those who wait find the new primary.
-#[tokio::test]
-async fn a_primary_that_fails_is_replaced_by_its_replica() {
-    let Some(mut fleet) = Fleet::new() else { return };
-    let (primary, settings) = fleet.sentinels().await;
-    let sessions = process(&StoreSettings::Redis(settings));
-    eventually(async || sessions.check().await.is_ok()).await;
-    let mut tickets = Vec::new();
-    for number in 0..50 {
-        let ada = session(number, "ada", None, 0);
-        let ticket = loop {
-            match save(&sessions, &ada, None).await {
-                Ok(ticket) => break ticket,
-                Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error}"),
-            }
-        };
-        tickets.push(ticket);
-    }
-    let copies: u32 = ask(primary, &["WAIT", "2", "10000"]).await;
-    assert_eq!(copies, 2, "both replicas have all of it");
-    fleet.kill(primary);
-    let killed = Instant::now();
-    eventually(async || sessions.check().await.is_ok()).await;
-    let took = killed.elapsed();
-    assert!(took < Duration::from_secs(15), "it took {took:?}");
-    for ticket in &tickets {
-        let found = sessions.load(ticket, at(1)).await.unwrap();
-        assert_eq!(found.unwrap().subject, "ada");
-    }
-}
-
 #[tokio::test]
 async fn a_primary_of_a_cluster_that_fails_is_replaced() {
     let Some(mut fleet) = Fleet::new() else { return };
