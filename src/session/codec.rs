@@ -165,7 +165,7 @@ fn encoded(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
 }
 
 /// Longer claims are packed, in bytes: lists of groups shrink to a fraction, and a cookie has no room to spare.
-const PACK_FROM: usize = 512;
+const PACK_FROM: usize = 192;
 
 /// The most that packed claims may unfold to, in bytes. Only we can have packed them; a mistake of ours shall cost no memory.
 const MOST_CLAIMS: u64 = 256 << 10;

@@ -290,9 +290,10 @@ impl Sessions {
             Store::Redis(remote) => remote.end(what, at, keep_until, now).await,
         };
         let record = Record { what: what.clone(), at, keep_until };
-        match &outcome {
-            Ok(()) => self.owed.told(record),
-            Err(_) => self.owed.owe(record),
+        match (&outcome, self.remote()) {
+            (Ok(()), Some(_)) => self.owed.told(record),
+            (Err(_), Some(_)) => self.owed.owe(record),
+            (_, None) => {}
         }
         self.count(StoreOperation::End, result_of(&outcome), started);
         outcome

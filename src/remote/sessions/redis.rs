@@ -117,7 +117,8 @@ impl Remote {
         let keys = Keys(settings.prefix.clone());
         let mut probe = redis::cmd("SET");
         probe.arg(keys.probe()).arg(1).arg("PX").arg(1000);
-        let line = Line::new(Door::new(settings)?, settings.deadline, probe, metrics);
+        let store = settings.topology.to_string();
+        let line = Line::new((Door::new(settings)?, store), settings.deadline, probe, metrics);
         let name =
             body::random().map_err(|error| RedisSettingsError::Unusable(error.to_string()))?;
         let name = SessionId::from_bytes(name).text();

@@ -162,7 +162,7 @@ async fn a_store_that_hangs_keeps_nobody_waiting() {
     let Some(fleet) = Fleet::start(Sessions::Stored, 2, redis, &[]).await else { return };
     let fleet = Arc::new(fleet);
     let people = people(&fleet, 3).await;
-    let load = Load::start(&fleet, &people.repeat(CLIENTS));
+    let load = Load::start(&fleet, &vec![people.clone(); CLIENTS].concat());
     // Connections to replicas are made.
     let begun = Instant::now();
     soon(async || {

@@ -66,7 +66,7 @@ async fn storm(fleet: &Arc<Fleet>) {
 }
 
 async fn storms_of(sessions: Sessions) {
-    let Some(redis) = Redis::durable() else { return };
+    let Some(redis) = Redis::on_port() else { return };
     let Some(fleet) = Fleet::patient(sessions, redis).await else { return };
     let fleet = Arc::new(fleet);
     for _ in 0..storms() {

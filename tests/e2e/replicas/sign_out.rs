@@ -52,10 +52,9 @@ async fn a_sign_out_reaches_every_replica_within_a_second_where_sessions_are_sea
     everywhere(Sessions::Coordinated).await;
 }
 
-/// What the provider tells one replica, all of them know; and its token is good once, wherever it comes again.
-#[tokio::test]
-async fn a_sign_out_by_the_provider_reaches_every_replica() {
-    let Some(fleet) = fleet_of(Sessions::Coordinated).await else { return };
+/// What the provider tells one replica, all of them know.
+async fn told_by_the_provider(sessions: Sessions) {
+    let Some(fleet) = fleet_of(sessions).await else { return };
     let person = fleet.signed_in("ada").await;
     let cookies = fleet.cookies(&person);
     assert_eq!(fleet.status(fleet.addresses[2], &cookies).await, 200);
@@ -71,6 +70,16 @@ async fn a_sign_out_by_the_provider_reaches_every_replica() {
     })
     .await;
     assert!(took <= AT_MOST, "it took {took:?}");
+}
+
+#[tokio::test]
+async fn a_sign_out_by_the_provider_reaches_every_replica_where_sessions_are_stored() {
+    told_by_the_provider(Sessions::Stored).await;
+}
+
+#[tokio::test]
+async fn a_sign_out_by_the_provider_reaches_every_replica_where_sessions_are_sealed() {
+    told_by_the_provider(Sessions::Coordinated).await;
 }
 
 /// A replica that Redis is out of reach of serves what needs none of it, and hears of what it missed as soon as it is back.

@@ -60,9 +60,7 @@ impl Door {
                 Self::Sentinel(guides) => guides.open(patience).await.map(Wire::One),
                 Self::Single(client) => {
                     let connection = connect(client, patience).await;
-                    let at = client.get_connection_info().addr();
-                    let connection =
-                        connection.map_err(|error| format!("{at}: {}", words::of(&error)))?;
+                    let connection = connection.map_err(|error| words::of(&error))?;
                     is_no_cluster(connection.clone()).await?;
                     Ok(Wire::One(connection))
                 }

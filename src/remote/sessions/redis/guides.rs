@@ -77,7 +77,7 @@ impl Guides {
                     *self.present.lock() = Some(address);
                     return Ok(connection);
                 }
-                Err(error) => why = format!("the primary that Sentinels name, {address}: {error}"),
+                Err(error) => why = format!("Sentinels name {address}: {error}"),
             }
         }
         Err(why)

@@ -33,6 +33,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// See the module's text. Threads share it.
 pub(super) struct Line {
     door: Door,
+    /// What an operator knows the store by.
+    store: String,
     deadline: Duration,
     /// What a store that does its work answers.
     probe: Cmd,
@@ -64,16 +66,16 @@ enum Failed {
 }
 
 impl Line {
-    /// A line that is opened with the first call. `probe` is a call that a store answers which does its work. Must be called on a tokio
+    /// A line to that store, which is opened with the first call. `probe` is a call that a store answers which does its work. Must be called on a tokio
     /// runtime.
     pub(super) fn new(
-        door: Door,
+        (door, store): (Door, String),
         deadline: Duration,
         probe: Cmd,
         metrics: SessionMetrics,
     ) -> Arc<Self> {
         let (state, opening) = (Mutex::default(), tokio::sync::Mutex::default());
-        let line = Arc::new(Self { door, deadline, probe, state, opening, metrics });
+        let line = Arc::new(Self { door, store, deadline, probe, state, opening, metrics });
         if line.door.may_turn() {
             tokio::spawn(stay_right(Arc::downgrade(&line)));
         }
@@ -92,7 +94,8 @@ impl Line {
 
     /// The connection as it is, for those who speak to many servers at once.
     pub(super) async fn open(&self) -> Result<Wire, StoreError> {
-        self.wire().await.map(|(_, wire)| wire).map_err(StoreError::Unavailable)
+        let wire = self.wire().await.map(|(_, wire)| wire);
+        wire.map_err(|why| StoreError::Unavailable(self.of_the_store(&why)))
     }
 
     /// What the store answers. Makes the call once more on a new connection if the old one turns out to be closed: all our
@@ -117,11 +120,15 @@ impl Line {
             }
             Some(Err(failed)) => Err(self.failed(failed)),
             None => {
-                let why = no_answer(self.deadline);
+                let why = self.of_the_store(&no_answer(self.deadline));
                 self.fell_silent(why.clone(), before);
                 Err(StoreError::Unavailable(why))
             }
         }
+    }
+
+    fn of_the_store(&self, why: &str) -> String {
+        format!("{}: {why}", self.store)
     }
 
     async fn attempt<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, Failed> {
@@ -177,11 +184,14 @@ impl Line {
 
     /// A refusal of one command tells that the store is well.
     fn failed(self: &Arc<Self>, failed: Failed) -> StoreError {
-        let why = match failed {
-            Failed::Connecting(why) => why,
-            Failed::Said(error) if words::is_outage(&error) => words::of(&error),
-            Failed::Said(error) => return StoreError::Unavailable(words::of(&error)),
+        let (why, is_outage) = match failed {
+            Failed::Connecting(why) => (why, true),
+            Failed::Said(error) => (words::of(&error), words::is_outage(&error)),
         };
+        let why = self.of_the_store(&why);
+        if !is_outage {
+            return StoreError::Unavailable(why);
+        }
         let number = self.number();
         self.fell_silent(why.clone(), number);
         StoreError::Unavailable(why)
@@ -252,7 +262,7 @@ async fn get_through(line: Weak<Line>) {
                 line.answered();
                 return;
             }
-            Err(why) => line.state.lock().trouble = Some(why),
+            Err(why) => line.state.lock().trouble = Some(line.of_the_store(&why)),
         }
     }
 }

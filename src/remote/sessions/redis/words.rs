@@ -9,6 +9,11 @@ pub(super) const IS_CLUSTER: &str =
 const IS_NO_CLUSTER: &str =
     "this server is not part of a Cluster; write `url:`, or `sentinel:`, instead of `cluster:`";
 
+const IS_NO_SENTINEL: &str =
+    "this server is no Sentinel; `addresses` names Sentinels, which usually listen at 26379";
+
+const IS_SENTINEL: &str = "this server is a Sentinel; write `sentinel:` instead of `url:`";
+
 const REFUSED: &str = "user or password are refused; see `username` and `password`";
 
 /// The error on one line.
@@ -63,6 +68,12 @@ fn advice(error: &RedisError, said: &str) -> Option<&'static str> {
     if said.contains("cluster support disabled") {
         return Some(IS_NO_CLUSTER);
     }
+    if said.contains("unknown command 'SENTINEL'") {
+        return Some(IS_NO_SENTINEL);
+    }
+    if said.contains("unknown command 'SET'") {
+        return Some(IS_SENTINEL);
+    }
     match error.code() {
         Some("NOAUTH" | "WRONGPASS") => return Some(REFUSED),
         Some("NOREPLICAS") => {
@@ -75,6 +86,9 @@ fn advice(error: &RedisError, said: &str) -> Option<&'static str> {
     }
     Some(match error.kind() {
         ErrorKind::AuthenticationFailed => REFUSED,
+        ErrorKind::ClusterConnectionNotFound => {
+            "no node of the Cluster has any keys; has it been created, and can its nodes be reached at the addresses that they tell?"
+        }
         ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::Moved) => IS_CLUSTER,
         ErrorKind::Server(ServerErrorKind::BusyLoading) => "it is still loading what it keeps",
         ErrorKind::Server(ServerErrorKind::ClusterDown) => "the Cluster lacks some of its parts",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::remote::sessions::tests::fleet::{Fleet, ask, eventually, local, single};
+use crate::remote::sessions::tests::fleet::{Fleet, ask, by_sentinels, eventually, local, single};
 
 /// A process with generous deadlines: tests share two processors.
 fn patient(settings: RedisSettings) -> Arc<Sessions> {
@@ -24,6 +24,15 @@ async fn a_store_that_is_not_what_it_is_said_to_be_is_explained() {
     let open = fleet.start(&["databases 2"]).await;
     let replica = fleet.start(&[&format!("replicaof 127.0.0.1 {open}")]).await;
     let node = fleet.start(&["cluster-enabled yes"]).await;
+    let lonely = fleet.start(&["min-replicas-to-write 1"]).await;
+    let full = fleet.start(&["maxmemory 1"]).await;
+    let sentinels = fleet.watched(open).await;
+    let mut misnamed = by_sentinels(&sentinels);
+    if let Topology::Sentinel(sentinels) = &mut misnamed.topology {
+        sentinels.primary = "other".to_owned();
+    }
+    let nobody = fleet.start(&[]).await;
+    fleet.kill(nobody);
     let with = |password: &str| {
         let mut settings = single(alone, 0);
         settings.password = Some(Secret::new(password.to_owned()));
@@ -36,6 +45,16 @@ async fn a_store_that_is_not_what_it_is_said_to_be_is_explained() {
         (single(open, 7), "no such database"),
         (single(replica, 0), "a replica, which takes no writes"),
         (single(node, 0), "part of a Cluster"),
+        (single(lonely, 0), "too few replicas keep up"),
+        (single(full, 0), "it is full"),
+        (
+            single(nobody, 0),
+            &format!("redis://127.0.0.1:{nobody}: Connection refused (os error 111)"),
+        ),
+        (misnamed, "knows no primary called `other`; see `sentinel.primary`"),
+        (by_sentinels(&[open]), "this server is no Sentinel"),
+        (single(sentinels[0], 0), "this server is a Sentinel"),
+        (RedisSettings::of(Topology::Cluster(vec![local(node)])), "has it been created"),
         (RedisSettings::of(Topology::Cluster(vec![local(open)])), "not part of a Cluster"),
     ] {
         let error = complaint(settings).await;
