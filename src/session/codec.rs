@@ -2,10 +2,13 @@
 
 use std::io::{Read, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
@@ -48,7 +51,7 @@ impl Session {
         });
         out.flag(self.persistent);
         for token in [&self.tokens.refresh, &self.tokens.access, &self.tokens.id] {
-            out.option(token.as_ref(), |out, token| out.text(token.expose()));
+            write_token(&mut out, token.as_ref());
         }
         out.number(self.renewals.into());
         out.finish()
@@ -100,21 +103,69 @@ fn read(reader: &mut Reader<'_>) -> Result<Session, DecodeError> {
         ends: reader.time()?,
         renewal: reader.option(|reader| Ok(Renewal { due: reader.time()?, by: reader.time()? }))?,
         persistent: reader.flag()?,
-        tokens: Tokens {
-            refresh: reader.option(secret)?,
-            access: reader.option(secret)?,
-            id: reader.option(secret)?,
-        },
+        tokens: Tokens { refresh: token(reader)?, access: token(reader)?, id: token(reader)? },
         renewals: u32::try_from(reader.number()?).map_err(|_| DecodeError::Malformed)?,
     })
 }
 
-fn secret(reader: &mut Reader<'_>) -> Result<Secret<String>, DecodeError> {
-    reader.string().map(Secret::new)
+/// What a token is kept as: there is none, its text, or what its parts decode to.
+const NO_TOKEN: u8 = 0;
+const TOKEN_TEXT: u8 = 1;
+const TOKEN_PARTS: u8 = 2;
+
+/// The most parts a token is taken apart into: encrypted ones have five ([RFC 7516 §3.1](https://www.rfc-editor.org/rfc/rfc7516#section-3.1)).
+const MOST_PARTS: usize = 5;
+
+/// Most tokens are base64url in parts with a dot in between, which decode to three quarters of the room. Others are kept as they are.
+fn write_token(out: &mut Writer, token: Option<&Secret<String>>) {
+    let Some(token) = token.map(Secret::expose) else { return out.byte(NO_TOKEN) };
+    match decoded(token) {
+        Some(parts) => {
+            out.byte(TOKEN_PARTS);
+            out.list(&parts, |out, part| out.bytes(part));
+        }
+        None => {
+            out.byte(TOKEN_TEXT);
+            out.text(token);
+        }
+    }
+}
+
+/// The parts, if encoding them again gives the same text, as decoding without leniency makes sure.
+fn decoded(token: &str) -> Option<SmallVec<[Zeroizing<Vec<u8>>; MOST_PARTS]>> {
+    let parts = token.split('.').take(MOST_PARTS + 1).map(|part| {
+        let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+        Some(Zeroizing::new(bytes))
+    });
+    let parts: SmallVec<_> = parts.collect::<Option<_>>()?;
+    (parts.len() <= MOST_PARTS).then_some(parts)
+}
+
+fn token(reader: &mut Reader<'_>) -> Result<Option<Secret<String>>, DecodeError> {
+    match reader.byte()? {
+        NO_TOKEN => Ok(None),
+        TOKEN_TEXT => reader.string().map(|text| Some(Secret::new(text))),
+        TOKEN_PARTS => encoded(reader).map(|text| Some(Secret::new(text))),
+        _ => Err(DecodeError::Malformed),
+    }
+}
+
+fn encoded(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
+    let parts = reader.list(MOST_PARTS as u64, Reader::bytes)?;
+    let length: usize = parts.iter().map(|part| part.len() * 4 / 3 + 2).sum();
+    // Room for all of it: growing would leave copies that nobody wipes.
+    let mut text = String::with_capacity(length);
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        URL_SAFE_NO_PAD.encode_string(part, &mut text);
+    }
+    Ok(text)
 }
 
 /// Longer claims are packed, in bytes: lists of groups shrink to a fraction, and a cookie has no room to spare.
-const PACK_FROM: usize = 512;
+const PACK_FROM: usize = 192;
 
 /// The most that packed claims may unfold to, in bytes. Only we can have packed them; a mistake of ours shall cost no memory.
 const MOST_CLAIMS: u64 = 256 << 10;

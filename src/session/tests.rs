@@ -177,6 +177,30 @@ fn a_session_is_read_back_as_it_was() {
     }
 }
 
+fn with_refresh_token(text: &str) -> Session {
+    let refresh = Some(Secret::new(text.to_owned()));
+    Session { tokens: Tokens { refresh, ..Tokens::default() }, ..session() }
+}
+
+proptest! {
+    /// Taken apart or not, a token is given back byte for byte.
+    #[test]
+    fn every_token_is_read_back_as_it_was(token in "[a-zA-Z0-9._=+/ é-]{0,60}|([a-zA-Z0-9_-]{0,24}[.]){0,7}") {
+        let again = Session::decode(&with_refresh_token(&token).encode()).unwrap();
+        let refresh = again.tokens.refresh.map(|token| token.expose().clone());
+        prop_assert_eq!(refresh, Some(token));
+    }
+}
+
+#[test]
+fn tokens_in_base64url_take_three_quarters_of_their_length() {
+    let length = |text: &str| with_refresh_token(text).encode().len() - session().encode().len();
+    let part = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ".repeat(2);
+    let token = format!("{part}.{part}.{part}");
+    assert!(length(&token) <= token.len() * 3 / 4 + 6, "{}", length(&token));
+    assert_eq!(length("not base64url"), "not base64url".len() + 1);
+}
+
 #[test]
 fn cut_or_lengthened_bytes_are_refused() {
     let bytes = full().encode();

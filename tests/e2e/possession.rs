@@ -77,7 +77,7 @@ fn configuration(
 }
 
 /// A proof by `key` for `GET` of `/x`, with `token` and what `more` says.
-fn proof(key: &Issuer, id: &str, token: &str, more: Value) -> String {
+pub(crate) fn proof(key: &Issuer, id: &str, token: &str, more: Value) -> String {
     let mut claims = json!({
         "jti": id, "iat": Clock::system().now().as_secs(), "htm": "GET",
         "htu": format!("http://{HOST}/x"), "ath": sha256_base64url(token),
@@ -93,7 +93,7 @@ fn proof_header(key: &Issuer) -> Value {
 }
 
 /// A token of `ada` that `provider` has bound to `key`.
-async fn bound(provider: &OidcProvider, key: &Issuer, kind: &str) -> String {
+pub(crate) async fn bound(provider: &OidcProvider, key: &Issuer, kind: &str) -> String {
     let claims = json!({
         "jti": format!("token-{kind}"), "iat": Clock::system().now().as_secs(), "htm": "POST",
         "htu": format!("{}/token", provider.issuer),

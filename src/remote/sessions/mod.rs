@@ -4,11 +4,9 @@
 //! reads no session, and whoever guesses a name has no key. A store that is down is an error and never an absent session: nobody
 //! is signed out because of it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
@@ -23,6 +21,7 @@ mod cookie;
 mod error;
 mod journal;
 mod memory;
+mod owed;
 mod people;
 mod record;
 mod redis;
@@ -41,6 +40,7 @@ pub(crate) use turns::{Turn, Written};
 use cookie::Beside;
 use error::{result_of, result_of_load};
 use memory::Shelf;
+use owed::Owed;
 use record::Record;
 use redis::Remote;
 
@@ -79,8 +79,8 @@ pub struct Sessions {
     revocations: Arc<RevocationSet>,
     journal: Option<Arc<Journal>>,
     metrics: SessionMetrics,
-    /// What was ended here and could not be told to the others yet.
-    owed: Arc<Mutex<VecDeque<Record>>>,
+    /// What was ended here, as far as others may not know of it.
+    owed: Arc<Owed>,
     /// Whether it is known what the others ended.
     caught_up: Arc<AtomicBool>,
     /// The look-ups under way, by their tickets.
@@ -270,8 +270,11 @@ impl Sessions {
             }
             Store::Redis(remote) => remote.end(what, at, keep_until, now).await,
         };
-        if outcome.is_err() {
-            self.owe(Record { what: what.clone(), at, keep_until });
+        let record = Record { what: what.clone(), at, keep_until };
+        match (&outcome, self.remote()) {
+            (Ok(()), Some(_)) => self.owed.told(record),
+            (Err(_), Some(_)) => self.owed.owe(record),
+            (_, None) => {}
         }
         self.count(StoreOperation::End, result_of(&outcome), started);
         outcome

@@ -21,6 +21,7 @@ use crate::telemetry::metrics::SessionMetrics;
 
 mod door;
 mod feed;
+mod guides;
 mod keys;
 mod line;
 mod listing;
@@ -116,7 +117,8 @@ impl Remote {
         let keys = Keys(settings.prefix.clone());
         let mut probe = redis::cmd("SET");
         probe.arg(keys.probe()).arg(1).arg("PX").arg(1000);
-        let line = Line::new(Door::new(settings)?, settings.deadline, probe, metrics);
+        let store = settings.topology.to_string();
+        let line = Line::new((Door::new(settings)?, store), settings.deadline, probe, metrics);
         let name =
             body::random().map_err(|error| RedisSettingsError::Unusable(error.to_string()))?;
         let name = SessionId::from_bytes(name).text();
@@ -126,6 +128,11 @@ impl Remote {
     /// Whether the store answers, and lets us write.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         self.call(redis::cmd("SET").arg(self.keys.probe()).arg(1).arg("PX").arg(1000)).await
+    }
+
+    /// Which connection to it this is: a new one may lead to another server.
+    pub(super) fn connection(&self) -> u64 {
+        self.line.number()
     }
 
     /// Why this process should be sent no requests, if it should not.

@@ -9,15 +9,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
 use crate::remote::sessions::record::Record;
-use crate::remote::sessions::redis::Listener;
+use crate::remote::sessions::redis::{Listener, Remote};
 use crate::remote::sessions::{Sessions, Store, StoreError};
 use crate::session::RevocationSet;
 
 /// How often it is looked for what other processes have ended.
 const CATCH_UP: Duration = Duration::from_millis(250);
-
-/// How many ends may wait for a store that does not answer.
-const MOST_OWED: usize = 10_000;
 
 impl Sessions {
     /// What was ended, if that is known. Where sealed cookies are believed, a process that has not heard yet what others ended
@@ -67,6 +64,7 @@ impl Sessions {
     /// once. Only processes that share a store have others.
     pub async fn follow(sessions: Weak<Self>, clock: Clock) {
         let (mut listener, mut rounds) = (Listener::default(), interval(CATCH_UP));
+        let mut connection = None;
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if let Some(error) = first_word(&sessions).await {
             tracing::error!(%error, "the session store is of no use as it is");
@@ -78,32 +76,26 @@ impl Sessions {
             };
             // That the store does not answer is told where it is found out.
             if sessions.catch_up(&mut listener, clock.now()).await.is_ok() {
+                let now_on = sessions.remote().map(Remote::connection);
+                if std::mem::replace(&mut connection, now_on) != now_on {
+                    sessions.owed.doubt();
+                }
                 sessions.settle(clock.now()).await;
             }
         }
     }
 
-    /// Remembers what the others must be told of as soon as they can be.
-    pub(super) fn owe(&self, record: Record) {
-        let mut owed = self.owed.lock();
-        if owed.len() < MOST_OWED {
-            owed.push_back(record);
-        } else {
-            tracing::error!(
-                "too much was ended while the store does not answer: other replicas will not hear of all"
-            );
-        }
-    }
-
     /// Tells the others what they could not be told before.
     async fn settle(&self, now: Timestamp) {
-        loop {
-            let Some(record) = self.owed.lock().pop_front() else { return };
-            let Record { what, at, keep_until } = record.clone();
-            let Some(remote) = self.remote() else { return };
-            if now < keep_until && remote.end(&what, at, keep_until, now).await.is_err() {
-                self.owed.lock().push_front(record);
-                return;
+        let Some(remote) = self.remote() else { return };
+        while let Some(record) = self.owed.next() {
+            let Record { what, at, keep_until } = &record;
+            if now >= *keep_until {
+                continue;
+            }
+            match remote.end(what, *at, *keep_until, now).await {
+                Ok(()) => self.owed.told(record),
+                Err(_) => return self.owed.put_back(record),
             }
         }
     }

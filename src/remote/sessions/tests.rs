@@ -12,7 +12,9 @@ use crate::token::Claims;
 
 mod cookies;
 mod costs;
+mod failover;
 mod fleet;
+mod latency;
 mod remote;
 mod server;
 mod suite;

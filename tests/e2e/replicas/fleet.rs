@@ -23,10 +23,17 @@ use crate::support::signing_in::{CLIENT_ID, PASSWORD, WANTED};
 use crate::support::upstream::{Recorded, Upstream};
 
 const CLIENT_SECRET: &str = "a secret of the client";
-const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
+/// What seals the cookies of all replicas.
+pub(super) const KEY: &str = "1f8a04c3b97d52e6f0419b2dc875ae3360d1f2849c5b7ea613d8402f9ce75ba6";
 
 /// How soon a sign-out has reached every replica.
 pub(super) const AT_MOST: Duration = Duration::from_secs(1);
+
+/// How long Redis is away, or out of reach; another number of seconds by `SIDEGATE_OUTAGE`.
+pub(super) fn outage() -> Duration {
+    let told = std::env::var("SIDEGATE_OUTAGE").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(told.unwrap_or(1))
+}
 
 /// How replicas agree.
 #[derive(Clone, Copy, Debug)]

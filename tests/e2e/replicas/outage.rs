@@ -8,14 +8,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::fleet::{Fleet, Sessions, soon};
+use super::fleet::{Fleet, Sessions, outage, soon};
+use crate::support::metrics::metric;
+use crate::support::peer::report;
+use crate::support::process::Sidegate;
+use crate::support::raw::get;
 use crate::support::redis::Redis;
-
-/// How long Redis is away; another number of seconds by `SIDEGATE_OUTAGE`.
-fn outage() -> Duration {
-    let told = std::env::var("SIDEGATE_OUTAGE").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(told.unwrap_or(1))
-}
 
 /// Requests that go on all the time.
 struct Load {
@@ -116,13 +114,46 @@ async fn a_store_that_dies_signs_nobody_out_and_lets_nobody_in() {
         good
     })
     .await;
+    let seen = load.end().await;
+    report(&format!("dead for {:?}, back after {took:?}; {seen:?}", outage()));
     assert!(took <= Duration::from_secs(2), "it took {took:?}");
-    for seen in load.end().await {
+    for seen in seen {
         assert_eq!(seen.wrong, Vec::<String>::new(), "{seen:?}\n{}", fleet.logs());
         assert!(seen.good > 0 && seen.refused > 0, "{seen:?}");
     }
     assert_eq!(fleet.logs().matches("the session store does not answer").count(), 2, "once each");
 }
+
+/// What a replica holds of its machine.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    mebibytes: u64,
+    /// Connections among them.
+    files: usize,
+}
+
+impl Held {
+    fn by(replica: &Sidegate) -> Self {
+        let process = format!("/proc/{}", replica.program.id());
+        let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kibibytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        let files = std::fs::read_dir(format!("{process}/fd")).unwrap().count();
+        Self { mebibytes: kibibytes >> 10, files }
+    }
+
+    fn by_all(fleet: &Fleet) -> Vec<Self> {
+        fleet.replicas.iter().map(Self::by).collect()
+    }
+
+    fn or_more(self, other: Self) -> Self {
+        let Self { mebibytes, files } = other;
+        Self { mebibytes: self.mebibytes.max(mebibytes), files: self.files.max(files) }
+    }
+}
+
+/// How many clients use each session at once.
+const CLIENTS: usize = 5;
 
 /// SIGSTOP: requests end in time, and none of those before it delays those after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,19 +162,69 @@ async fn a_store_that_hangs_keeps_nobody_waiting() {
     let Some(fleet) = Fleet::start(Sessions::Stored, 2, redis, &[]).await else { return };
     let fleet = Arc::new(fleet);
     let people = people(&fleet, 3).await;
-    let load = Load::start(&fleet, &people);
-    fleet.redis.signal("STOP");
-    let stopped = Instant::now();
+    let load = Load::start(&fleet, &vec![people.clone(); CLIENTS].concat());
+    // Connections to replicas are made.
+    let begun = Instant::now();
     soon(async || {
-        let refused = fleet.status(fleet.balancer, &people[0]).await == 503;
-        refused && stopped.elapsed() > outage()
+        let good = fleet.status(fleet.balancer, &people[0]).await == 200;
+        good && begun.elapsed() > Duration::from_secs(1)
     })
     .await;
+    let before = Held::by_all(&fleet);
+    fleet.redis.signal("STOP");
+    let stopped = Instant::now();
+    let mut most = before.clone();
+    while stopped.elapsed() <= outage() {
+        soon(async || fleet.status(fleet.balancer, &people[0]).await == 503).await;
+        for (most, now) in most.iter_mut().zip(Held::by_all(&fleet)) {
+            *most = most.or_more(now);
+        }
+    }
     fleet.redis.signal("CONT");
     let took = soon(async || fleet.status(fleet.balancer, &people[0]).await == 200).await;
+    let seen = load.end().await;
+    report(&format!(
+        "hung for {:?}, back after {took:?}: {before:?}, then at most {most:?}; {seen:?}",
+        outage()
+    ));
     assert!(took <= Duration::from_secs(2), "it took {took:?}");
-    for seen in load.end().await {
+    for seen in seen {
         assert_eq!(seen.wrong, Vec::<String>::new(), "{seen:?}\n{}", fleet.logs());
         assert!(seen.refused > 0 && seen.slowest < Duration::from_secs(3), "{seen:?}");
     }
+    for (before, most) in before.iter().zip(&most) {
+        // One connection to the store at a time, and those of clients, which were there before.
+        assert!(most.files <= before.files + 10, "{before:?}, then {most:?}");
+        assert!(most.mebibytes <= before.mebibytes + 32, "{before:?}, then {most:?}");
+    }
+}
+
+/// Whoever watches is told; whether it is fit for requests without its store, the operator has decided.
+#[tokio::test]
+async fn an_outage_shows_in_a_metric_and_where_asked_for_in_readiness() {
+    let Some(redis) = Redis::durable() else { return };
+    let Some(fleet) = Fleet::start(Sessions::Stored, 1, redis, &[]).await else { return };
+    let watched = fleet.configuration.replace("admin: none", "admin: { address: 127.0.0.1:0 }");
+    let needing = watched.replace("timeout:", "required_for_readiness: true, timeout:");
+    assert!(watched != fleet.configuration && needing != watched);
+    let replicas = [Sidegate::run(&watched), Sidegate::run(&needing)];
+    let admins = [replicas[0].listener("admin").await, replicas[1].listener("admin").await];
+    let is = async |up: f64, ready: [u16; 2]| {
+        soon(async || {
+            let mut as_wanted = true;
+            for (admin, ready) in admins.iter().zip(ready) {
+                as_wanted &= metric(*admin, "sidegate_session_store_up", &[]).await == up;
+                as_wanted &= get("/readyz").send(*admin).await.status == ready;
+            }
+            as_wanted
+        })
+        .await;
+    };
+    is(1.0, [200, 200]).await;
+    fleet.redis.kill();
+    is(0.0, [200, 503]).await;
+    let said = get("/readyz").send(admins[1]).await.json();
+    assert!(said["missing"].to_string().contains("refused"), "{said}");
+    fleet.redis.restart();
+    is(1.0, [200, 200]).await;
 }

@@ -24,9 +24,14 @@ fn storms() -> usize {
 async fn due(fleet: &Fleet) -> Person {
     fleet.provider.limit_access_tokens(1).await;
     let person = fleet.signed_in("ada").await;
+    // Where signing in took longer than the tokens live, they are being renewed already: what that brings must be over too.
+    let mut before = None;
+    while before != Some(fleet.exchanges().await) {
+        before = Some(fleet.exchanges().await);
+        let begun = Instant::now();
+        soon(async || begun.elapsed() > Duration::from_secs(2)).await;
+    }
     fleet.provider.limit_access_tokens(3600).await;
-    let begun = Instant::now();
-    soon(async || begun.elapsed() > Duration::from_secs(2)).await;
     person
 }
 
@@ -61,7 +66,7 @@ async fn storm(fleet: &Arc<Fleet>) {
 }
 
 async fn storms_of(sessions: Sessions) {
-    let Some(redis) = Redis::durable() else { return };
+    let Some(redis) = Redis::on_port() else { return };
     let Some(fleet) = Fleet::patient(sessions, redis).await else { return };
     let fleet = Arc::new(fleet);
     for _ in 0..storms() {

@@ -30,8 +30,12 @@ pub(crate) fn report_skipped(what: &str) {
     report(&format!("skipped: {what}"));
 }
 
-#[expect(clippy::print_stderr, reason = "the reader of a test run must learn what did not run")]
-fn report(line: &str) {
+/// Says it to whoever reads the run of the tests.
+#[expect(
+    clippy::print_stderr,
+    reason = "the reader of a test run must learn what did not run, and what was measured"
+)]
+pub(crate) fn report(line: &str) {
     eprintln!("{line}");
 }
 

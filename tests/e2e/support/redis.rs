@@ -15,25 +15,32 @@ pub(crate) struct Redis {
     process: Mutex<Child>,
     program: PathBuf,
     port: u16,
+    /// Whether it writes everything down.
+    durable: bool,
     folder: TempDir,
 }
 
 impl Redis {
     /// Starts one on a socket, which keeps nothing on disk; nothing where it is not installed.
     pub(crate) fn start() -> Option<Self> {
-        Self::at(0)
+        Self::at(0, false)
+    }
+
+    /// Starts one on a port, which keeps nothing on disk, and so depends on no disk.
+    pub(crate) fn on_port() -> Option<Self> {
+        Self::at(free_address().port(), false)
     }
 
     /// Starts one on a port, which writes down everything at once: what it has confirmed outlives its death.
     pub(crate) fn durable() -> Option<Self> {
-        Self::at(free_address().port())
+        Self::at(free_address().port(), true)
     }
 
-    fn at(port: u16) -> Option<Self> {
+    fn at(port: u16, durable: bool) -> Option<Self> {
         let program = find(&["redis-server"])?;
         let folder = tempfile::tempdir().unwrap();
-        let process = Mutex::new(run(&program, port, &folder));
-        Some(Self { process, program, port, folder })
+        let process = Mutex::new(run(&program, (port, durable), &folder));
+        Some(Self { process, program, port, durable, folder })
     }
 
     /// As the configuration has it.
@@ -58,7 +65,7 @@ impl Redis {
 
     /// Starts it again after it was killed.
     pub(crate) fn restart(&self) {
-        *self.process.lock() = run(&self.program, self.port, &self.folder);
+        *self.process.lock() = run(&self.program, (self.port, self.durable), &self.folder);
     }
 
     /// Stops it from running, `STOP`, or lets it run on, `CONT`.
@@ -75,8 +82,8 @@ impl Drop for Redis {
 }
 
 /// A server that is ready.
-fn run(program: &PathBuf, port: u16, folder: &TempDir) -> Child {
-    let durable = if port == 0 { "no" } else { "yes" };
+fn run(program: &PathBuf, (port, durable): (u16, bool), folder: &TempDir) -> Child {
+    let durable = if durable { "yes" } else { "no" };
     let mut process = Command::new(program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", durable, "--appendfsync", "always", "--unixsocket"])

@@ -9,6 +9,7 @@ use crate::support::edge;
 use crate::support::http::client;
 use crate::support::person::{Page, Person, Visit};
 use crate::support::process::Sidegate;
+use crate::support::signing_in::soon;
 use crate::support::upstream::{Recorded, Upstream};
 use crate::support::vendors::{Tenant, is_asked, sign_in_on};
 
@@ -163,6 +164,11 @@ impl App {
     /// Whether the log has `words`.
     pub(super) fn logged(&self, words: &str) -> bool {
         self.sidegate.program.output().contains(words)
+    }
+
+    /// Waits until its log says `words`: lines come after what they tell of.
+    pub(super) async fn logs(&self, words: &str) {
+        soon(async || self.logged(words)).await;
     }
 }
 

@@ -204,7 +204,7 @@ async fn s_z3_a_logout_that_overtakes_the_sign_in_wins() {
     soon(async || !auth0.logouts().await.is_empty()).await;
     let page = ada.visit(callback).await;
     assert_eq!(page.status, 403, "{page:#?}");
-    assert!(one.logged("signed_out_meanwhile"));
+    one.logs("signed_out_meanwhile").await;
     assert_eq!(one.user(&ada).await, None);
     let login = one.asks(&ada).await;
     let page = sign_in_on(&login, &ada, "ada").await;

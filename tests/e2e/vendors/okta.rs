@@ -124,7 +124,7 @@ async fn s_k3_the_assurance_that_a_page_asks_for() {
     let login = bob.open(&one.url("/strong/room")).await;
     let page = sign_in_strongly_on(&login, &bob, "bob").await;
     is_at(&page, 403, "/.auth/callback/okta");
-    assert!(one.logged("too_weak"));
+    one.logs("too_weak").await;
     one.knows(&bob, "00ubob").await;
     // Scripts are told what would be enough.
     let page = bob.fetch(&one.url("/strong/room")).await;

@@ -98,7 +98,7 @@ async fn s_k4_without_a_way_to_a_fresh_hint_only_the_session_here_ends() {
     assert_eq!(url, None);
     is_signed_out(&page);
     assert_eq!((one.user(&ada).await, okta.count("end_session").await), (None, 0));
-    assert!(one.logged("there is no ID token that has not run out"));
+    one.logs("there is no ID token that has not run out").await;
     // As it must be expected, and as the log warns: Okta still knows them.
     one.knows(&ada, "00uada").await;
 }

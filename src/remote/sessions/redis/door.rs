@@ -1,7 +1,6 @@
 //! The way in: one server, the primary that Sentinels name, or a Cluster.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -10,13 +9,11 @@ use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, Value};
 use tokio::time::timeout;
 
+use crate::remote::sessions::redis::guides::Guides;
 use crate::remote::sessions::redis::settings::{
-    RedisAddress, RedisSettings, RedisSettingsError, Sentinels, Topology, unusable,
+    RedisAddress, RedisSettings, RedisSettingsError, Topology, unusable,
 };
 use crate::remote::sessions::redis::words;
-
-/// How long one Sentinel is asked before the next one is.
-const SENTINEL: Duration = Duration::from_millis(150);
 
 /// How often the library itself looks for the node that has a key. More than once costs more time than a call has.
 const REDIRECTIONS: u32 = 2;
@@ -33,15 +30,6 @@ pub(super) enum Door {
 pub(super) enum Wire {
     Cluster(ClusterConnection),
     One(MultiplexedConnection),
-}
-
-/// The Sentinels, and what leads from their word to the primary.
-pub(super) struct Guides {
-    settings: RedisSettings,
-    sentinels: Sentinels,
-    clients: Vec<Client>,
-    /// The one that answered last.
-    first: AtomicUsize,
 }
 
 impl Door {
@@ -79,6 +67,20 @@ impl Door {
             }
         };
         within(patience, opening).await.unwrap_or_else(|| Err(no_answer(patience)))
+    }
+
+    /// Whether another server has its place by now than the one that was connected to last. Where that shows by itself, it is not asked
+    /// for.
+    pub(super) async fn leads_elsewhere(&self) -> bool {
+        match self {
+            Self::Cluster(_) | Self::Single(_) => false,
+            Self::Sentinel(guides) => guides.name_another().await,
+        }
+    }
+
+    /// Whether it can lead elsewhere without telling.
+    pub(super) const fn may_turn(&self) -> bool {
+        matches!(self, Self::Sentinel(_))
     }
 }
 
@@ -152,7 +154,11 @@ fn cluster(
     builder.build().map_err(unusable)
 }
 
-async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
+/// A connection to one server, made within `patience`.
+pub(super) async fn connect(
+    client: &Client,
+    patience: Duration,
+) -> Result<MultiplexedConnection, RedisError> {
     // Deadlines are ours: one that the library keeps would leave the connection as it is.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(patience))
@@ -167,67 +173,5 @@ async fn is_no_cluster(mut connection: MultiplexedConnection) -> Result<(), Stri
     match told {
         Ok(told) if told.contains("cluster_enabled:1") => Err(words::IS_CLUSTER.to_owned()),
         _ => Ok(()),
-    }
-}
-
-impl Guides {
-    fn new(settings: &RedisSettings, sentinels: &Sentinels) -> Result<Self, RedisSettingsError> {
-        let client = |address| settings.sentinel(address, sentinels);
-        let clients = sentinels.addresses.iter().map(client).collect::<Result<_, _>>()?;
-        let (settings, sentinels) = (settings.clone(), sentinels.clone());
-        Ok(Self { settings, sentinels, clients, first: AtomicUsize::new(0) })
-    }
-
-    /// Asks one Sentinel after the other, and believes the one whose primary says that it is one
-    /// ([Guidelines for clients](https://redis.io/docs/latest/develop/reference/sentinel-clients/)).
-    async fn open(&self, patience: Duration) -> Result<MultiplexedConnection, String> {
-        let (first, count) = (self.first.load(Ordering::Relaxed), self.clients.len());
-        let mut why = "no Sentinel is named".to_owned();
-        for index in (0..count).map(|step| (first + step) % count) {
-            let asked = within(SENTINEL, self.asked(index)).await;
-            match asked.unwrap_or_else(|| Err(no_answer(SENTINEL))) {
-                Ok(address) => match self.primary(&address, patience).await {
-                    Ok(connection) => {
-                        self.first.store(index, Ordering::Relaxed);
-                        return Ok(connection);
-                    }
-                    Err(error) => why = error,
-                },
-                Err(error) => why = format!("a Sentinel: {error}"),
-            }
-        }
-        Err(why)
-    }
-
-    /// Where the primary is, by the word of one Sentinel.
-    async fn asked(&self, index: usize) -> Result<RedisAddress, String> {
-        let client = self.clients.get(index).ok_or("no Sentinel is named")?;
-        let mut sentinel = connect(client, SENTINEL).await.map_err(|error| words::of(&error))?;
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("get-master-addr-by-name").arg(&self.sentinels.primary);
-        let found = question.query_async::<Option<(String, u16)>>(&mut sentinel).await;
-        let found = found.map_err(|error| words::of(&error))?;
-        let (host, port) = found
-            .ok_or_else(|| format!("it knows no primary called `{}`", self.sentinels.primary))?;
-        let named = self.sentinels.addresses.get(index).ok_or("no Sentinel is named")?;
-        Ok(named.moved(host, port))
-    }
-
-    async fn primary(
-        &self,
-        address: &RedisAddress,
-        patience: Duration,
-    ) -> Result<MultiplexedConnection, String> {
-        let client = self.settings.client(address, self.sentinels.database);
-        let client = client.map_err(|error| error.to_string())?;
-        let mut connection = connect(&client, patience).await.map_err(|error| words::of(&error))?;
-        let role = redis::cmd("ROLE").query_async::<Vec<Value>>(&mut connection).await;
-        match role.as_deref().map(|role| role.first()) {
-            Ok(Some(Value::BulkString(role))) if role != b"master" => {
-                Err("the primary that Sentinels name is none yet".to_owned())
-            }
-            // Who may not ask for it learns it from the first write.
-            _ => Ok(connection),
-        }
     }
 }

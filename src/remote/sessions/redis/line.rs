@@ -27,9 +27,14 @@ const CONNECTING: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether the server that answers is still the right one.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// See the module's text. Threads share it.
 pub(super) struct Line {
     door: Door,
+    /// What an operator knows the store by.
+    store: String,
     deadline: Duration,
     /// What a store that does its work answers.
     probe: Cmd,
@@ -61,15 +66,20 @@ enum Failed {
 }
 
 impl Line {
-    /// A line that is opened with the first call. `probe` is a call that a store answers which does its work.
+    /// A line to that store, which is opened with the first call. `probe` is a call that a store answers which does its work. Must be called on a tokio
+    /// runtime.
     pub(super) fn new(
-        door: Door,
+        (door, store): (Door, String),
         deadline: Duration,
         probe: Cmd,
         metrics: SessionMetrics,
     ) -> Arc<Self> {
         let (state, opening) = (Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { door, deadline, probe, state, opening, metrics })
+        let line = Arc::new(Self { door, store, deadline, probe, state, opening, metrics });
+        if line.door.may_turn() {
+            tokio::spawn(stay_right(Arc::downgrade(&line)));
+        }
+        line
     }
 
     /// Which connection this is: a new one may lead to another server.
@@ -84,7 +94,8 @@ impl Line {
 
     /// The connection as it is, for those who speak to many servers at once.
     pub(super) async fn open(&self) -> Result<Wire, StoreError> {
-        self.wire().await.map(|(_, wire)| wire).map_err(StoreError::Unavailable)
+        let wire = self.wire().await.map(|(_, wire)| wire);
+        wire.map_err(|why| StoreError::Unavailable(self.of_the_store(&why)))
     }
 
     /// What the store answers. Makes the call once more on a new connection if the old one turns out to be closed: all our
@@ -109,11 +120,15 @@ impl Line {
             }
             Some(Err(failed)) => Err(self.failed(failed)),
             None => {
-                let why = no_answer(self.deadline);
+                let why = self.of_the_store(&no_answer(self.deadline));
                 self.fell_silent(why.clone(), before);
                 Err(StoreError::Unavailable(why))
             }
         }
+    }
+
+    fn of_the_store(&self, why: &str) -> String {
+        format!("{}: {why}", self.store)
     }
 
     async fn attempt<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, Failed> {
@@ -169,11 +184,14 @@ impl Line {
 
     /// A refusal of one command tells that the store is well.
     fn failed(self: &Arc<Self>, failed: Failed) -> StoreError {
-        let why = match failed {
-            Failed::Connecting(why) => why,
-            Failed::Said(error) if words::is_outage(&error) => words::of(&error),
-            Failed::Said(error) => return StoreError::Unavailable(words::of(&error)),
+        let (why, is_outage) = match failed {
+            Failed::Connecting(why) => (why, true),
+            Failed::Said(error) => (words::of(&error), words::is_outage(&error)),
         };
+        let why = self.of_the_store(&why);
+        if !is_outage {
+            return StoreError::Unavailable(why);
+        }
         let number = self.number();
         self.fell_silent(why.clone(), number);
         StoreError::Unavailable(why)
@@ -218,6 +236,19 @@ impl Line {
     }
 }
 
+/// Leaves a server that was replaced, also one that still answers: what it is told is lost.
+async fn stay_right(line: Weak<Line>) {
+    loop {
+        sleep(LOOK).await;
+        let Some(line) = line.upgrade() else { return };
+        let Some((number, _)) = line.present() else { continue };
+        if line.door.leads_elsewhere().await {
+            tracing::info!("the session store has another primary");
+            line.hang_up(number);
+        }
+    }
+}
+
 /// Tries until the store answers, or nobody needs it any more.
 async fn get_through(line: Weak<Line>) {
     let mut pause = FIRST_PAUSE;
@@ -231,7 +262,7 @@ async fn get_through(line: Weak<Line>) {
                 line.answered();
                 return;
             }
-            Err(why) => line.state.lock().trouble = Some(why),
+            Err(why) => line.state.lock().trouble = Some(line.of_the_store(&why)),
         }
     }
 }

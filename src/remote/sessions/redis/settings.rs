@@ -1,5 +1,6 @@
 //! Where Redis is and who we are to it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -242,6 +243,36 @@ impl RedisAddress {
     }
 }
 
+impl fmt::Display for RedisAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port) = match self {
+            Self::Tcp(host, port) => ("redis", host, port),
+            Self::Tls(host, port) => ("rediss", host, port),
+            Self::Unix(path) => return write!(f, "unix://{}", path.display()),
+        };
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
+        }
+    }
+}
+
+/// What an operator knows it by.
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(nodes) => {
+                let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+                write!(f, "the Cluster of {}", nodes.join(", "))
+            }
+            Self::Sentinel(sentinels) => write!(f, "the primary `{}`", sentinels.primary),
+            Self::Single { address, database: 0 } => address.fmt(f),
+            Self::Single { address, database } => write!(f, "{address}/{database}"),
+        }
+    }
+}
+
 fn address(url: &Url) -> Option<(RedisAddress, u16)> {
     if url.query().is_some() || url.fragment().is_some() {
         return None;
@@ -281,6 +312,15 @@ mod tests {
         ] {
             assert_eq!(RedisAddress::parse(url), Ok((address, database)), "{url}");
         }
+    }
+
+    #[test]
+    fn stores_are_named_as_they_are_written() {
+        for url in ["redis://store:6379", "redis://[::1]:7000/3", "rediss://store:6380/1"] {
+            assert_eq!(RedisSettings::at(url).unwrap().topology.to_string(), url);
+        }
+        let socket = "unix:///run/redis.sock";
+        assert_eq!(RedisSettings::at(socket).unwrap().topology.to_string(), socket);
     }
 
     #[test]

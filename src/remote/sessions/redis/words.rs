@@ -9,6 +9,13 @@ pub(super) const IS_CLUSTER: &str =
 const IS_NO_CLUSTER: &str =
     "this server is not part of a Cluster; write `url:`, or `sentinel:`, instead of `cluster:`";
 
+const IS_NO_SENTINEL: &str =
+    "this server is no Sentinel; `addresses` names Sentinels, which usually listen at 26379";
+
+const IS_SENTINEL: &str = "this server is a Sentinel; write `sentinel:` instead of `url:`";
+
+const REFUSED: &str = "user or password are refused; see `username` and `password`";
+
 /// The error on one line.
 pub(super) fn of(error: &RedisError) -> String {
     let said = crate::remote::error_text(error);
@@ -61,12 +68,26 @@ fn advice(error: &RedisError, said: &str) -> Option<&'static str> {
     if said.contains("cluster support disabled") {
         return Some(IS_NO_CLUSTER);
     }
-    if is_unauthenticated(error) {
-        return Some("user or password are refused; see `username` and `password`");
+    if said.contains("unknown command 'SENTINEL'") {
+        return Some(IS_NO_SENTINEL);
+    }
+    if said.contains("unknown command 'SET'") {
+        return Some(IS_SENTINEL);
+    }
+    match error.code() {
+        Some("NOAUTH" | "WRONGPASS") => return Some(REFUSED),
+        Some("NOREPLICAS") => {
+            return Some(
+                "too few replicas keep up with it for writes; see `min-replicas-to-write` of its configuration",
+            );
+        }
+        Some("OOM") => return Some("it is full; see `maxmemory` of its configuration"),
+        _ => {}
     }
     Some(match error.kind() {
-        ErrorKind::AuthenticationFailed => {
-            "user or password are refused; see `username` and `password`"
+        ErrorKind::AuthenticationFailed => REFUSED,
+        ErrorKind::ClusterConnectionNotFound => {
+            "no node of the Cluster has any keys; has it been created, and can its nodes be reached at the addresses that they tell?"
         }
         ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::Moved) => IS_CLUSTER,
         ErrorKind::Server(ServerErrorKind::BusyLoading) => "it is still loading what it keeps",

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use redis::FromRedisValue;
+use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -21,7 +22,7 @@ use crate::remote::sessions::{ClientIdentity, RedisAddress, RedisSettings, Senti
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The name by which Sentinels know the primary.
-const PRIMARY: &str = "main";
+pub(super) const PRIMARY: &str = "main";
 
 /// Servers that end with the test.
 pub(super) struct Fleet {
@@ -64,24 +65,18 @@ impl Fleet {
         port
     }
 
-    /// One primary with two replicas, and three Sentinels that know all of them.
-    pub(super) async fn sentinels(&mut self) -> (u16, RedisSettings) {
-        let primary = self.start(&[]).await;
-        for _ in 0..2 {
-            self.start(&[&format!("replicaof 127.0.0.1 {primary}")]).await;
+    /// One primary with two replicas, and three Sentinels that know all of them and are quick to act: the ports of both. A primary
+    /// without a replica that keeps up takes no writes.
+    pub(super) async fn sentinels(&mut self) -> ([u16; 3], Vec<u16>) {
+        let careful = ["min-replicas-to-write 1", "min-replicas-max-lag 2"];
+        let primary = self.start(&careful).await;
+        let mut servers = [primary; 3];
+        for server in servers.iter_mut().skip(1) {
+            let follows = format!("replicaof 127.0.0.1 {primary}");
+            *server = self.start(&[careful[0], careful[1], &follows]).await;
         }
-        let watched = [
-            format!("sentinel monitor {PRIMARY} 127.0.0.1 {primary} 2"),
-            format!("sentinel down-after-milliseconds {PRIMARY} 500"),
-            format!("sentinel failover-timeout {PRIMARY} 2000"),
-        ];
-        let watched: Vec<&str> = watched.iter().map(String::as_str).collect();
-        let mut addresses = Vec::new();
-        for _ in 0..3 {
-            addresses.push(local(self.start(&watched).await));
-        }
-        for address in &addresses {
-            let RedisAddress::Tcp(_, port) = address else { unreachable!() };
+        let sentinels = self.watched(primary).await;
+        for port in &sentinels {
             eventually(async || {
                 let known: Vec<String> = ask(*port, &["SENTINEL", "MASTER", PRIMARY]).await;
                 let field = |name: &str| {
@@ -92,16 +87,22 @@ impl Fleet {
             })
             .await;
         }
-        let (username, password) = (None, None);
-        let primary_name = PRIMARY.to_owned();
-        let topology = Topology::Sentinel(Sentinels {
-            primary: primary_name,
-            addresses,
-            database: 0,
-            username,
-            password,
-        });
-        (primary, RedisSettings::of(topology))
+        (servers, sentinels)
+    }
+
+    /// Three Sentinels that watch the server at `primary`; their ports.
+    pub(super) async fn watched(&mut self, primary: u16) -> Vec<u16> {
+        let watched = [
+            format!("sentinel monitor {PRIMARY} 127.0.0.1 {primary} 2"),
+            format!("sentinel down-after-milliseconds {PRIMARY} 1000"),
+            format!("sentinel failover-timeout {PRIMARY} 5000"),
+        ];
+        let watched: Vec<&str> = watched.iter().map(String::as_str).collect();
+        let mut ports = Vec::new();
+        for _ in 0..3 {
+            ports.push(self.start(&watched).await);
+        }
+        ports
     }
 
     /// A Cluster of three primaries with a replica each.
@@ -187,6 +188,14 @@ impl Fleet {
         server.kill().unwrap();
         server.wait().unwrap();
     }
+
+    /// Stops the server at `port` from running: it hangs, and closes nothing.
+    pub(super) fn hang(&self, port: u16) {
+        let (_, server) =
+            self.servers.iter().find(|(known, _)| *known == port).expect("it was started");
+        let pid = server.id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    }
 }
 
 impl Drop for Fleet {
@@ -208,16 +217,47 @@ pub(super) fn single(port: u16, database: u16) -> RedisSettings {
     RedisSettings::of(Topology::Single { address: local(port), database })
 }
 
+/// What the Sentinels at these ports lead to.
+pub(super) fn by_sentinels(ports: &[u16]) -> RedisSettings {
+    RedisSettings::of(Topology::Sentinel(Sentinels {
+        primary: PRIMARY.to_owned(),
+        addresses: ports.iter().copied().map(local).collect(),
+        database: 0,
+        username: None,
+        password: None,
+    }))
+}
+
 /// What the server at `port` answers to somebody else.
 pub(super) async fn ask<T: FromRedisValue>(port: u16, words: &[&str]) -> T {
+    tried(port, words).await.unwrap()
+}
+
+/// The same of a server that may refuse, or not be there.
+pub(super) async fn tried<T: FromRedisValue>(
+    port: u16,
+    words: &[&str],
+) -> Result<T, redis::RedisError> {
+    let mut connection = connected(port).await?;
+    say(&mut connection, words).await
+}
+
+/// A connection of somebody else to the server at `port`.
+pub(super) async fn connected(port: u16) -> Result<MultiplexedConnection, redis::RedisError> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     // Some of what is asked waits for other servers.
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = connecting.await.unwrap();
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// What is answered on that connection.
+pub(super) async fn say<T: FromRedisValue>(
+    connection: &mut MultiplexedConnection,
+    words: &[&str],
+) -> Result<T, redis::RedisError> {
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
-    command.query_async(&mut connection).await.unwrap()
+    command.query_async(connection).await
 }
 
 /// Looks again and again until `holds`.

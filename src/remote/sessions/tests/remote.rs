@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::remote::sessions::redis::Listener;
+use crate::remote::sessions::tests::fleet::eventually;
 use crate::remote::sessions::tests::server::Server;
 
 #[tokio::test]
@@ -94,6 +95,31 @@ async fn an_entry_that_sorts_before_the_newest_is_heard_all_the_same() {
     server.command::<()>(&words).await;
     there.catch_up(&mut listener, at(1)).await.unwrap();
     assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(1)));
+}
+
+/// A primary that died had confirmed what its successor does not have.
+#[tokio::test]
+async fn what_was_ended_lately_is_told_again_to_another_server() {
+    let Some(server) = Server::start() else { return };
+    let (here, there) = (process(&server.settings()), process(&server.settings()));
+    tokio::spawn(Sessions::follow(Arc::downgrade(&here), Clock::fixed(at(1))));
+    let ticket = save(&there, &session(1, "ada", Some("l1"), 0), None).await.unwrap();
+    let kept: Vec<u8> = server.command(&["GET", &format!("sidegate:s:{{{}}}", id(1).text())]).await;
+    eventually(async || here.remote().is_some_and(|remote| remote.connection() > 0)).await;
+    end(&here, login("l1"), 1).await;
+    assert_eq!(subject(&there, &ticket, 1).await, None);
+    // All that the successor has is the session.
+    server.command::<()>(&["FLUSHALL"]).await;
+    let mut restored = ::redis::cmd("SET");
+    restored.arg(format!("sidegate:s:{{{}}}", id(1).text())).arg(kept);
+    restored.exec_async(&mut server.connection().await).await.unwrap();
+    assert!(subject(&there, &ticket, 1).await.is_some());
+    server.command::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    eventually(async || {
+        there.catch_up(&mut Listener::default(), at(1)).await.unwrap();
+        there.revocations.is_revoked(&session(1, "ada", Some("l1"), 0), at(1))
+    })
+    .await;
 }
 
 /// The stream's one entry: its name, and its fields.

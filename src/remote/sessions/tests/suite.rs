@@ -3,7 +3,7 @@
 use super::*;
 use crate::remote::sessions::tests::server::Server;
 
-/// Runs each of the named functions on a store in memory and on one in Redis.
+/// Runs each of the named functions on a store in memory, in Redis, there as a user who may do little, and in Valkey.
 macro_rules! on_every_store {
     ($($name:ident),+ $(,)?) => {
         mod in_memory {
@@ -18,6 +18,22 @@ macro_rules! on_every_store {
             $(#[tokio::test]
             async fn $name() {
                 let Some(server) = Server::start() else { return };
+                super::$name(&process(&server.settings())).await;
+            })+
+        }
+        mod with_few_rights {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(server) = Server::strict() else { return };
+                super::$name(&process(&server.strict_settings())).await;
+            })+
+        }
+        mod in_valkey {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(server) = Server::valkey() else { return };
                 super::$name(&process(&server.settings())).await;
             })+
         }

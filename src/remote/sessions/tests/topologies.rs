@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::remote::sessions::tests::fleet::{Fleet, ask, eventually, local, single};
+use crate::remote::sessions::tests::fleet::{Fleet, ask, by_sentinels, eventually, local, single};
 
 /// A process with generous deadlines: tests share two processors.
 fn patient(settings: RedisSettings) -> Arc<Sessions> {
@@ -24,6 +24,15 @@ async fn a_store_that_is_not_what_it_is_said_to_be_is_explained() {
     let open = fleet.start(&["databases 2"]).await;
     let replica = fleet.start(&[&format!("replicaof 127.0.0.1 {open}")]).await;
     let node = fleet.start(&["cluster-enabled yes"]).await;
+    let lonely = fleet.start(&["min-replicas-to-write 1"]).await;
+    let full = fleet.start(&["maxmemory 1"]).await;
+    let sentinels = fleet.watched(open).await;
+    let mut misnamed = by_sentinels(&sentinels);
+    if let Topology::Sentinel(sentinels) = &mut misnamed.topology {
+        sentinels.primary = "other".to_owned();
+    }
+    let nobody = fleet.start(&[]).await;
+    fleet.kill(nobody);
     let with = |password: &str| {
         let mut settings = single(alone, 0);
         settings.password = Some(Secret::new(password.to_owned()));
@@ -36,6 +45,16 @@ async fn a_store_that_is_not_what_it_is_said_to_be_is_explained() {
         (single(open, 7), "no such database"),
         (single(replica, 0), "a replica, which takes no writes"),
         (single(node, 0), "part of a Cluster"),
+        (single(lonely, 0), "too few replicas keep up"),
+        (single(full, 0), "it is full"),
+        (
+            single(nobody, 0),
+            &format!("redis://127.0.0.1:{nobody}: Connection refused (os error 111)"),
+        ),
+        (misnamed, "knows no primary called `other`; see `sentinel.primary`"),
+        (by_sentinels(&[open]), "this server is no Sentinel"),
+        (single(sentinels[0], 0), "this server is a Sentinel"),
+        (RedisSettings::of(Topology::Cluster(vec![local(node)])), "has it been created"),
         (RedisSettings::of(Topology::Cluster(vec![local(open)])), "not part of a Cluster"),
     ] {
         let error = complaint(settings).await;
@@ -83,37 +102,6 @@ async fn a_cluster_has_sessions_on_all_its_servers() {
     assert!(subject(&there, &bob, 1).await.is_some());
     there.catch_up(&mut redis::Listener::default(), at(1)).await.unwrap();
     assert!(there.revocations.is_revoked(&session(9, "ada", Some("l1"), 0), at(1)));
-}
-
-/// What was confirmed and copied is not lost, and those who wait find the new primary.
-#[tokio::test]
-async fn a_primary_that_fails_is_replaced_by_its_replica() {
-    let Some(mut fleet) = Fleet::new() else { return };
-    let (primary, settings) = fleet.sentinels().await;
-    let sessions = process(&StoreSettings::Redis(settings));
-    eventually(async || sessions.check().await.is_ok()).await;
-    let mut tickets = Vec::new();
-    for number in 0..50 {
-        let ada = session(number, "ada", None, 0);
-        let ticket = loop {
-            match save(&sessions, &ada, None).await {
-                Ok(ticket) => break ticket,
-                Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error}"),
-            }
-        };
-        tickets.push(ticket);
-    }
-    let copies: u32 = ask(primary, &["WAIT", "2", "10000"]).await;
-    assert_eq!(copies, 2, "both replicas have all of it");
-    fleet.kill(primary);
-    let killed = Instant::now();
-    eventually(async || sessions.check().await.is_ok()).await;
-    let took = killed.elapsed();
-    assert!(took < Duration::from_secs(15), "it took {took:?}");
-    for ticket in &tickets {
-        let found = sessions.load(ticket, at(1)).await.unwrap();
-        assert_eq!(found.unwrap().subject, "ada");
-    }
 }
 
 #[tokio::test]
