@@ -160,6 +160,22 @@ impl RelyingParty {
         self.grant(metadata, grant::refresh_form(refresh_token)).await
     }
 
+    /// As [`Self::refresh`], with `patience` for the answer: where refresh tokens are good once, nobody can ask for it again.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]
+    pub async fn refresh_patiently(
+        &self,
+        metadata: &Metadata,
+        refresh_token: &Secret<String>,
+        patience: Duration,
+    ) -> Result<TokenResponse, ExchangeError> {
+        let endpoint = needed(&metadata.endpoints.token, "token_endpoint")?;
+        let form = grant::refresh_form(refresh_token);
+        let reply = self.post_within(metadata, endpoint, form, patience).await?;
+        Ok(grant::parse(&answer(&reply))?)
+    }
+
     /// Asks for the claims of `subject`, with `keys` for an answer that is signed.
     ///
     /// # Errors
@@ -276,7 +292,17 @@ impl RelyingParty {
         &self,
         metadata: &Metadata,
         url: &Url,
+        form: Form,
+    ) -> Result<Reply, ExchangeError> {
+        self.post_within(metadata, url, form, self.settings.timeout).await
+    }
+
+    async fn post_within(
+        &self,
+        metadata: &Metadata,
+        url: &Url,
         mut form: Form,
+        deadline: Duration,
     ) -> Result<Reply, ExchangeError> {
         let audience = match self.settings.assertion_audience {
             AssertionAudience::Issuer => metadata.issuer.as_str(),
@@ -287,7 +313,7 @@ impl RelyingParty {
         let jti = unique()?;
         let context = AssertionContext { audience, now: self.clock.now(), jti: &jti };
         let authorization = self.settings.registration.authenticate(&mut form, context)?;
-        let (target, form) = (self.target(url), form.encode());
+        let (target, form) = (Target { deadline, ..self.target(url) }, form.encode());
         let reply = self.client.post_form(target, authorization.as_ref(), &form).await;
         self.contact.exchanged(Reach::of(&reply));
         reply.map_err(|source| ExchangeError::Fetch { url: shown(url), source })

@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a provider may take. Longer than a request waits: a token that comes late is still the only good one.
 const EXCHANGE: Duration = Duration::from_secs(20);
 
+/// How long all of it may take: another's turn may have to run out first, and what came must be verified and stored.
+const IN_ALL: Duration = Duration::from_secs(70);
+
 /// What an entry of the memory costs beside its session, in bytes.
 const ENTRY_OVERHEAD: usize = 256;
 
@@ -229,7 +232,7 @@ impl Renewals {
     }
 
     async fn fly(self: Arc<Self>, means: RenewalMeans, held: Held, now: Timestamp) -> Outcome {
-        let outcome = match timeout(EXCHANGE, self.take_turn(&means, &held, now)).await {
+        let outcome = match timeout(IN_ALL, self.take_turn(&means, &held, now)).await {
             Ok(Ok(session)) => Outcome::Renewed(session),
             Ok(Err(RenewalFailure::Ended(reason))) => self.ended(&held.session, reason, now),
             Ok(Err(RenewalFailure::Unavailable(why))) => self.failed(&held.session, &why, now),

@@ -12,7 +12,7 @@ use crate::oidc::grant::TokenResponse;
 use crate::oidc::id_token::IdTokenError;
 use crate::remote::jwks::{KeyKeeper, Unread};
 use crate::remote::relying_party::{ExchangeError, RelyingParty};
-use crate::remote::renewal::{EndReason, RefreshRules, Refreshed, Renew, RenewalFailure};
+use crate::remote::renewal::{EXCHANGE, EndReason, RefreshRules, Refreshed, Renew, RenewalFailure};
 use crate::session::{Session, keep_claims};
 use crate::token::{KeySet, TokenError};
 
@@ -42,7 +42,8 @@ impl Renew for RenewalAtProvider {
             return Err(RenewalFailure::Ended(EndReason::Refused));
         };
         let metadata = self.party.ready(METADATA_PATIENCE).await.map_err(failure)?;
-        let response = self.party.refresh(&metadata, token).await.map_err(failure)?;
+        let response = self.party.refresh_patiently(&metadata, token, EXCHANGE).await;
+        let response = response.map_err(failure)?;
         let mut refreshed = self.verified(session, &response, now).await?;
         if self.party.settings().userinfo {
             self.add_userinfo(session, &metadata, &response, &mut refreshed).await;

@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::*;
 use crate::base::secret::Secret;
@@ -67,6 +68,10 @@ impl Rig {
 
     /// The provider gives tokens, with an ID token of this person in this role.
     fn grants(&self, subject: &str, role: &str) {
+        self.origin.on("/token", self.granted(subject, role));
+    }
+
+    fn granted(&self, subject: &str, role: &str) -> Answer {
         let claims = json!({
             "iss": self.origin.issuer(), "sub": subject, "aud": "app", "role": role,
             "iat": NOW, "exp": NOW + 300,
@@ -76,7 +81,7 @@ impl Rig {
             "access_token": "a1", "token_type": "Bearer", "expires_in": 300,
             "refresh_token": "r1", "id_token": id_token,
         });
-        self.origin.on("/token", Answer::json(&tokens.to_string()));
+        Answer::json(&tokens.to_string())
     }
 
     fn refuses(&self, status: &str, error: &Value) {
@@ -141,7 +146,8 @@ fn settings(origin: &Origin) -> RelyingPartySettings {
         pushed_requests: PushedRequests::Never,
         userinfo: false,
         rules: id_token::rules(&issuer, "app", algorithms, leeway),
-        timeout: Duration::from_secs(10),
+        // No renewal depends on it.
+        timeout: Duration::from_millis(200),
         logout: LogoutSettings {
             rules: LogoutRules::new(&issuer, "app", algorithms, leeway),
             style: Default::default(),
@@ -168,6 +174,24 @@ async fn a_thousand_requests_cause_one_token_request() {
         assert_eq!(request.await.unwrap(), "r1 second 1");
     }
     assert_eq!(rig.origin.requests("/token").len(), 1);
+}
+
+/// A refresh token that was used and whose answer was not waited for is a session lost.
+#[tokio::test]
+async fn a_renewal_waits_longer_for_its_answer_than_other_exchanges() {
+    let (rig, gate) = (Rig::start().await, watch::Sender::new(false));
+    rig.origin.on("/token", rig.granted("ada", "second").behind(&gate));
+    let party = &rig.at_provider.party;
+    let impatient = async {
+        let metadata = party.ready(METADATA_PATIENCE).await.unwrap();
+        let token = Secret::new("r0".to_owned());
+        let outcome = party.refresh(&metadata, &token).await;
+        gate.send_replace(true);
+        outcome
+    };
+    let (renewed, outcome) = tokio::join!(rig.renew(), impatient);
+    assert!(matches!(outcome, Err(ExchangeError::Fetch { .. })), "{outcome:?}");
+    assert_eq!(renewed, "r1 second 1");
 }
 
 #[tokio::test]
