@@ -115,15 +115,6 @@ impl HostPattern {
         let host = authority.host().to_owned();
         Ok(if wildcard { Self::Wildcard(host) } else { Self::Exact(host) })
     }
-
-    /// How exactly this names a host; a greater value is the better match.
-    pub fn specificity(&self) -> usize {
-        match self {
-            Self::Any => 0,
-            Self::Wildcard(suffix) => suffix.len(),
-            Self::Exact(_) => usize::MAX,
-        }
-    }
 }
 
 #[cfg(test)]

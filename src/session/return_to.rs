@@ -145,11 +145,6 @@ impl ReturnTo {
         Ok(Self(address.to_owned()))
     }
 
-    /// Reads `text`, and goes to the root wherever it leads astray.
-    pub fn local_or_root(text: Option<&str>, own: &Origin, allowed: &AllowedHosts) -> Self {
-        text.and_then(|text| Self::parse(text, own, allowed).ok()).unwrap_or_else(Self::root)
-    }
-
     /// The root of our own origin.
     pub fn root() -> Self {
         Self("/".to_owned())

@@ -25,7 +25,7 @@ use crate::remote::provider::{MetadataBounds, MetadataSettings, MetadataSource};
 use crate::remote::relying_party::{
     AssertionAudience, HintRule, LogoutSettings, PushedRequests, RelyingPartySettings,
 };
-use crate::token::{AlgorithmSet, Rules, SigningKey, TypeRule};
+use crate::token::{AlgorithmSet, Rules, SigningKey};
 
 /// How long one exchange with a provider may take: a person waits for it.
 const EXCHANGE: Duration = Duration::from_secs(10);
@@ -334,16 +334,16 @@ fn logout_rules(
     algorithms: AlgorithmSet,
     leeway: Duration,
 ) -> LogoutRules {
-    let mut logout = LogoutRules::new(&written.issuer, client_id, algorithms, leeway);
-    logout.rules.types = match written.backchannel_logout.typ {
-        LogoutTokenType::Any => TypeRule::Logout,
-        LogoutTokenType::Strict => TypeRule::Exactly(vec![String::from("logout+jwt")]),
+    let rules = LogoutRules::new(&written.issuer, client_id, algorithms, leeway);
+    let rules = match written.backchannel_logout.typ {
+        LogoutTokenType::Any => rules,
+        LogoutTokenType::Strict => rules.strictly_typed(),
     };
-    logout.expiry = match written.backchannel_logout.exp {
+    let expiry = match written.backchannel_logout.exp {
         LogoutTokenExpiry::Optional => ExpiryRule::Optional,
         LogoutTokenExpiry::Required => ExpiryRule::Required,
     };
-    logout
+    LogoutRules { expiry, ..rules }
 }
 
 const fn assertion_audience(word: ClientAssertionAudience) -> AssertionAudience {
