@@ -17,7 +17,7 @@ demo: tools
 	$(CARGO) run --quiet -- demo $(DEMO_ARGS)
 
 test: tools peers
-	$(CARGO) test
+	$(CARGO) test --no-fail-fast
 
 check: test
 	$(CARGO) fmt --check
