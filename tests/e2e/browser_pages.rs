@@ -127,3 +127,21 @@ async fn the_page_that_ends_a_loop_can_be_read() {
         picture(&browser, "loop", language).await;
     }
 }
+
+/// With two sessions: that of this browser, and one of another.
+#[tokio::test]
+async fn the_page_of_ones_own_sessions_can_be_read() {
+    for language in LANGUAGES {
+        let Some(browser) = Browser::start().await else { return };
+        let Some(door) = FrontDoor::start(&["main"], "  store: memory\n").await else { return };
+        let Some(other) = Browser::start().await else { return };
+        for one in [&other, &browser] {
+            one.speak(language).await;
+            one.open(&door.url("/wanted")).await;
+            door.sign_in(one, "ada").await;
+            one.reaches(|url| url == door.url("/wanted")).await;
+        }
+        browser.open(&door.url("/.auth/my-sessions")).await;
+        picture(&browser, "my-sessions", language).await;
+    }
+}
