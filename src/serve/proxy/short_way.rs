@@ -34,7 +34,7 @@ pub(super) async fn take(session: &mut Session, ctx: &mut Context) -> Result<boo
     let Some(mut exchange) = begin(session, ctx)? else { return Ok(false) };
     let asked = exchange.write_request_header(request_line(session)?).await;
     let first = match asked {
-        Ok(_) => first_piece(session, &mut exchange).await,
+        Ok(_) => next_piece(session, &mut exchange).await,
         Err(error) => Err(error.into_up()),
     };
     let first = match first {
@@ -77,8 +77,8 @@ fn request_line(session: &Session) -> Result<Box<RequestHeader>> {
         .map(Box::new)
 }
 
-/// The first piece of the answer, unless the client goes away before it is there.
-async fn first_piece(session: &mut Session, exchange: &mut HttpSession) -> Result<HttpTask> {
+/// The next piece of the answer, unless the client goes away before it is there.
+async fn next_piece(session: &mut Session, exchange: &mut HttpSession) -> Result<HttpTask> {
     tokio::select! {
         biased;
         piece = exchange.read_response_task() => piece.map_err(Error::into_up),
@@ -106,7 +106,7 @@ async fn relay(
     loop {
         let piece = match next.take() {
             Some(piece) => piece,
-            None => first_piece(session, exchange).await?,
+            None => next_piece(session, exchange).await?,
         };
         let mut pieces = Vec::with_capacity(PIECES);
         pieces.push(pass(session, ctx, piece).await?);
