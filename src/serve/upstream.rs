@@ -122,6 +122,11 @@ impl Upstream {
         None
     }
 
+    /// Whether connections to it may be kept by our pool at all.
+    pub(crate) const fn lends(&self) -> bool {
+        self.lending.is_some()
+    }
+
     /// A connection that is kept for the next exchange with the server whose `turn` it is; none where that speaks TLS.
     pub(crate) fn kept(&self, turn: usize) -> Option<(Arc<Loan>, Stream)> {
         let place = &self.servers[turn % self.servers.len()];

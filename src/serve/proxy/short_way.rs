@@ -56,8 +56,11 @@ pub(super) async fn take(session: &mut Session, ctx: &mut Context) -> Result<boo
 
 /// The exchange with the upstream, if there is a connection for it and the request is plain.
 fn begin(session: &Session, ctx: &mut Context) -> Result<Option<HttpSession>> {
-    let Some(lines) = plain(session, ctx)? else { return Ok(None) };
     let (upstream, timeout) = upstream(ctx)?;
+    if !upstream.lends() {
+        return Ok(None);
+    }
+    let Some(lines) = plain(session, ctx)? else { return Ok(None) };
     let turn = upstream.take_turn();
     let kept = upstream.kept(turn);
     ctx.turn = Some(turn);
