@@ -71,6 +71,13 @@ impl Tls {
     /// What arrives upstream of a request with just these fields.
     pub(crate) async fn send(&self, fields: &[(&str, &str)]) -> Vec<Recorded> {
         let before = self.site.upstream.requests().len();
+        self.ask(fields).await;
+        assert_eq!(self.site.upstream.violations(), Vec::<String>::new(), "{fields:?}");
+        self.site.upstream.requests().split_off(before)
+    }
+
+    /// Sends a request with just these fields, and waits for what becomes of it.
+    pub(crate) async fn ask(&self, fields: &[(&str, &str)]) {
         let mut stream = self.connect().await;
         // Whoever refuses a request may close before all of it is sent.
         let _ = stream.write_all(&frame(HEADERS, WHOLE, 1, &block(fields))).await;
@@ -82,8 +89,6 @@ impl Tls {
             }
         };
         timeout(PATIENCE, answered).await.expect("an answer within the test's patience");
-        assert_eq!(self.site.upstream.violations(), Vec::<String>::new(), "{fields:?}");
-        self.site.upstream.requests().split_off(before)
     }
 }
 
