@@ -239,38 +239,58 @@ fn authorization<'a>(request: &RequestView<'a>) -> Result<Option<(Scheme, &'a st
     if fields.next().is_some() {
         return Err(Reason::SeveralCredentials);
     }
-    let text = field.to_str().map_err(|_| Reason::MalformedCredential)?;
-    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let text = field.as_bytes();
+    if !text.is_ascii() {
+        return Err(Reason::MalformedCredential);
+    }
+    let end = text.iter().position(|b| *b == b' ').unwrap_or(text.len());
+    let (scheme, rest) = text.split_at(end);
     let scheme = match scheme {
-        name if name.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
-        name if name.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        name if name.eq_ignore_ascii_case(b"bearer") => Scheme::Bearer,
+        name if name.eq_ignore_ascii_case(b"dpop") => Scheme::Dpop,
         _ => return Err(Reason::UnknownScheme),
     };
-    let token = rest.trim_start_matches(' ');
-    if is_token68(token) { Ok(Some((scheme, token))) } else { Err(Reason::MalformedCredential) }
+    let begin = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
+    let token = token68(&rest[begin..]).ok_or(Reason::MalformedCredential)?;
+    Ok(Some((scheme, token)))
 }
 
-/// [RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2).
-fn is_token68(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    // Without an early end, on all bytes alike: every request pays for this, and bad ones are few.
-    let allowed = |all: bool, b: u8| all & TOKEN68[usize::from(b)];
-    !body.is_empty() && body.bytes().fold(true, allowed)
+/// `text`, if it is one: [RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2).
+fn token68(text: &[u8]) -> Option<&str> {
+    let padding = text.iter().rev().take_while(|b| **b == b'=').count();
+    let body = &text[..text.len() - padding];
+    // Without an early end and without a table, so that many bytes are looked at at once: every request pays for this, and bad
+    // ones are few.
+    let allowed = |all: bool, b: &u8| all & is_of_token68(*b);
+    let is_one = !body.is_empty() && body.iter().fold(true, allowed);
+    if is_one { std::str::from_utf8(text).ok() } else { None }
 }
 
-/// The bytes of a token68, padding apart.
-const TOKEN68: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 128_u8 {
-        let sign = matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-        table[b as usize] = sign || b.is_ascii_alphanumeric();
-        b += 1;
-    }
-    table
-};
+/// Whether `b` may be in a token68, padding apart.
+const fn is_of_token68(b: u8) -> bool {
+    let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+    // `-`, `.`, `/` and the digits follow each other.
+    let digit_or_near = b.wrapping_sub(b'-') < 13;
+    letter | digit_or_near | (b == b'_') | (b == b'~') | (b == b'+')
+}
 
 /// The values of `name` in one `Cookie` field: for fuzzing and tests.
 pub fn cookie_values<'a>(field: &'a [u8], name: &str) -> Vec<&'a [u8]> {
     CookieValues::new(field, name.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token68_has_these_bytes_and_padding_at_its_end() {
+        for b in 0..=u8::MAX {
+            let allowed = b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+            assert_eq!(token68(&[b'a', b, b'a']).is_some(), allowed, "{b:#x}");
+            assert_eq!(token68(&[b'a', b]).is_some(), allowed || b == b'=', "{b:#x}");
+        }
+        assert_eq!(token68(b"abc=="), Some("abc=="));
+        assert_eq!([token68(b""), token68(b"="), token68(b"=a")], [None; 3]);
+    }
 }

@@ -2,13 +2,20 @@
 //! the server.
 
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
+use crate::serve::context::Context;
+use crate::serve::field_lines::{Name, line};
 use crate::serve::pages::Pages;
 use crate::serve::reply::{Asker, Audience, Reply};
 use crate::serve::request_id::{RequestId, X_REQUEST_ID};
+
+/// Room for the fields that pingora writes itself, and for the length.
+const USUAL_FIELDS: usize = 4;
+/// Room for the lines of most answers.
+const USUAL_BYTES: usize = 1024;
 
 /// Who sent `request`: a person if pages are accepted first of all, else a program.
 pub(crate) fn asker<'a>(
@@ -42,19 +49,30 @@ fn prefers_pages(headers: &HeaderMap) -> bool {
 pub(crate) async fn send(
     session: &mut ServerSession,
     reply: Reply,
-    id: &RequestId,
+    ctx: &Context,
 ) -> pingora::Result<()> {
-    let mut head = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 2))?;
-    for (name, value) in reply.headers {
-        head.append_header(name, value)?;
-    }
-    if reply.status != http::StatusCode::NO_CONTENT {
+    let mut head = ResponseHeader::build_no_case(reply.status, Some(USUAL_FIELDS))?;
+    if reply.status != StatusCode::NO_CONTENT {
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()))?;
     }
-    head.insert_header(X_REQUEST_ID, id.header())?;
-    let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head)).await?;
-    if bodiless {
+    let fields = reply.headers.into_iter().chain([(X_REQUEST_ID, ctx.id.header())]);
+    match &ctx.connection {
+        Some(connection) => {
+            let mut lines = Vec::with_capacity(USUAL_BYTES);
+            for (name, value) in fields {
+                line(&mut lines, Name::Given(&name), value.as_bytes())?;
+            }
+            let _beside = connection.announce(lines);
+            session.write_response_header(Box::new(head)).await?;
+        }
+        None => {
+            for (name, value) in fields {
+                head.append_header(name, value)?;
+            }
+            session.write_response_header(Box::new(head)).await?;
+        }
+    }
+    if reply.body.is_empty() || session.req_header().method == Method::HEAD {
         return Ok(());
     }
     session.write_response_body(reply.body, true).await

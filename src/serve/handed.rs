@@ -15,15 +15,15 @@ pub(crate) fn identity(
     runtime: &Runtime,
     permit: &Permit,
     now: Timestamp,
-) -> Result<Vec<(HeaderName, HeaderValue)>, SigningError> {
+) -> Result<impl Iterator<Item = (HeaderName, HeaderValue)>, SigningError> {
     let assertion = runtime.assertion(permit, now)?;
-    let of_permit = permit.identity_headers().iter().chain(&assertion);
-    let value = |name: &HeaderName| {
-        let found = of_permit.clone().find(|(known, _)| known == name);
-        found.map_or(HeaderValue::from_static(""), |(_, value)| value.clone())
+    let field = move |name: &HeaderName| {
+        let mut of_permit = permit.identity_headers().iter().chain(&assertion);
+        let found = of_permit.find(|(known, _)| known == name);
+        let value = found.map_or(HeaderValue::from_static(""), |(_, value)| value.clone());
+        (name.clone(), value)
     };
-    let names = &runtime.policy.identity_headers;
-    Ok(names.iter().map(|name| (name.clone(), value(name))).collect())
+    Ok(runtime.policy.identity_headers.iter().map(field))
 }
 
 /// The `Cookie` that the app is to get: without cookies of our own, and without tokens that the route keeps here; empty if nothing

@@ -21,6 +21,7 @@ mod assertions;
 mod callers;
 mod context;
 mod failure;
+mod field_lines;
 mod forward_auth;
 pub(crate) mod forwarded;
 mod gatekeeper;

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
-use pingora::{Error, ErrorType};
 use smallvec::SmallVec;
 
 use crate::gate::{InboundCredential, ManagedNames, Permit, Policy, Provider};
+use crate::serve::field_lines::{Name, line};
 use crate::serve::forwarded::{
     FORWARDED, Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded,
     forwarded_for,
@@ -42,32 +42,12 @@ pub(crate) struct Additions<'a> {
     pub(crate) received: &'a HeaderMap,
 }
 
-/// A field's name, as it is written.
-#[derive(Clone, Copy)]
-enum Name<'a> {
-    Fixed(&'static str),
-    Given(&'a HeaderName),
-    /// As somebody else wrote it.
-    Written(&'a [u8]),
-}
-
-impl Name<'_> {
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Fixed(name) => name.as_bytes(),
-            Self::Given(name) => name.as_str().as_bytes(),
-            Self::Written(name) => name,
-        }
-    }
-}
-
 /// Room for the fields of most requests.
 const USUAL_BYTES: usize = 512;
 
 /// Rewrites `request` for the upstream.
 ///
-/// What sidegate sets goes beside it where there is a `loan`, which writes it behind the rest of the header: a field set
-/// in a [`RequestHeader`] costs some 0.2 µs, a line next to nothing.
+/// What sidegate sets goes beside it where there is a `loan`, which writes it as lines behind the rest of the header.
 pub(crate) fn rewrite(
     request: &mut RequestHeader,
     permit: &Permit,
@@ -136,19 +116,6 @@ fn make_room(request: &mut RequestHeader, origin: &Origin, additions: &Additions
     if let Some((name, _)) = &additions.assertion {
         request.remove_header(name);
     }
-}
-
-/// Adds one line to `lines`, unless `value` could be more than one.
-fn line(lines: &mut Vec<u8>, name: Name<'_>, value: &[u8]) -> pingora::Result<()> {
-    // The octets of a field value (RFC 9110 §5.5), which every header value was checked for already.
-    // All of them are looked at, which takes less time than looking for the first.
-    if value.iter().fold(false, |found, b| found | ((*b < b' ') & (*b != b'\t')) | (*b == 0x7f)) {
-        return Error::e_explain(ErrorType::InternalError, "a header value has control characters");
-    }
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        lines.extend_from_slice(part);
-    }
-    Ok(())
 }
 
 /// Takes away what only sidegate, or a proxy it trusts, may say. What a trusted proxy says stays only in its plain spelling.
@@ -247,24 +214,6 @@ fn join_cookies(headers: &HeaderMap, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_a_name_and_a_value() {
-        let mut lines = Vec::new();
-        let name = HeaderName::from_static("x-auth-request-user");
-        line(&mut lines, Name::Given(&name), b"jane doe").unwrap();
-        line(&mut lines, Name::Fixed("X-Request-Id"), b"7").unwrap();
-        assert_eq!(lines, b"x-auth-request-user: jane doe\r\nX-Request-Id: 7\r\n");
-    }
-
-    #[test]
-    fn a_value_that_could_be_more_than_one_line_is_refused() {
-        for value in [&b"jane\r\nx-auth-request-groups: admin"[..], b"\n", b"jane\0", b"\x7f"] {
-            let mut lines = Vec::new();
-            assert!(line(&mut lines, Name::Fixed("X-Request-Id"), value).is_err());
-            assert!(lines.is_empty());
-        }
-    }
 
     /// What is set beside the header must not be in it: no name may reach the upstream twice.
     #[test]

@@ -104,7 +104,7 @@ impl ProxyHttp for Proxy {
         match self.judge(session, ctx).await {
             None => Ok(false),
             Some(reply) => {
-                send(session, reply, &ctx.id).await?;
+                send(session, reply, ctx).await?;
                 Ok(true)
             }
         }
@@ -304,7 +304,7 @@ impl ProxyHttp for Proxy {
         let error_code = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         if let Some(reply) = reply {
             // A client that is gone cannot be told.
-            let _ = send(session, reply, &ctx.id).await;
+            let _ = send(session, reply, ctx).await;
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }

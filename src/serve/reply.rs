@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
-use smallvec::SmallVec;
 
 use crate::gate::{
     BearerError, Challenge, Decision, DpopChallenge, Forbidden, PreflightAnswer, Reason, SignIn,
@@ -18,7 +17,7 @@ use crate::token::Algorithm;
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
-    pub(crate) headers: SmallVec<[(HeaderName, HeaderValue); 8]>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
 }
 
@@ -50,6 +49,9 @@ pub(crate) enum UpstreamFailure {
     /// It did not answer in time.
     Timeout,
 }
+
+/// Room for the fields of most answers.
+const USUAL_FIELDS: usize = 16;
 
 /// For pages without scripts and forms.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -193,9 +195,8 @@ impl Reply {
 
     /// No answer of ours may be kept by any cache: it depends on who asks.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        let headers =
-            SmallVec::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
-        Self { status, headers, body: Bytes::new() }
+        let reply = Self { status, headers: Vec::with_capacity(USUAL_FIELDS), body: Bytes::new() };
+        reply.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 }
 

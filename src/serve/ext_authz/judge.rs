@@ -49,10 +49,6 @@ pub(super) enum Flavour {
 
 /// What becomes of a request.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once for each question and never kept: a box would cost more than the move"
-)]
 pub(super) enum Ruling {
     /// Envoy gives this answer in place of the app's.
     Answer { reply: Reply, outcome: Outcome, reason: Reason },

@@ -6,19 +6,15 @@
 //! be one route for all.
 
 use http::Method;
-use http::header::HeaderName;
 
 use crate::base::host::Authority;
 use crate::gate::{Match, Policy, Reason};
-use crate::serve::forward_auth::original::{
-    SubRequest, Words, X_ENVOY_ORIGINAL_PATH, X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL,
-    X_REWRITE_URL, text,
-};
-use crate::serve::forwarded::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::serve::forward_auth::original::{SubRequest, Words, text};
+use crate::serve::forward_auth::told::{Field, Told};
 use crate::serve::view::authority_and_target;
 
 /// Fields that tell a target. Each proxy sets one of them.
-const TARGETS: [HeaderName; 3] = [X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL];
+const TARGETS: [Field; 3] = [Field::ForwardedUri, Field::OriginalUri, Field::OriginalUrl];
 
 /// Where nobody says so, people come by https: oauth2-proxy has secure cookies unless it is told otherwise.
 const USUAL_SCHEME: &str = "https";
@@ -35,15 +31,15 @@ pub(super) fn oauth2_proxy<'a>(
     sub_request: &SubRequest<'a>,
     policy: &Policy,
 ) -> Result<Asked<'a>, Reason> {
-    sub_request.has_none_of(&[X_ENVOY_ORIGINAL_PATH, X_REWRITE_URL])?;
-    let told = target(sub_request)?;
-    let (scheme, authority, target) = match told {
+    let told = sub_request.told();
+    told.has_none_of(&[Field::EnvoyOriginalPath, Field::RewriteUrl])?;
+    let (scheme, authority, target) = match target(&told)? {
         Some(url) if url.contains("://") && !url.starts_with('/') => {
             let (scheme, rest) = url.split_once("://").ok_or(Reason::MalformedTarget)?;
             let (authority, target) = authority_and_target(rest);
             (scheme, authority, Some(target))
         }
-        told => (scheme(sub_request)?, host(sub_request, policy)?, told),
+        target => (scheme(&told)?, host(sub_request, &told, policy)?, target),
     };
     let name = host_name(authority)?;
     if policy.table.tells_methods_apart(&name) {
@@ -68,7 +64,7 @@ pub(super) fn authgear<'a>(
 ) -> Result<Asked<'a>, Reason> {
     let authority = sub_request.host.ok_or(Reason::MalformedHost)?;
     let route = sole_route(policy, &host_name(authority)?)?;
-    let scheme = scheme(sub_request)?;
+    let scheme = scheme(&sub_request.told())?;
     Ok((Words { method: Method::GET, scheme, authority, target: "/" }, Some(route)))
 }
 
@@ -77,10 +73,10 @@ pub(super) fn authelia_target(rest: &[u8]) -> &[u8] {
     if rest.starts_with(b"/") { rest } else { b"" }
 }
 
-fn target<'a>(sub_request: &SubRequest<'a>) -> Result<Option<&'a str>, Reason> {
-    let told = TARGETS.into_iter().filter(|name| sub_request.headers.contains_key(name));
-    let mut told = told.map(|name| sub_request.field(&name));
-    match (told.next(), told.next()) {
+fn target<'a>(told: &Told<'a>) -> Result<Option<&'a str>, Reason> {
+    let targets = TARGETS.into_iter().filter(|field| told.has(*field));
+    let mut targets = targets.map(|field| told.field(field));
+    match (targets.next(), targets.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Reason::ForwardedMixed),
         (Some(Ok(field)), None) => text(field, Reason::MalformedTarget).map(Some),
@@ -90,12 +86,16 @@ fn target<'a>(sub_request: &SubRequest<'a>) -> Result<Option<&'a str>, Reason> {
 
 /// The host that the client asked for. A proxy that keeps it in `Host` may let the client say anything in the other field; one that
 /// does not asks at a host of its own: one without routes, or with the same one for everything.
-fn host<'a>(sub_request: &SubRequest<'a>, policy: &Policy) -> Result<&'a str, Reason> {
+fn host<'a>(
+    sub_request: &SubRequest<'a>,
+    told: &Told<'a>,
+    policy: &Policy,
+) -> Result<&'a str, Reason> {
     let own = sub_request.host.ok_or(Reason::MalformedHost)?;
-    if !sub_request.headers.contains_key(&X_FORWARDED_HOST) {
+    if !told.has(Field::ForwardedHost) {
         return Ok(own);
     }
-    let told = text(sub_request.field(&X_FORWARDED_HOST)?, Reason::MalformedHost)?;
+    let told = text(told.field(Field::ForwardedHost)?, Reason::MalformedHost)?;
     let (own_name, told_name) = (host_name(own)?, host_name(told)?);
     if own_name == told_name {
         return Ok(own);
@@ -113,11 +113,11 @@ fn host_name(authority: &str) -> Result<String, Reason> {
     Ok(authority.host().to_owned())
 }
 
-fn scheme<'a>(sub_request: &SubRequest<'a>) -> Result<&'a str, Reason> {
-    if !sub_request.headers.contains_key(&X_FORWARDED_PROTO) {
+fn scheme<'a>(told: &Told<'a>) -> Result<&'a str, Reason> {
+    if !told.has(Field::ForwardedProto) {
         return Ok(USUAL_SCHEME);
     }
-    text(sub_request.field(&X_FORWARDED_PROTO)?, Reason::ForwardedMixed)
+    text(told.field(Field::ForwardedProto)?, Reason::ForwardedMixed)
 }
 
 fn sole_route(policy: &Policy, host: &str) -> Result<String, Reason> {

@@ -98,7 +98,7 @@ impl ForwardAuth {
             return answer(session, ctx, Askers::ListedAndLocal, place).await;
         }
         let reply = receive_visit(session, ctx).await;
-        let sent = send(session, reply, &ctx.id).await;
+        let sent = send(session, reply, ctx).await;
         let subject = Subject::of(Door::ForwardAuth, session.req_header());
         story::tell(place, subject, session, ctx);
         sent

@@ -8,6 +8,7 @@ mod compatible;
 mod dialect;
 mod listener;
 mod original;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -74,7 +75,7 @@ pub(crate) async fn answer(
     place: Place<'_>,
 ) -> pingora::Result<()> {
     let reply = judge(session, ctx, askers).await;
-    let sent = send(session, reply, &ctx.id).await;
+    let sent = send(session, reply, ctx).await;
     let request = session.req_header();
     let original = told_in_line(request, ctx);
     let subject = match &original {
@@ -175,7 +176,10 @@ fn read<'a>(
     if has_reserved(runtime, question.dialect, &request.headers) {
         return Err(Reason::ReservedField);
     }
-    let terms = terms::read(form_urlencoded::parse(question.query()))?;
+    let terms = match question.query() {
+        b"" => None,
+        query => terms::read(form_urlencoded::parse(query))?,
+    };
     Ok((original, on_route(terms, route)))
 }
 

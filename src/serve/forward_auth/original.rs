@@ -6,26 +6,17 @@
 
 use std::net::IpAddr;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use http::{HeaderMap, Method};
 
 use crate::base::host::Authority;
 use crate::gate::{Reason, RequestView, Scheme, Target, Terms};
 use crate::serve::forward_auth::Dialect;
-use crate::serve::forwarded::{X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::serve::forward_auth::told::{Field, Told};
 use crate::serve::view::authority_and_target;
 
-pub(super) const X_ENVOY_ORIGINAL_PATH: HeaderName =
-    HeaderName::from_static("x-envoy-original-path");
-const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
-pub(super) const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
-const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
-pub(super) const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
-pub(super) const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
-pub(super) const X_REWRITE_URL: HeaderName = HeaderName::from_static("x-rewrite-url");
-
 /// In no set of ours.
-const STRANGE: [HeaderName; 3] = [X_ORIGINAL_URI, X_ENVOY_ORIGINAL_PATH, X_REWRITE_URL];
+const STRANGE: [Field; 3] = [Field::OriginalUri, Field::EnvoyOriginalPath, Field::RewriteUrl];
 
 /// A question as it came: who asks, and all that may tell of the original request.
 #[derive(Clone, Copy, Debug)]
@@ -69,70 +60,65 @@ impl<'a> SubRequest<'a> {
         self.words()?.read()
     }
 
+    /// What its fields tell of another request.
+    pub(super) fn told(&self) -> Told<'a> {
+        Told::of(self.headers)
+    }
+
     /// The one complete set of fields.
     pub(super) fn words(&self) -> Result<Words<'a>, Reason> {
+        let told = self.told();
         match self.dialect {
-            Dialect::Envoy => self.behind_the_address(),
-            Dialect::Nginx => self.x_original(),
-            Dialect::Caddy | Dialect::Haproxy | Dialect::Traefik => self.x_forwarded(),
-            Dialect::Plain if self.headers.contains_key(&X_ORIGINAL_URL) => self.x_original(),
-            Dialect::Plain => self.x_forwarded(),
+            Dialect::Envoy => self.behind_the_address(&told),
+            Dialect::Nginx => x_original(&told),
+            Dialect::Caddy | Dialect::Haproxy | Dialect::Traefik => x_forwarded(&told),
+            Dialect::Plain if told.has(Field::OriginalUrl) => x_original(&told),
+            Dialect::Plain => x_forwarded(&told),
             // Whoever asks like this is read with the routes at hand.
             Dialect::Authgear | Dialect::Oauth2Proxy => Err(Reason::ForwardedIncomplete),
         }
     }
 
-    /// `X-Original-Method`, and the whole URL in `X-Original-URL`.
-    fn x_original(&self) -> Result<Words<'a>, Reason> {
-        self.has_none_of(&STRANGE)?;
-        self.has_none_of(&[X_FORWARDED_METHOD, X_FORWARDED_URI])?;
-        let method = method(self.field(&X_ORIGINAL_METHOD)?)?;
-        let url = text(self.field(&X_ORIGINAL_URL)?, Reason::MalformedTarget)?;
-        let (scheme, rest) = url.split_once("://").ok_or(Reason::ForwardedIncomplete)?;
-        let (authority, target) = authority_and_target(rest);
-        Ok(Words { method, scheme, authority, target })
-    }
-
-    /// `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`.
-    fn x_forwarded(&self) -> Result<Words<'a>, Reason> {
-        self.has_none_of(&STRANGE)?;
-        self.has_none_of(&[X_ORIGINAL_METHOD, X_ORIGINAL_URL])?;
-        let method = method(self.field(&X_FORWARDED_METHOD)?)?;
-        let scheme = text(self.field(&X_FORWARDED_PROTO)?, Reason::ForwardedMixed)?;
-        let authority = text(self.field(&X_FORWARDED_HOST)?, Reason::MalformedHost)?;
-        let target = text(self.field(&X_FORWARDED_URI)?, Reason::MalformedTarget)?;
-        Ok(Words { method, scheme, authority, target })
-    }
-
     /// The method and host of the question itself, and what follows its address.
-    fn behind_the_address(&self) -> Result<Words<'a>, Reason> {
-        self.has_none_of(&STRANGE)?;
-        let others = [X_FORWARDED_METHOD, X_FORWARDED_URI, X_ORIGINAL_METHOD, X_ORIGINAL_URL];
-        self.has_none_of(&others)?;
+    fn behind_the_address(&self, told: &Told<'a>) -> Result<Words<'a>, Reason> {
+        told.has_none_of(&STRANGE)?;
+        let others = [
+            Field::ForwardedMethod,
+            Field::ForwardedUri,
+            Field::OriginalMethod,
+            Field::OriginalUrl,
+        ];
+        told.has_none_of(&others)?;
         if self.rest.is_empty() {
             return Err(Reason::ForwardedIncomplete);
         }
-        let scheme = text(self.field(&X_FORWARDED_PROTO)?, Reason::ForwardedMixed)?;
+        let scheme = text(told.field(Field::ForwardedProto)?, Reason::ForwardedMixed)?;
         let authority = self.host.ok_or(Reason::MalformedHost)?;
         let target = std::str::from_utf8(self.rest).map_err(|_| Reason::MalformedTarget)?;
         Ok(Words { method: self.method.clone(), scheme, authority, target })
     }
+}
 
-    pub(super) fn has_none_of(&self, names: &[HeaderName]) -> Result<(), Reason> {
-        let found = names.iter().any(|name| self.headers.contains_key(name));
-        if found { Err(Reason::ForwardedMixed) } else { Ok(()) }
-    }
+/// `X-Original-Method`, and the whole URL in `X-Original-URL`.
+fn x_original<'a>(told: &Told<'a>) -> Result<Words<'a>, Reason> {
+    told.has_none_of(&STRANGE)?;
+    told.has_none_of(&[Field::ForwardedMethod, Field::ForwardedUri])?;
+    let method = method(told.field(Field::OriginalMethod)?)?;
+    let url = text(told.field(Field::OriginalUrl)?, Reason::MalformedTarget)?;
+    let (scheme, rest) = url.split_once("://").ok_or(Reason::ForwardedIncomplete)?;
+    let (authority, target) = authority_and_target(rest);
+    Ok(Words { method, scheme, authority, target })
+}
 
-    /// The one field of that name. nginx drops fields that are empty, others send them: both tell nothing.
-    pub(super) fn field(&self, name: &HeaderName) -> Result<&'a HeaderValue, Reason> {
-        let mut fields = self.headers.get_all(name).iter();
-        let field = fields.next().filter(|field| !field.is_empty());
-        match (field, fields.next()) {
-            (_, Some(_)) => Err(Reason::ForwardedMixed),
-            (None, None) => Err(Reason::ForwardedIncomplete),
-            (Some(field), None) => Ok(field),
-        }
-    }
+/// `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`.
+fn x_forwarded<'a>(told: &Told<'a>) -> Result<Words<'a>, Reason> {
+    told.has_none_of(&STRANGE)?;
+    told.has_none_of(&[Field::OriginalMethod, Field::OriginalUrl])?;
+    let method = method(told.field(Field::ForwardedMethod)?)?;
+    let scheme = text(told.field(Field::ForwardedProto)?, Reason::ForwardedMixed)?;
+    let authority = text(told.field(Field::ForwardedHost)?, Reason::MalformedHost)?;
+    let target = text(told.field(Field::ForwardedUri)?, Reason::MalformedTarget)?;
+    Ok(Words { method, scheme, authority, target })
 }
 
 fn method(field: &HeaderValue) -> Result<Method, Reason> {

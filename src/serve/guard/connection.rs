@@ -40,6 +40,8 @@ pub(super) struct Connection {
     unreadable: AtomicBool,
     hurried: Notify,
     memo: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    /// What the header that is written next gets behind its own lines.
+    lines: Mutex<Option<Vec<u8>>>,
 }
 
 impl Connection {
@@ -52,6 +54,7 @@ impl Connection {
             unreadable: AtomicBool::new(false),
             hurried: Notify::new(),
             memo: Mutex::new(None),
+            lines: Mutex::new(None),
         };
         connection.enter(Phase::First);
         connection
@@ -120,6 +123,16 @@ impl Connection {
         OpenStream(Arc::clone(self))
     }
 
+    /// What the header that is being written gets behind its own lines; once.
+    pub(super) fn take_lines(&self) -> Option<Vec<u8>> {
+        self.lines.lock().take()
+    }
+
+    /// Whether there is something that a header is to get.
+    pub(super) fn has_lines(&self) -> bool {
+        self.lines.lock().is_some()
+    }
+
     /// Whether nothing is being served on it.
     pub(super) fn rests(&self) -> bool {
         match self.waits_for().0 {
@@ -167,6 +180,13 @@ impl ConnectionContext {
         self.0.limit(Instant::now() + left);
     }
 
+    /// The header that is written next gets `lines`, each with its line break, behind its own: while what is returned lives, so that
+    /// they cannot wait for another answer.
+    pub(crate) fn announce(&self, lines: Vec<u8>) -> Announced<'_> {
+        *self.0.lines.lock() = Some(lines);
+        Announced(&self.0)
+    }
+
     /// Takes what an earlier request of this connection left, if anything.
     pub fn take_memo(&self) -> Option<Box<dyn Any + Send + Sync>> {
         self.0.memo.lock().take()
@@ -176,6 +196,16 @@ impl ConnectionContext {
     /// goes when the connection does.
     pub fn leave_memo(&self, memo: Box<dyn Any + Send + Sync>) {
         *self.0.memo.lock() = Some(memo);
+    }
+}
+
+/// Lines that wait for their header.
+#[must_use]
+pub(crate) struct Announced<'c>(&'c Connection);
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.0.take_lines();
     }
 }
 
@@ -221,6 +251,17 @@ mod tests {
         assert!(!connection.rests());
         drop(streams);
         assert!(connection.rests());
+    }
+
+    #[tokio::test]
+    async fn lines_do_not_outlive_their_answer() {
+        let connection = Arc::new(Connection::new(Instant::now()));
+        let context = ConnectionContext::new(Arc::clone(&connection));
+        let announced = context.announce(b"a: 1\r\n".to_vec());
+        assert_eq!(connection.take_lines().as_deref(), Some(&b"a: 1\r\n"[..]));
+        drop(announced);
+        drop(context.announce(b"a: 1\r\n".to_vec()));
+        assert_eq!(connection.take_lines(), None);
     }
 
     #[tokio::test]

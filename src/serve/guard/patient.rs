@@ -24,6 +24,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 
+use crate::serve::field_lines::behind;
 use crate::serve::guard::connection::Connection;
 
 /// What pingora reads a header into at first.
@@ -41,7 +42,7 @@ pub(super) struct Patient {
     stream: BufWriter<Stream>,
     connection: Arc<Connection>,
     arrived: BytesMut,
-    /// What is still to be written in place of an answer, and how long that answer is.
+    /// What is still to be written in place of other bytes, and how many these are.
     instead: Option<(Bytes, usize)>,
 }
 
@@ -60,7 +61,7 @@ impl Patient {
         Self { stream, connection, arrived: BytesMut::new(), instead: None }
     }
 
-    /// Writes what stands in for an answer of `length` bytes; then all of that answer counts as written.
+    /// Writes what stands in for `length` bytes; then these count as written.
     fn poll_instead(
         &mut self,
         cx: &mut Context<'_>,
@@ -156,6 +157,10 @@ impl AsyncWrite for Patient {
             self.connection.note_unreadable();
             return self.poll_instead(cx, answer, bytes.len());
         }
+        if let Some(lines) = self.connection.take_lines() {
+            let whole = behind(bytes, &lines).ok_or(io::ErrorKind::InvalidData)?;
+            return self.poll_instead(cx, whole, bytes.len());
+        }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -172,7 +177,7 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.connection.awaits_header() {
+        if self.connection.awaits_header() || self.connection.has_lines() {
             let first = slices.iter().find(|slice| !slice.is_empty());
             return self.poll_write(cx, first.map_or(&[], |slice| slice));
         }
@@ -254,6 +259,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::serve::guard::ConnectionContext;
 
     #[tokio::test]
     async fn what_arrived_during_the_wait_is_taken_and_not_read_again() {
@@ -269,5 +275,41 @@ mod tests {
         stream.read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, " second");
         assert_eq!(stream.arrival().await, Arrival::End);
+    }
+
+    #[tokio::test]
+    async fn announced_lines_go_behind_the_header_and_nowhere_else() {
+        const HEADER: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+        // The far side takes a few bytes at a time.
+        let (near, mut far) = tokio::io::duplex(7);
+        let connection = Arc::new(Connection::new(tokio::time::Instant::now()));
+        let mut stream = Patient::new(Box::new(near), Arc::clone(&connection));
+        connection.busy();
+        let context = ConnectionContext::new(connection);
+        let value = "x".repeat(2 * WRITE_BYTES);
+        let line = format!("x-long: {value}\r\n");
+        let announced = context.announce(line.clone().into_bytes());
+        let writing = async {
+            stream.write_all(HEADER).await.unwrap();
+            drop(announced);
+            stream.write_all(b"body").await.unwrap();
+            stream.flush().await.unwrap();
+            drop(stream);
+        };
+        let mut sent = String::new();
+        let (_, read) = tokio::join!(writing, far.read_to_string(&mut sent));
+        read.unwrap();
+        assert_eq!(sent, format!("HTTP/1.1 200 OK\r\n{line}\r\nbody"));
+    }
+
+    #[tokio::test]
+    async fn announced_lines_are_written_behind_a_whole_header_or_not_at_all() {
+        let (near, _far) = tokio::io::duplex(64);
+        let connection = Arc::new(Connection::new(tokio::time::Instant::now()));
+        let mut stream = Patient::new(Box::new(near), Arc::clone(&connection));
+        connection.busy();
+        let context = ConnectionContext::new(connection);
+        let _announced = context.announce(b"x-user: jane\r\n".to_vec());
+        assert!(stream.write_all(b"HTTP/1.1 200 OK\r\n").await.is_err());
     }
 }

@@ -6,9 +6,10 @@ use http::{Method, Version};
 use pingora::http::RequestHeader;
 
 use crate::gate::{ManagedNames, Permit, Policy};
+use crate::serve::field_lines::{Name, line};
 use crate::serve::forwarded::Origin;
 use crate::serve::outbound::{
-    Additions, Name, SET_HERE, app_cookies, fields, is_foreign, kept_here, line, must_join,
+    Additions, SET_HERE, app_cookies, fields, is_foreign, kept_here, must_join,
 };
 
 /// Room for most headers.
