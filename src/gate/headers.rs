@@ -139,6 +139,9 @@ fn encode(text: &str, separator: &str) -> String {
         0x21..=0x7e => !separator.as_bytes().contains(&b),
         _ => false,
     };
+    if text.bytes().enumerate().all(|(index, b)| plain(index, b)) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for (index, b) in text.bytes().enumerate() {
         if plain(index, b) {

@@ -1,5 +1,7 @@
 //! Where in a token a fact stands: by exact claim name or by JSON Pointer.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::token::Claims;
@@ -54,19 +56,12 @@ impl ClaimPath {
 
     /// The value as a list: an array's scalars, or one scalar alone.
     pub fn list(&self, claims: &Claims) -> Vec<String> {
-        match self.find(claims) {
-            Some(Value::Array(values)) => values.iter().filter_map(scalar).collect(),
-            Some(value) => scalar(value).into_iter().collect(),
-            None => Vec::new(),
-        }
+        self.find(claims).map(list).unwrap_or_default()
     }
 
     /// The value as words: an array's scalars, or the space-separated words of a text.
     pub fn words(&self, claims: &Claims) -> Vec<String> {
-        match self.find(claims) {
-            Some(Value::String(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
-            _ => self.list(claims),
-        }
+        self.find(claims).map(words).unwrap_or_default()
     }
 }
 
@@ -87,21 +82,21 @@ impl ClaimPaths {
 
     /// See [`ClaimPath::text`].
     pub fn text(&self, claims: &Claims) -> Option<String> {
-        self.first(claims)?.text(claims)
+        self.first(claims).and_then(scalar)
     }
 
     /// See [`ClaimPath::list`].
     pub fn list(&self, claims: &Claims) -> Vec<String> {
-        self.first(claims).map(|path| path.list(claims)).unwrap_or_default()
+        self.first(claims).map(list).unwrap_or_default()
     }
 
     /// See [`ClaimPath::words`].
     pub fn words(&self, claims: &Claims) -> Vec<String> {
-        self.first(claims).map(|path| path.words(claims)).unwrap_or_default()
+        self.first(claims).map(words).unwrap_or_default()
     }
 
-    fn first(&self, claims: &Claims) -> Option<&ClaimPath> {
-        self.iter().find(|path| path.find(claims).is_some())
+    fn first<'c>(&self, claims: &'c Claims) -> Option<&'c Value> {
+        self.iter().find_map(|path| path.find(claims))
     }
 }
 
@@ -111,10 +106,30 @@ impl From<ClaimPath> for ClaimPaths {
     }
 }
 
-fn first_token(pointer: &str) -> (String, &str) {
+fn first_token(pointer: &str) -> (Cow<'_, str>, &str) {
     let body = &pointer[1..];
-    let end = body.find('/').unwrap_or(body.len());
-    (body[..end].replace("~1", "/").replace("~0", "~"), &body[end..])
+    let (first, rest) = body.split_at(body.find('/').unwrap_or(body.len()));
+    let first = match first.contains('~') {
+        true => first.replace("~1", "/").replace("~0", "~").into(),
+        false => first.into(),
+    };
+    (first, rest)
+}
+
+/// The scalars of an array, or one scalar alone.
+fn list(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(scalar).collect(),
+        value => scalar(value).into_iter().collect(),
+    }
+}
+
+/// The scalars of an array, or the words of a text.
+fn words(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),
+        value => list(value),
+    }
 }
 
 fn scalar(value: &Value) -> Option<String> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::header::HeaderValue;
+use smallvec::SmallVec;
 
 use crate::base::time::Timestamp;
 use crate::gate::{
     self, Caller, Credential, Decision, Examined, Facts, Inquiry, Reason, RequestView, Route, Step,
 };
-use crate::serve::callers::Memo;
+use crate::serve::callers::{Key, Memo};
 use crate::serve::runtime::Runtime;
 use crate::telemetry::metrics::CacheLookup;
 
@@ -67,14 +68,18 @@ async fn settle(
     if let Some(revoked) = runtime.answers.revocations() {
         facts = facts.with_revocations(revoked);
     }
+    let mut keys = SmallVec::<[Option<Key>; 2]>::new();
     for credential in inquiry.credentials() {
-        facts.remember(recall(runtime, credential, memo));
+        let (caller, key) = recall(runtime, credential, memo);
+        facts.remember(caller);
+        keys.push(key);
     }
     loop {
         match gate::judge(inquiry, &facts, now) {
             Step::Decided { decision, by } => {
                 if let (Some(index), Some(caller)) = (by, decision.caller()) {
-                    learn(runtime, inquiry, &facts, (index, caller), memo, now);
+                    let key = keys.get(index).copied().flatten();
+                    learn(runtime, inquiry, &facts, (index, key, caller), memo, now);
                 }
                 return (decision, facts.cookies_to_clear());
             }
@@ -90,18 +95,24 @@ async fn settle(
     }
 }
 
-fn recall(runtime: &Runtime, credential: &Credential<'_>, memo: &Memo) -> Option<Arc<Caller>> {
+/// Whose `credential` was, and its key if that was needed to find out.
+fn recall(
+    runtime: &Runtime,
+    credential: &Credential<'_>,
+    memo: &Memo,
+) -> (Option<Arc<Caller>>, Option<Key>) {
     if let Some(caller) = memo.find(runtime.policy.generation, credential) {
         runtime.metrics.cache_looked_up(CacheLookup::Memo);
-        return Some(Arc::clone(caller));
+        return (Some(Arc::clone(caller)), None);
     }
-    let found = runtime.callers.find(credential);
+    let key = Key::of(credential);
+    let found = runtime.callers.find(&key);
     runtime.metrics.cache_looked_up(if found.is_some() {
         CacheLookup::Hit
     } else {
         CacheLookup::Miss
     });
-    found
+    (found, Some(key))
 }
 
 /// Remembers the caller that was found, on this connection and on all others.
@@ -109,11 +120,11 @@ fn learn(
     runtime: &Runtime,
     inquiry: &Inquiry<'_>,
     facts: &Facts<'_>,
-    found: (usize, &Arc<Caller>),
+    found: (usize, Option<Key>, &Arc<Caller>),
     memo: &mut Memo,
     now: Timestamp,
 ) {
-    let (index, caller) = found;
+    let (index, key, caller) = found;
     let Some(credential) = inquiry.credentials().get(index) else {
         return;
     };
@@ -121,7 +132,7 @@ fn learn(
         return;
     }
     if !facts.knew(index, caller) {
-        runtime.callers.keep(credential, caller);
+        runtime.callers.keep(key.unwrap_or_else(|| Key::of(credential)), caller);
     }
     let generation = runtime.policy.generation;
     if memo.find(generation, credential).is_none_or(|known| !Arc::ptr_eq(known, caller)) {

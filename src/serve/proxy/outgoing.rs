@@ -15,7 +15,7 @@ use crate::serve::upstream::Upstream;
 use crate::serve::view;
 
 /// How much longer than its exchange a connection may take, so that its client can be told why it ends.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Nobody let this request through: a phase asked for what only a permit yields.
 const NOT_PERMITTED: &str = "request was not permitted";

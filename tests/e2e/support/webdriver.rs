@@ -36,8 +36,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long the driver itself looks for an element that is not there yet, in milliseconds.
 const IMPLICIT_WAIT_MS: u64 = 20_000;
 
-/// How often, and how far apart, the page is looked at for something awaited.
-const LOOKS: usize = 400;
+/// How often, and how far apart, the page is looked at for something awaited: for minutes, since others keep the machine busy.
+const LOOKS: usize = 3600;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// One of a browser's tabs.
