@@ -105,6 +105,10 @@ fn recall(
         runtime.metrics.cache_looked_up(CacheLookup::Memo);
         return (Some(Arc::clone(caller)), None);
     }
+    if runtime.policy.max_remembered.is_zero() {
+        runtime.metrics.cache_looked_up(CacheLookup::Miss);
+        return (None, None);
+    }
     let key = Key::of(credential);
     let found = runtime.callers.find(&key);
     runtime.metrics.cache_looked_up(if found.is_some() {

@@ -9,11 +9,13 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use parking_lot::Mutex;
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as Socket;
 use tokio::sync::Semaphore;
 use tokio::time;
 
+use crate::serve::callers::Memo;
 use crate::serve::ext_authz::judge::Judge;
 use crate::serve::ext_authz::pulse::{Patience, Pulse};
 use crate::serve::ext_authz::question::Peer;
@@ -47,6 +49,14 @@ pub(crate) struct Door {
 pub(super) enum Way {
     Tcp,
     Unix,
+}
+
+/// One connection, for what is asked on it.
+pub(super) struct Line {
+    pub(super) peer: Peer,
+    /// Whose request the last question was about: what a page needs is asked about one after the other.
+    pub(super) memo: Mutex<Memo>,
+    pulse: Pulse,
 }
 
 /// Why a connection is told to end.
@@ -90,12 +100,12 @@ impl Door {
     }
 
     async fn converse(self: Arc<Self>, stream: Stream, peer: Peer) {
-        let pulse = Arc::new(Pulse::new());
+        let line = Arc::new(Line { peer, memo: Mutex::default(), pulse: Pulse::new() });
         let service = service_fn(|request| {
-            let (door, pulse) = (Arc::clone(&self), Arc::clone(&pulse));
+            let (door, line) = (Arc::clone(&self), Arc::clone(&line));
             async move {
-                let _beat = pulse.beat();
-                Ok::<_, Infallible>(door.answer(request, peer).await)
+                let _beat = line.pulse.beat();
+                Ok::<_, Infallible>(door.answer(request, &line).await)
             }
         });
         let builder = self.builder(&self.judge.live.load().limits);
@@ -104,9 +114,9 @@ impl Door {
         let ended = tokio::select! {
             // What is wrong with a connection is its peer's to know: there is no answer left to give.
             _ = connection.as_mut() => return,
-            ended = self.end(&pulse) => ended,
+            ended = self.end(&line.pulse) => ended,
         };
-        if ended == Ended::Rested && !pulse.has_begun() {
+        if ended == Ended::Rested && !line.pulse.has_begun() {
             self.entry.refused(Refusal::FirstByteDeadline);
         }
         connection.as_mut().graceful_shutdown();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
+use parking_lot::Mutex;
 
 use crate::base::time::Timestamp;
 use crate::clock::Clock;
@@ -74,18 +75,22 @@ pub(super) struct Case<'a> {
 }
 
 impl Judge {
-    /// Judges what was `asked`.
+    /// Judges what was `asked`, and keeps in `memo` whose it was.
     pub(super) async fn rule(
         &self,
         runtime: &Arc<Runtime>,
         asked: &Asked,
         flavour: Flavour,
+        memo: &Mutex<Memo>,
     ) -> Ruling {
         #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
         let started = Instant::now();
         let id = Id::of(&asked.headers, &self.ids);
         let case = self.case(runtime, asked, id, flavour);
-        let (told, ruling) = case.rule().await;
+        // Questions are answered beside each other: each begins with what the last one left.
+        let mut known = memo.lock().clone();
+        let (told, ruling) = case.rule(&mut known).await;
+        *memo.lock() = known;
         story::tell(self, &case, &told, &ruling, started.elapsed());
         ruling
     }
@@ -112,15 +117,15 @@ impl Judge {
 }
 
 impl Case<'_> {
-    async fn rule(&self) -> (Told, Ruling) {
+    async fn rule(&self, memo: &mut Memo) -> (Told, Ruling) {
         match Parts::of(self.asked, &self.runtime.limits) {
-            Ok(parts) => self.judge(parts.view(self.asked)).await,
+            Ok(parts) => self.judge(parts.view(self.asked), memo).await,
             Err(reason) => self.turn_away(Verdict::refused(reason)),
         }
     }
 
-    async fn judge(&self, view: RequestView<'_>) -> (Told, Ruling) {
-        let verdict = decide(self.runtime, view, &mut Memo::default(), self.now()).await;
+    async fn judge(&self, view: RequestView<'_>, memo: &mut Memo) -> (Told, Ruling) {
+        let verdict = decide(self.runtime, view, memo, self.now()).await;
         let told = Told::of(&verdict);
         match verdict.decision {
             Decision::Allow(permit)

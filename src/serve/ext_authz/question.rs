@@ -20,7 +20,7 @@ use tower_service::Service as _;
 
 use crate::gate::Reason;
 use crate::serve::ext_authz::asked::Asked;
-use crate::serve::ext_authz::connection::Door;
+use crate::serve::ext_authz::connection::{Door, Line};
 use crate::serve::ext_authz::judge::{Flavour, speaks_grpc};
 use crate::serve::ext_authz::{answer, check, reply, request};
 use crate::serve::forwarded::TrustedProxies;
@@ -69,27 +69,28 @@ impl Peer {
 }
 
 impl Door {
-    /// Answers `question` of `peer`.
+    /// Answers `question`, which came on `line`.
     pub(super) async fn answer(
         self: Arc<Self>,
         question: Request<Incoming>,
-        peer: Peer,
+        line: &Arc<Line>,
     ) -> Response<Body> {
         let runtime = self.judge.live.load_full();
         let grpc = question.version() == Version::HTTP_2;
         if grpc && !is_check(&question) {
             return with_status(StatusCode::FORBIDDEN, NOT_GRPC);
         }
-        if !peer.is_trusted(&runtime.trusted) {
-            return self.turn_away(question, &runtime, peer);
+        if !line.peer.is_trusted(&runtime.trusted) {
+            return self.turn_away(question, &runtime, line.peer);
         }
         let answered = async {
             // It is never closed.
             let _turn = self.questions.acquire().await;
+            // Boxed: what is around it is moved several times, and all of it each time.
             if grpc {
-                self.check(question, &runtime).await
+                Box::pin(self.check(question, &runtime, line)).await
             } else {
-                self.ask(question, &runtime, peer).await
+                Box::pin(self.ask(question, &runtime, line)).await
             }
         };
         match tokio::time::timeout(DEADLINE, answered).await {
@@ -103,8 +104,10 @@ impl Door {
         self: &Arc<Self>,
         question: Request<Incoming>,
         runtime: &Arc<Runtime>,
+        line: &Arc<Line>,
     ) -> Response<Body> {
-        let checker = Checker { door: Arc::clone(self), runtime: Arc::clone(runtime) };
+        let (door, runtime) = (Arc::clone(self), Arc::clone(runtime));
+        let checker = Checker { door, runtime, line: Arc::clone(line) };
         let mut server =
             AuthorizationServer::new(checker).max_decoding_message_size(MAX_MESSAGE_BYTES);
         match server.call(question).await {
@@ -117,13 +120,14 @@ impl Door {
         &self,
         question: Request<Incoming>,
         runtime: &Arc<Runtime>,
-        peer: Peer,
+        line: &Line,
     ) -> Response<Body> {
         let (head, body) = question.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
         let body = body.ok().map(|body| body.to_bytes());
-        let asked = request::read(head, body, (&runtime.policy, &runtime.trusted), peer.address());
-        let ruling = self.judge.rule(runtime, &asked, Flavour::Http).await;
+        let trust = (&runtime.policy, &runtime.trusted);
+        let asked = request::read(head, body, trust, line.peer.address());
+        let ruling = self.judge.rule(runtime, &asked, Flavour::Http, &line.memo).await;
         self.sent(reply::of(ruling))
     }
 
@@ -179,6 +183,7 @@ fn with_status(status: StatusCode, text: &'static str) -> Response<Body> {
 struct Checker {
     door: Arc<Door>,
     runtime: Arc<Runtime>,
+    line: Arc<Line>,
 }
 
 #[tonic::async_trait]
@@ -190,7 +195,8 @@ impl Authorization for Checker {
         let runtime = &self.runtime;
         let question = question.into_inner();
         let asked = check::read(question, &runtime.policy, &runtime.trusted, &runtime.limits);
-        let ruling = self.door.judge.rule(runtime, &asked, Flavour::Grpc).await;
+        let memo = &self.line.memo;
+        let ruling = self.door.judge.rule(runtime, &asked, Flavour::Grpc, memo).await;
         Ok(tonic::Response::new(answer::of(runtime, ruling)))
     }
 }
