@@ -8,6 +8,7 @@ use crate::load::{self, Credential, Sample};
 use crate::options::Options;
 use crate::peers::{self, Sidegate, Use, World};
 use crate::process::{Output, Server, installed, pause};
+use crate::questions;
 use crate::report::{self, Verdict};
 use crate::stored;
 
@@ -21,6 +22,7 @@ const SESSION: &str = "sidegate, session remembered";
 const RESOLVED: &str = "sidegate, resolver's word remembered";
 const STORED: &str = "sidegate, stored session remembered";
 const DECISION: &str = "sidegate, decision for nginx";
+const CHECKED: &str = "sidegate, decision by gRPC";
 const LOG_NULL: &str = "sidegate, bearer, log to /dev/null";
 const LOG_PIPE: &str = "sidegate, bearer, log to a pipe";
 const FIRST_SIGHT: &str = "sidegate, RS256 at first sight";
@@ -43,12 +45,13 @@ struct Case {
 struct Contender {
     name: &'static str,
     path: &'static str,
+    credential: Credential,
     carry: Vec<String>,
     server: Server,
     samples: Vec<Sample>,
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     Case {
         name: NGINX,
         foreign: Some("nginx"),
@@ -106,6 +109,13 @@ const CASES: [Case; 14] = [
         start: decision,
         path: "/.auth/verify/nginx",
         credential: Credential::Asked,
+    },
+    Case {
+        name: CHECKED,
+        foreign: Some(questions::H2LOAD),
+        start: checked,
+        path: questions::CHECK,
+        credential: Credential::Checked,
     },
     Case {
         name: LOG_NULL,
@@ -171,6 +181,13 @@ fn decision(world: &World) -> Result<Server> {
     peers::sidegate(world, "decision", &wish)
 }
 
+fn checked(world: &World) -> Result<Server> {
+    let wish = Sidegate { door: "ext_authz", ..Sidegate::usual(world) };
+    let sidegate = peers::sidegate_with_admin(world, "checked", &wish)?;
+    questions::pass(&sidegate, &questions::arguments(&world.workspace, &world.material)?)?;
+    Ok(sidegate.server)
+}
+
 fn log_null(world: &World) -> Result<Server> {
     peers::sidegate(world, "log-null", &Sidegate { requests: "all", ..Sidegate::usual(world) })
 }
@@ -203,7 +220,7 @@ pub(crate) fn run(world: &World, options: &Options) -> Result<bool> {
             let sample = load::measure(
                 &contender.server,
                 contender.path,
-                &contender.carry,
+                (contender.credential, &contender.carry),
                 options.seconds,
             )?;
             contender.samples.push(sample);
@@ -227,8 +244,9 @@ fn enter(world: &World, case: &Case) -> Result<Option<Contender>> {
     };
     let carry = load::arguments(&world.workspace, &world.material, case.credential)?;
     pause(Duration::from_millis(200));
-    load::measure(&server, case.path, &carry, 1)?;
-    Ok(Some(Contender { name: case.name, path: case.path, carry, server, samples: Vec::new() }))
+    let (name, path, credential) = (case.name, case.path, case.credential);
+    load::measure(&server, path, (credential, &carry), 1)?;
+    Ok(Some(Contender { name, path, credential, carry, server, samples: Vec::new() }))
 }
 
 /// Prints the table and the bars; whether all answers were 2xx.
@@ -265,6 +283,7 @@ fn print(contenders: &[Contender]) -> bool {
         1.10,
     );
     bar("decision for another proxy, at most 0.45 × bare pingora", cost(DECISION, BARE), 0.45);
+    bar("decision by gRPC, at most 1.0 × bare pingora", cost(CHECKED, BARE), 1.0);
     bar("remembered bearer token, at most 1.85 × nginx", cost(BEARER, NGINX), 1.85);
     bar(
         "the same with the request log on, at most 1.15 × bare pingora",
@@ -303,6 +322,9 @@ impl Contender {
         };
         let all: Vec<String> =
             self.samples.iter().map(|sample| format!("{:.1}", sample.cpu_micros)).collect();
+        let micros = |latency: Option<Duration>| {
+            latency.map_or_else(|| "–".into(), |latency| latency.as_micros().to_string())
+        };
         let failed: u64 = self.samples.iter().map(|sample| sample.failed).sum();
         let failed = if failed == 0 { String::new() } else { format!("  {failed} FAILED") };
         report::say(&format!(
@@ -312,8 +334,8 @@ impl Contender {
             ratio(bare),
             ratio(nginx),
             middle.rate,
-            middle.p50.as_micros(),
-            middle.p99.as_micros(),
+            micros(middle.p50),
+            micros(middle.p99),
             report::mib(middle.resident),
             all.join(" ")
         ));

@@ -1,4 +1,4 @@
-//! Load from wrk: 32 connections from one thread on the other core.
+//! Load from one thread on the other core: wrk with 32 connections, h2load for gRPC.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,17 +8,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::material::Material;
 use crate::process::{OTHER_CORE, Server, pinned};
+use crate::questions;
 use crate::workspace::Workspace;
 
 const CONNECTIONS: &str = "-c32";
 
 /// What the requests of a case carry.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// One token in `Authorization`, with the fields by which nginx tells of the request that it asks about.
     Asked,
     /// One token, in `Authorization`.
     Bearer,
+    /// One token, in a request that Envoy asks about by gRPC.
+    Checked,
     /// One token, in the cookie `sso`.
     Cookie,
     /// Another of many tokens in each request, in `Authorization`.
@@ -38,34 +41,29 @@ pub(crate) struct Sample {
     pub(crate) cpu_micros: f64,
     /// Requests per second.
     pub(crate) rate: f64,
-    /// Median latency.
-    pub(crate) p50: Duration,
+    /// Median latency; h2load has none.
+    pub(crate) p50: Option<Duration>,
     /// 99th percentile of latency.
-    pub(crate) p99: Duration,
+    pub(crate) p99: Option<Duration>,
     /// Resident memory after the round, in bytes.
     pub(crate) resident: u64,
     /// Answers other than 2xx and 3xx, and broken connections.
     pub(crate) failed: u64,
 }
 
-/// Loads `server` at `path` for `seconds`.
+/// Loads `server` at `path` for `seconds` with requests that carry `credential`, as [`arguments`] has it in `carry`.
 pub(crate) fn measure(
     server: &Server,
     path: &str,
-    carry: &[String],
+    (credential, carry): (Credential, &[String]),
     seconds: u64,
 ) -> Result<Sample> {
-    let mut command = Command::new("wrk");
-    command.args(["-t1", CONNECTIONS, "--latency", &format!("-d{seconds}s")]);
-    command.args(carry).arg(format!("http://{}{path}", server.address));
     let before = server.cpu()?;
-    let output = pinned(&command, OTHER_CORE).output().context("wrk could not be started")?;
+    let said = match credential {
+        Credential::Checked => questions::ask(server, path, carry, seconds)?,
+        _ => ask(server, path, carry, seconds)?,
+    };
     let spent = server.cpu()? - before;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        bail!("wrk failed: {}{}", text, String::from_utf8_lossy(&output.stderr));
-    }
-    let said = parse(&text).with_context(|| format!("wrk said something unknown: {text}"))?;
     Ok(Sample {
         cpu_micros: spent.as_secs_f64() * 1e6 / said.requests,
         rate: said.rate,
@@ -76,7 +74,28 @@ pub(crate) fn measure(
     })
 }
 
-/// The arguments of wrk that make it carry `credential`.
+fn ask(server: &Server, path: &str, carry: &[String], seconds: u64) -> Result<Said> {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", CONNECTIONS, "--latency", &format!("-d{seconds}s")]);
+    command.args(carry).arg(format!("http://{}{path}", server.address));
+    let text = output(&command)?;
+    parse(&text).with_context(|| format!("wrk said something unknown: {text}"))
+}
+
+/// What `command` says, on the other core.
+pub(crate) fn output(command: &Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy();
+    let output = pinned(command, OTHER_CORE)
+        .output()
+        .with_context(|| format!("{name} could not be started"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("{name} failed: {text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text.into_owned())
+}
+
+/// The arguments of wrk, or h2load, that make it carry `credential`.
 pub(crate) fn arguments(
     workspace: &Workspace,
     material: &Material,
@@ -91,12 +110,13 @@ pub(crate) fn arguments(
             let fields = [token.as_str(), "X-Original-Method: GET", "X-Original-URL: http://app/"];
             fields.iter().flat_map(|field| ["-H".into(), (*field).to_owned()]).collect()
         }
+        Credential::Checked => questions::arguments(workspace, material)?,
         Credential::Cookie => vec!["-H".into(), format!("Cookie: sso={}", material.token)],
         Credential::Foreign => vec!["-H".into(), "Cookie: session=7f3a.8cRkq0vTtP".into()],
         Credential::Session => vec!["-H".into(), format!("Cookie: sidegate={}", material.session)],
         Credential::Stored => vec!["-H".into(), format!("Cookie: sidegate={}", material.ticket)],
         Credential::Distinct => {
-            let script = workspace.write("distinct.lua", &script(&material.tokens))?;
+            let script = workspace.write("distinct.lua", script(&material.tokens))?;
             vec!["-s".into(), script.display().to_string()]
         }
     })
@@ -121,22 +141,23 @@ end
     )
 }
 
-struct Said {
-    requests: f64,
-    rate: f64,
-    p50: Duration,
-    p99: Duration,
-    failed: u64,
+/// What the load says of a round, by the names of [`Sample`].
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) requests: f64,
+    pub(crate) rate: f64,
+    pub(crate) p50: Option<Duration>,
+    pub(crate) p99: Option<Duration>,
+    pub(crate) failed: u64,
 }
 
 fn parse(text: &str) -> Option<Said> {
-    let mut said =
-        Said { requests: 0.0, rate: 0.0, p50: Duration::ZERO, p99: Duration::ZERO, failed: 0 };
+    let mut said = Said::default();
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["50%", time] => said.p50 = latency(time)?,
-            ["99%", time] => said.p99 = latency(time)?,
+            ["50%", time] => said.p50 = Some(latency(time)?),
+            ["99%", time] => said.p99 = Some(latency(time)?),
             [requests, "requests", "in", ..] => said.requests = requests.parse().ok()?,
             ["Requests/sec:", rate] => said.rate = rate.parse().ok()?,
             ["Non-2xx", "or", "3xx", "responses:", count] => {
@@ -146,7 +167,7 @@ fn parse(text: &str) -> Option<Said> {
             _ => {}
         }
     }
-    (said.requests > 0.0 && said.p99 > Duration::ZERO).then_some(said)
+    (said.requests > 0.0 && said.p99.is_some()).then_some(said)
 }
 
 /// Sums `connect 0, read 0, write 0, timeout 0`.

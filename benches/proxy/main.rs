@@ -12,6 +12,7 @@ mod material;
 mod options;
 mod peers;
 mod process;
+mod questions;
 mod report;
 mod size;
 mod startup;

@@ -213,7 +213,7 @@ pub(crate) fn sidegate_with_admin(
 ) -> Result<Running> {
     let (port, admin) = (free_port()?, SocketAddr::from(([127, 0, 0, 1], free_port()?)));
     let file =
-        world.workspace.write(&format!("{name}.yaml"), &configuration(world, wish, port, admin))?;
+        world.workspace.write(&format!("{name}.yaml"), configuration(world, wish, port, admin))?;
     let server = Server::start(&sidegate_command(&file), SERVER_CORE, port, wish.output)?;
     Ok(Running { server, admin })
 }

@@ -22,10 +22,10 @@ impl Workspace {
         self.0.path()
     }
 
-    /// Writes `text` to the file `name` and says where that is.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+    /// Writes `content` to the file `name` and says where that is.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.folder().join(name);
-        std::fs::write(&path, text)
+        std::fs::write(&path, content)
             .with_context(|| format!("{} could not be written", path.display()))?;
         Ok(path)
     }
