@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::raw::{Request, get, request};
 use crate::support::site::Site;
-use crate::support::stage::{Front, OPEN, Stage};
+use crate::support::stage::{Front, OK, OPEN, Stage};
 use crate::support::upstream::{Recorded, Upstream};
 use crate::support::wire::Wire;
 
@@ -131,8 +131,6 @@ fn a_request_arrives_the_same_by_both_ways() {
     }
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 /// A client and an upstream between which an exchange has been: the next one goes the short way.
 struct Kept {
     stage: Stage,
@@ -145,10 +143,7 @@ impl Kept {
     async fn start() -> Self {
         let stage = Stage::open().await;
         let front = Front::start(&stage.url, OPEN).await;
-        let mut client = front.send(&get("/first")).await;
-        let (mut upstream, _) = stage.request().await;
-        upstream.send(OK).await;
-        assert_eq!(client.answer().await.1, "ok");
+        let (client, upstream) = stage.kept(&front).await;
         Self { stage, front, client, upstream }
     }
 

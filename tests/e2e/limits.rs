@@ -8,10 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::process::PATIENCE;
 use crate::support::raw::{Request, get, request};
-use crate::support::stage::{Front, OPEN, Stage, answering};
+use crate::support::stage::{Front, OK, OPEN, Stage, answering};
 use crate::support::wire::{Broken, Head, Wire};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// What a listener without a name is called.
 const LISTENER: &str = "127.0.0.1:0";

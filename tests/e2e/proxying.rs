@@ -2,11 +2,9 @@
 
 use crate::support::raw::{Request, get, request};
 use crate::support::site::Site;
-use crate::support::stage::{Front, OPEN, Stage};
+use crate::support::stage::{Front, OK, OPEN, Stage};
 use crate::support::upstream::Upstream;
 use crate::support::wire::{Head, Wire};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A client's connection, and the upstream's on which `asked` has arrived.
 struct Exchange {
@@ -27,10 +25,7 @@ impl Exchange {
     async fn of_bytes(bytes: &[u8]) -> Self {
         let stage = Stage::open().await;
         let front = Front::start(&stage.url, OPEN).await;
-        let mut client = front.send(&get("/first")).await;
-        let (mut upstream, _) = stage.request().await;
-        upstream.send(OK).await;
-        assert_eq!(client.answer().await.1, "ok");
+        let (mut client, mut upstream) = stage.kept(&front).await;
         client.send(bytes).await;
         let arrived = tokio::select! {
             arrived = upstream.head() => arrived,

@@ -8,14 +8,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 
 use crate::support::raw::{get, request};
-use crate::support::stage::{Front, OPEN, Stage};
+use crate::support::stage::{Front, OK, OPEN, Stage};
 use crate::support::wire::{Broken, Head, Wire, patiently};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 const EVENTS: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 /// Large enough to fill every buffer on the way several times.
 const LARGE: usize = 50 * 1024 * 1024;
 

@@ -16,10 +16,8 @@ use tokio::time::{Instant, sleep};
 use crate::support::certificates::{Authority, connect};
 use crate::support::process::Sidegate;
 use crate::support::raw::get;
-use crate::support::stage::{Front, OPEN, Stage, answering};
+use crate::support::stage::{Front, OK, OPEN, Stage, answering};
 use crate::support::wire::{Head, Wire, patiently};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Sidegate with a listener whose `tls` section is this, before an upstream that says `ok`.
 async fn front(tls: &str) -> Front {

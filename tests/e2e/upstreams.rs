@@ -10,10 +10,8 @@ use tokio::time::Instant;
 
 use crate::support::ports::free_address;
 use crate::support::raw::{get, request};
-use crate::support::stage::{Front, OPEN, Stage, answering};
-use crate::support::wire::{Head, Wire};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use crate::support::stage::{Front, OK, OPEN, Stage, answering};
+use crate::support::wire::Head;
 
 /// An upstream of one server with `more` keys.
 fn upstream(server: &str, more: &str) -> String {
@@ -34,7 +32,7 @@ fn dead() -> SocketAddr {
 async fn requests_one_after_the_other_share_one_connection() {
     let stage = Stage::open().await;
     let front = Front::start(&stage.url, OPEN).await;
-    let (mut client, mut upstream) = kept(&stage, &front).await;
+    let (mut client, mut upstream) = stage.kept(&front).await;
     for number in 0..20 {
         client.send(get(&format!("/{number}")).bytes()).await;
         assert!(upstream.head().await.line().starts_with(&format!("GET /{number} ")));
@@ -128,22 +126,12 @@ async fn as_many_servers_are_tried_as_retries_allow() {
     }
 }
 
-/// A client and a connection to the upstream by which its first request went. It is kept for the client's next one, which
-/// is not looked at before the first one is over.
-async fn kept(stage: &Stage, front: &Front) -> (Wire, Wire) {
-    let mut client = front.send(&get("/first")).await;
-    let (mut upstream, _) = stage.request().await;
-    upstream.send(OK).await;
-    client.answer().await;
-    (client, upstream)
-}
-
 /// RFC 9110 §9.2.2: the upstream may close a kept connection just as a request is sent on it.
 #[tokio::test]
 async fn a_get_on_a_kept_connection_that_dies_is_sent_once_more() {
     let stage = Stage::open().await;
     let front = Front::start(&stage.url, OPEN).await;
-    let (mut client, mut upstream) = kept(&stage, &front).await;
+    let (mut client, mut upstream) = stage.kept(&front).await;
     client.send(get("/second").bytes()).await;
     assert!(upstream.head().await.line().contains("/second"));
     drop(upstream);
@@ -168,7 +156,7 @@ async fn what_is_not_safe_to_repeat_is_never_sent_twice() {
         for body in ["", "abc"] {
             let stage = Stage::open().await;
             let front = Front::start(&stage.url, OPEN).await;
-            let (mut client, mut upstream) = kept(&stage, &front).await;
+            let (mut client, mut upstream) = stage.kept(&front).await;
             let asked =
                 request(method, "/second").header("Content-Length", &body.len().to_string());
             client.send([asked.bytes(), body.into()].concat()).await;
@@ -186,7 +174,7 @@ async fn what_is_not_safe_to_repeat_is_never_sent_twice() {
 async fn a_get_whose_answer_has_begun_is_not_sent_again() {
     let stage = Stage::open().await;
     let front = Front::start(&stage.url, OPEN).await;
-    let (mut client, mut upstream) = kept(&stage, &front).await;
+    let (mut client, mut upstream) = stage.kept(&front).await;
     client.send(get("/second").bytes()).await;
     upstream.head().await;
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").await;

@@ -8,10 +8,13 @@ use pingora::tls::TlsAcceptor;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::process::Sidegate;
-use super::raw::Request;
+use super::raw::{Request, get};
 use super::site::configuration;
 use super::tokens::Issuer;
 use super::wire::{Head, Wire, patiently};
+
+/// A short answer.
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Everything is public.
 pub(crate) const OPEN: &str = "
@@ -90,6 +93,16 @@ impl Stage {
         let mut wire = self.accept().await;
         let head = wire.head().await;
         (wire, head)
+    }
+
+    /// A client's connection and one to here by which its first request went. It is kept for the client's next one, which is not
+    /// looked at before the first one is over, and goes the short way if it is plain.
+    pub(crate) async fn kept(&self, front: &Front) -> (Wire, Wire) {
+        let mut client = front.send(&get("/first")).await;
+        let (mut upstream, _) = self.request().await;
+        upstream.send(OK).await;
+        assert_eq!(client.answer().await.1, "ok");
+        (client, upstream)
     }
 
     /// Asserts that no connection waits to be accepted.
