@@ -50,17 +50,7 @@ async fn what_one_process_ends_is_told_to_the_others_once() {
 /// A server that lost everything gives the names of its entries out anew, in the same millisecond even.
 #[tokio::test]
 async fn an_entry_of_the_same_name_that_says_something_else_is_heard() {
-    let Some(server) = Server::start() else { return };
-    let (here, there) = (process(&server.settings()), process(&server.settings()));
-    let mut listener = Listener::default();
-    end(&here, login("l1"), 1).await;
-    there.catch_up(&mut listener, at(1)).await.unwrap();
-    let (name, fields) = only_entry(&server).await;
-    server.command::<()>(&["FLUSHALL"]).await;
-    let line = fields[3].replace("l1", "l2");
-    server.command::<()>(&["XADD", "sidegate:ends", &name, "p", "other", "l", &line]).await;
-    there.catch_up(&mut listener, at(1)).await.unwrap();
-    assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(1)));
+    another_end_is_heard(&["FLUSHALL"], str::to_owned).await;
 }
 
 /// Thousands of ends while a process was cut off: it hears of every one.
@@ -81,18 +71,25 @@ async fn a_process_that_was_cut_off_hears_of_everything() {
 /// Another server may have taken over whose clock is behind: its entries sort before those that were read.
 #[tokio::test]
 async fn an_entry_that_sorts_before_the_newest_is_heard_all_the_same() {
+    let earlier = |name: &str| {
+        let milliseconds: u64 = name.split('-').next().unwrap().parse().unwrap();
+        format!("{}-0", milliseconds - 1000)
+    };
+    another_end_is_heard(&["DEL", "sidegate:ends"], earlier).await;
+}
+
+/// A process has heard of an end. Then the server loses it by `losing`, and another process tells of another end, under the name that
+/// `renamed` makes of the first one's.
+async fn another_end_is_heard(losing: &[&str], renamed: impl Fn(&str) -> String) {
     let Some(server) = Server::start() else { return };
     let (here, there) = (process(&server.settings()), process(&server.settings()));
     let mut listener = Listener::default();
     end(&here, login("l1"), 1).await;
     there.catch_up(&mut listener, at(1)).await.unwrap();
     let (name, fields) = only_entry(&server).await;
-    let milliseconds: u64 = name.split('-').next().unwrap().parse().unwrap();
-    server.command::<()>(&["DEL", "sidegate:ends"]).await;
-    let earlier = format!("{}-0", milliseconds - 1000);
-    let line = fields[3].replace("l1", "l2");
-    let words = ["XADD", "sidegate:ends", &earlier, "p", "other", "l", &line];
-    server.command::<()>(&words).await;
+    server.command::<()>(losing).await;
+    let (name, line) = (renamed(&name), fields[3].replace("l1", "l2"));
+    server.command::<()>(&["XADD", "sidegate:ends", &name, "p", "other", "l", &line]).await;
     there.catch_up(&mut listener, at(1)).await.unwrap();
     assert!(there.revocations.is_revoked(&session(1, "eve", Some("l2"), 0), at(1)));
 }
