@@ -26,6 +26,7 @@ mod forward_auth;
 pub(crate) mod forwarded;
 mod gatekeeper;
 mod handed;
+mod inlet;
 mod observer;
 mod outbound;
 mod own;

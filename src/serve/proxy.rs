@@ -9,10 +9,8 @@ mod short_way;
 
 use std::any::Any;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
@@ -24,21 +22,15 @@ use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorType, Result};
 
-use crate::clock::Clock;
 use crate::serve::answer::{asker, send};
-use crate::serve::callers::Memo;
 use crate::serve::context::Context;
 use crate::serve::failure::{Blame, blame, is_late};
 use crate::serve::forward_auth::{self, Askers};
-use crate::serve::guard::ConnectionContext;
 use crate::serve::hook::{Hook, done, over};
-use crate::serve::request_id::RequestIds;
-use crate::serve::runtime::Runtime;
-use crate::serve::settings::GuardSettings;
-use crate::serve::story::{self, Place, Subject};
+use crate::serve::inlet::{Inlet, take_connection};
+use crate::serve::story::{self, Subject};
 use crate::serve::upstream::{Destination, Wish};
 use crate::telemetry::Door;
-use crate::telemetry::writer::LineWriter;
 
 pub(crate) use judging::is_too_long;
 
@@ -47,12 +39,7 @@ use returning::{brings_session, finish, take_session};
 
 /// One listener's proxy.
 pub(crate) struct Proxy {
-    pub(crate) live: Arc<ArcSwap<Runtime>>,
-    pub(crate) clock: Clock,
-    pub(crate) ids: Arc<RequestIds>,
-    pub(crate) guard: GuardSettings,
-    pub(crate) listener: String,
-    pub(crate) lines: LineWriter,
+    pub(crate) inlet: Inlet,
 }
 
 #[async_trait]
@@ -60,7 +47,7 @@ impl ProxyHttp for Proxy {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(self.live.load_full(), &self.clock, self.ids.next())
+        self.inlet.begin()
     }
 
     /// No modules: compression is the upstream's business.
@@ -72,10 +59,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
         carried: Box<dyn Any + Send + Sync>,
     ) {
-        let Ok(connection) = carried.downcast::<ConnectionContext>() else { return };
-        connection.header_complete();
-        ctx.memo = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok());
-        ctx.connection = Some(connection);
+        take_connection(ctx, carried);
     }
 
     fn early_request_filter<'life0, 'life1, 'life2, 'async_trait>(
@@ -93,9 +77,9 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
-        self.limit(session);
+        self.inlet.limit(session);
         if forward_auth::is_question(&ctx.runtime.policy, session.req_header()) {
-            let place = self.place();
+            let place = self.inlet.place();
             forward_auth::answer(session, ctx, Askers::Listed, place).await?;
             // It is told already.
             ctx.told = None;
@@ -323,7 +307,7 @@ impl ProxyHttp for Proxy {
         Self: 'async_trait,
     {
         let subject = Subject::of(Door::Proxy, session.req_header());
-        story::tell(self.place(), subject, session, ctx);
+        story::tell(self.inlet.place(), subject, session, ctx);
         ctx.leave_memo();
         over()
     }
@@ -335,17 +319,5 @@ impl ProxyHttp for Proxy {
 
     fn request_summary(&self, _session: &Session, ctx: &Context) -> String {
         ctx.id.as_str().to_owned()
-    }
-}
-
-impl Proxy {
-    fn place(&self) -> Place<'_> {
-        Place { listener: &self.listener, lines: &self.lines }
-    }
-
-    /// Deadlines that pingora leaves open. Idle connections are the guard's: a timer of pingora's would cost every request.
-    fn limit(&self, session: &mut Session) {
-        session.set_read_timeout(Some(self.guard.body_deadline));
-        session.set_write_timeout(Some(self.guard.body_deadline));
     }
 }

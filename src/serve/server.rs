@@ -18,6 +18,7 @@ use crate::serve::drain::{Drain, Drained};
 use crate::serve::ext_authz;
 use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::guard::{self, Admission, Entry, Guard, Process};
+use crate::serve::inlet::Inlet;
 use crate::serve::listener::{BindError, BoundListener, ListenAddress, PassedSockets};
 use crate::serve::proxy::Proxy;
 use crate::serve::readiness::Readiness;
@@ -207,15 +208,19 @@ impl Builder<'_> {
         bound: BoundListener,
         tls: Option<Arc<ListenerTls>>,
     ) {
-        let app = ForwardAuth {
+        let app = ForwardAuth { inlet: self.inlet(&settings) };
+        self.serve(app, settings, bound, tls);
+    }
+
+    fn inlet(&self, settings: &ListenerSettings) -> Inlet {
+        Inlet {
             live: Arc::clone(self.live),
             clock: self.lasting.clock.clone(),
-            ids: Arc::new(RequestIds::new(random())),
-            guard: self.guard.clone(),
+            ids: RequestIds::new(random()),
+            body_deadline: self.guard.body_deadline,
             listener: settings.name.clone(),
             lines: self.lines.clone(),
-        };
-        self.serve(app, settings, bound, tls);
+        }
     }
 
     fn ext_authz(
@@ -246,14 +251,7 @@ impl Builder<'_> {
         bound: BoundListener,
         tls: Option<Arc<ListenerTls>>,
     ) {
-        let door = Proxy {
-            live: Arc::clone(self.live),
-            clock: self.lasting.clock.clone(),
-            ids: Arc::new(RequestIds::new(random())),
-            guard: self.guard.clone(),
-            listener: settings.name.clone(),
-            lines: self.lines.clone(),
-        };
+        let door = Proxy { inlet: self.inlet(&settings) };
         let mut app = HttpProxy::new(door, Arc::new(ServerConf::default()));
         app.handle_init_modules();
         app.server_options = Some(HttpServerOptions::default());

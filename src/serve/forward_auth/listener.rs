@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Method;
 use pingora::ErrorType;
@@ -12,32 +11,22 @@ use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
-use crate::clock::Clock;
 use crate::gate::{Decision, Reason};
 use crate::serve::answer::{asker, send};
-use crate::serve::callers::Memo;
 use crate::serve::context::{Context, Told};
 use crate::serve::forward_auth::{Askers, answer, is_question};
 use crate::serve::gatekeeper::Verdict;
-use crate::serve::guard::ConnectionContext;
+use crate::serve::inlet::{Inlet, take_connection};
 use crate::serve::reception::receive;
 use crate::serve::reply::Reply;
-use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::Runtime;
 use crate::serve::screen::screen;
-use crate::serve::settings::GuardSettings;
-use crate::serve::story::{self, Place, Subject};
+use crate::serve::story::{self, Subject};
 use crate::telemetry::Door;
-use crate::telemetry::writer::LineWriter;
 
 /// One listener's app.
 pub(crate) struct ForwardAuth {
-    pub(crate) live: Arc<ArcSwap<Runtime>>,
-    pub(crate) clock: Clock,
-    pub(crate) ids: Arc<RequestIds>,
-    pub(crate) guard: GuardSettings,
-    pub(crate) listener: String,
-    pub(crate) lines: LineWriter,
+    pub(crate) inlet: Inlet,
 }
 
 #[async_trait]
@@ -52,11 +41,9 @@ impl HttpServerApp for ForwardAuth {
             session.shutdown().await;
             return None;
         }
-        let mut ctx = Context::new(self.live.load_full(), &self.clock, self.ids.next());
-        if let Some(Ok(connection)) = connection.map(|any| any.downcast::<ConnectionContext>()) {
-            connection.header_complete();
-            ctx.memo = connection.take_memo().and_then(|memo| memo.downcast::<Memo>().ok());
-            ctx.connection = Some(connection);
+        let mut ctx = self.inlet.begin();
+        if let Some(connection) = connection {
+            take_connection(&mut ctx, connection);
         }
         self.limit(&mut session, shutdown);
         let served = self.serve(&mut session, &mut ctx).await;
@@ -84,8 +71,7 @@ async fn is_readable(session: &mut ServerSession) -> bool {
 
 impl ForwardAuth {
     fn limit(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) {
-        session.set_read_timeout(Some(self.guard.body_deadline));
-        session.set_write_timeout(Some(self.guard.body_deadline));
+        self.inlet.limit(session);
         // What follows the header of a CONNECT is no request (RFC 9110 §9.3.6).
         if *shutdown.borrow() || session.req_header().method == Method::CONNECT {
             session.set_keepalive(None);
@@ -93,7 +79,7 @@ impl ForwardAuth {
     }
 
     async fn serve(&self, session: &mut ServerSession, ctx: &mut Context) -> pingora::Result<()> {
-        let place = Place { listener: &self.listener, lines: &self.lines };
+        let place = self.inlet.place();
         if is_question(&ctx.runtime.policy, session.req_header()) {
             return answer(session, ctx, Askers::ListedAndLocal, place).await;
         }
