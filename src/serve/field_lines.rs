@@ -1,7 +1,6 @@
 //! Fields as the lines that they are in HTTP/1 ([RFC 9112 §5](https://www.rfc-editor.org/rfc/rfc9112#section-5)): what sidegate adds
 //! to a header that pingora writes. A field set in pingora's header costs some 0.2 µs, a line next to nothing.
 
-use bytes::Bytes;
 use http::header::HeaderName;
 use pingora::{Error, ErrorType};
 
@@ -38,9 +37,9 @@ pub(crate) fn line(lines: &mut Vec<u8>, name: Name<'_>, value: &[u8]) -> pingora
 }
 
 /// `head`, the whole of a header, with `lines` behind its own; none if it is no whole header.
-pub(crate) fn behind(head: &[u8], lines: &[u8]) -> Option<Bytes> {
+pub(crate) fn behind(head: &[u8], lines: &[u8]) -> Option<Vec<u8>> {
     let own = head.strip_suffix(b"\r\n").filter(|own| own.ends_with(b"\r\n"))?;
-    Some(Bytes::from([own, lines, b"\r\n"].concat()))
+    Some([own, lines, b"\r\n"].concat())
 }
 
 #[cfg(test)]

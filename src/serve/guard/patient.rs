@@ -159,7 +159,7 @@ impl AsyncWrite for Patient {
         }
         if let Some(lines) = self.connection.take_lines() {
             let whole = behind(bytes, &lines).ok_or(io::ErrorKind::InvalidData)?;
-            return self.poll_instead(cx, whole, bytes.len());
+            return self.poll_instead(cx, Bytes::from(whole), bytes.len());
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -24,6 +24,7 @@ use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketS
 use pingora::{Error, ErrorType};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::serve::field_lines::behind;
 use crate::serve::upstream::pool::{Connection, Pool, ticks};
 use crate::serve::upstream::wire::Wire;
 
@@ -188,7 +189,7 @@ impl Head {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if let Self::Waiting = self {
-            match loan.lines.lock().take().and_then(|lines| with_lines(bytes, &lines)) {
+            match loan.lines.lock().take().and_then(|lines| behind(bytes, &lines)) {
                 Some(head) => *self = Self::Sending(head, 0),
                 None => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
             }
@@ -205,17 +206,6 @@ impl Head {
         }
         Poll::Ready(Ok(bytes.len()))
     }
-}
-
-/// `head` with `lines` behind its own; nothing if it is no whole header.
-fn with_lines(head: &[u8], lines: &[u8]) -> Option<Vec<u8>> {
-    const END: &[u8] = b"\r\n";
-    let own = head.strip_suffix(END).filter(|own| own.ends_with(END))?;
-    let mut all = Vec::with_capacity(head.len() + lines.len());
-    for part in [own, lines, END] {
-        all.extend_from_slice(part);
-    }
-    Some(all)
 }
 
 /// The error of a wait that took too long, as pingora's own timeouts have it.
