@@ -266,6 +266,7 @@ impl Request {
             certificate: None,
             relayed: false,
             terms: None,
+            familiar: None,
         }
     }
 }

@@ -44,7 +44,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let host_end = if text.starts_with('[') {
         text.find(']')? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        text.bytes().position(|b| b == b':').unwrap_or(text.len())
     };
     let (host, rest) = text.split_at(host_end);
     let Some(digits) = rest.strip_prefix(':') else {
@@ -75,13 +75,17 @@ fn registered_name(name: &str) -> Option<Cow<'_, str>> {
 /// Letters, digits, `-`, `_` and dots between non-empty labels. Underscores are no host name by the book, but
 /// internal names have them.
 fn is_host_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 253
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        })
+    // One pass, since every request pays for it: how long the present label is so far.
+    let mut label = 0;
+    let allowed = |b: u8| match b {
+        b'.' => std::mem::take(&mut label) > 0,
+        b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+            label += 1;
+            label <= 63
+        }
+        _ => false,
+    };
+    name.len() <= 253 && name.bytes().all(allowed) && label > 0
 }
 
 /// What a route says about hosts.

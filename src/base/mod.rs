@@ -3,6 +3,7 @@
 pub mod client_certificate;
 pub mod cookie;
 pub mod egress;
+pub(crate) mod field_line;
 pub mod host;
 pub mod prompt;
 pub mod scheme;

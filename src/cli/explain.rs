@@ -128,6 +128,7 @@ async fn explain(settings: ServiceSettings, described: &Described) -> anyhow::Re
         certificate: None,
         relayed: false,
         terms: None,
+        familiar: None,
     };
     let (steps, decision) = narrate(&settings.policy, request, &facts, Clock::system().now());
     let removed = settings.policy.managed.found_in(headers);

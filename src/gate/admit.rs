@@ -59,7 +59,7 @@ impl Inquiry<'_> {
         if let Some(location) = kept_alive {
             return Decision::SignIn(SignIn { reason: Reason::SessionKeptAlive, location });
         }
-        match caller.headers(&self.route.headers).map(Arc::clone) {
+        match caller.headers(&self.route.headers, &self.policy.identity_headers).cloned() {
             Ok(fields) => {
                 Decision::Allow(Permit::identified(Arc::clone(self.route), caller, kind, fields))
             }

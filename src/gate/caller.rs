@@ -11,6 +11,7 @@ use crate::base::time::Timestamp;
 use crate::gate::authenticate::Case;
 use crate::gate::credential::CredentialKind;
 use crate::gate::facts::ProviderId;
+use crate::gate::fields::IdentityFields;
 use crate::gate::headers::{HeaderPlan, ValueTooLong};
 use crate::gate::request::Scheme;
 use crate::gate::route::RouteId;
@@ -18,9 +19,6 @@ use crate::gate::session;
 use crate::identity::Identity;
 use crate::session::{Session, Ticket};
 use crate::token::{Confirmation, KeySet};
-
-/// Rendered identity headers.
-pub(super) type Fields = Arc<[(HeaderName, HeaderValue)]>;
 
 /// A verified identity that may be remembered. Only the gate makes one.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub struct Caller {
     confirmation: Confirmation,
     usable_until: Timestamp,
     token_bytes: usize,
-    rendered: Box<[OnceLock<Result<Fields, ValueTooLong>>]>,
+    rendered: Box<[OnceLock<Result<IdentityFields, ValueTooLong>>]>,
     assertions: Mutex<SmallVec<[(RouteId, Timestamp, HeaderValue); 1]>>,
 }
 
@@ -147,8 +145,13 @@ impl Caller {
         }
     }
 
-    pub(super) fn headers(&self, plan: &HeaderPlan) -> Result<&Fields, ValueTooLong> {
-        let render = || plan.render(&self.identity).map(Fields::from);
+    /// The headers of `plan`; `all` are those by which any route tells of anybody.
+    pub(super) fn headers(
+        &self,
+        plan: &HeaderPlan,
+        all: &[HeaderName],
+    ) -> Result<&IdentityFields, ValueTooLong> {
+        let render = || plan.render(&self.identity).map(|set| IdentityFields::new(set, all));
         let slot = self.rendered.get(usize::from(plan.id.0)).ok_or(ValueTooLong)?;
         slot.get_or_init(render).as_ref().map_err(|error| *error)
     }

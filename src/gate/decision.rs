@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use crate::gate::caller::{Caller, Fields, SessionUpdate};
+use crate::gate::caller::{Caller, SessionUpdate};
 use crate::gate::credential::CredentialKind;
+use crate::gate::fields::IdentityFields;
 use crate::gate::policy::Route;
 use crate::gate::question::Question;
 use crate::gate::reason::Reason;
@@ -152,7 +153,7 @@ pub struct PreflightAnswer {
 pub struct Permit {
     route: Arc<Route>,
     caller: Option<Passed>,
-    fields: Option<Fields>,
+    fields: Option<IdentityFields>,
 }
 
 #[derive(Debug)]
@@ -170,7 +171,7 @@ impl Permit {
         route: Arc<Route>,
         caller: Arc<Caller>,
         kind: CredentialKind,
-        fields: Fields,
+        fields: IdentityFields,
     ) -> Self {
         Self { route, caller: Some(Passed { caller, kind }), fields: Some(fields) }
     }
@@ -195,9 +196,19 @@ impl Permit {
         self.caller()?.session_update()
     }
 
+    /// The identity headers; none where nobody is known.
+    pub const fn identity_fields(&self) -> Option<&IdentityFields> {
+        self.fields.as_ref()
+    }
+
     /// The identity headers to set upstream.
     pub fn identity_headers(&self) -> &[(HeaderName, HeaderValue)] {
-        self.fields.as_deref().unwrap_or_default()
+        self.fields.as_ref().map(IdentityFields::set).unwrap_or_default()
+    }
+
+    /// The same as lines of HTTP/1.
+    pub fn identity_lines(&self) -> &[u8] {
+        self.fields.as_ref().map(IdentityFields::lines).unwrap_or_default()
     }
 }
 

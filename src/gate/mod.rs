@@ -12,6 +12,7 @@ mod credential;
 mod decision;
 mod examine;
 mod facts;
+mod fields;
 mod headers;
 mod introspect;
 mod narrate;
@@ -46,6 +47,7 @@ pub use decision::{
 };
 pub use examine::{Examined, Inquiry, examine, judge};
 pub use facts::{Facts, KeyRing, KeyState, ProviderId};
+pub use fields::IdentityFields;
 pub use headers::{HeaderPlan, HeaderSource, PlanId, Preset};
 pub use narrate::{Told, narrate};
 pub use offer::cookie_values;

@@ -35,6 +35,9 @@ pub struct RequestView<'a> {
     pub relayed: bool,
     /// What a front proxy asks for beyond the request.
     pub terms: Option<&'a Terms>,
+    /// A token that an earlier `Authorization` of the same connection was read to have. Where this one has it again, it is not
+    /// looked through once more; that is all it does.
+    pub familiar: Option<&'a str>,
 }
 
 /// Of every WebSocket handshake ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)), and of no connection alone.

@@ -1,13 +1,14 @@
 //! Writes answers of our own to a pingora session. Never pingora's own error answers: they close the connection and name
 //! the server.
 
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 
+use crate::base::field_line;
 use crate::serve::context::Context;
-use crate::serve::field_lines::{Name, line};
 use crate::serve::pages::Pages;
 use crate::serve::reply::{Asker, Audience, Reply};
 use crate::serve::request_id::{RequestId, X_REQUEST_ID};
@@ -53,22 +54,18 @@ pub(crate) async fn send(
 ) -> pingora::Result<()> {
     let mut head = ResponseHeader::build_no_case(reply.status, Some(USUAL_FIELDS))?;
     if reply.status != StatusCode::NO_CONTENT {
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()))?;
+        head.insert_header(header::CONTENT_LENGTH, length(&reply.body))?;
     }
-    let fields = reply.headers.into_iter().chain([(X_REQUEST_ID, ctx.id.header())]);
     match &ctx.connection {
         Some(connection) => {
-            let mut lines = Vec::with_capacity(USUAL_BYTES);
-            for (name, value) in fields {
-                line(&mut lines, Name::Given(&name), value.as_bytes())?;
-            }
-            let _beside = connection.announce(lines);
+            let _beside = connection.announce(lines(&reply, &ctx.id));
             session.write_response_header(Box::new(head)).await?;
         }
         None => {
-            for (name, value) in fields {
-                head.append_header(name, value)?;
+            for (name, value) in reply.fields() {
+                head.append_header(name.clone(), value.clone())?;
             }
+            head.append_header(X_REQUEST_ID, ctx.id.header())?;
             session.write_response_header(Box::new(head)).await?;
         }
     }
@@ -76,4 +73,22 @@ pub(crate) async fn send(
         return Ok(());
     }
     session.write_response_body(reply.body, true).await
+}
+
+/// The fields of `reply` in HTTP/1.
+fn lines(reply: &Reply, id: &RequestId) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(USUAL_BYTES);
+    for (name, value) in &reply.headers {
+        field_line::append(&mut lines, name, value);
+    }
+    if let Some(identity) = &reply.identity {
+        identity.write(&mut lines);
+    }
+    field_line::append_checked(&mut lines, X_REQUEST_ID.as_str().as_bytes(), id.as_bytes());
+    lines
+}
+
+/// Most answers to front proxies have no body: a value that is not allocated.
+fn length(body: &Bytes) -> HeaderValue {
+    if body.is_empty() { HeaderValue::from_static("0") } else { HeaderValue::from(body.len()) }
 }

@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{Context, SHA512_256};
 use moka::sync::Cache;
 use zeroize::Zeroizing;
 
-use crate::gate::{Caller, Credential};
+use crate::gate::{Caller, Credential, CredentialKind};
 
 /// What a credential is remembered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,7 @@ pub(crate) struct Memo(Option<Arc<Remembered>>);
 #[derive(Debug)]
 struct Remembered {
     generation: u64,
+    kind: CredentialKind,
     token: Zeroizing<Box<str>>,
     caller: Arc<Caller>,
 }
@@ -56,8 +57,18 @@ impl Memo {
         credential: &Credential<'_>,
         caller: &Arc<Caller>,
     ) {
+        let kind = credential.kind();
         let token = Zeroizing::new(Box::from(credential.token()));
-        self.0 = Some(Arc::new(Remembered { generation, token, caller: Arc::clone(caller) }));
+        let caller = Arc::clone(caller);
+        self.0 = Some(Arc::new(Remembered { generation, kind, token, caller }));
+    }
+
+    /// The token, if it came in `Authorization`.
+    pub(crate) fn familiar(&self) -> Option<&str> {
+        let explicit = |known: &&Arc<Remembered>| {
+            matches!(known.kind, CredentialKind::Bearer | CredentialKind::Dpop)
+        };
+        self.0.as_ref().filter(explicit).map(|known| &**known.token)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use http::header::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::serve::answer::asker;
 use crate::serve::context::Context;
@@ -15,7 +15,7 @@ pub(crate) const EDGE_SESSION: HeaderName = HeaderName::from_static("x-edge-sess
 
 /// Takes the header out of the answer. From a login service, the session in it is brought to the browser by a cookie of ours.
 pub(crate) async fn take(
-    session: &Session,
+    session: &ServerSession,
     answer: &mut ResponseHeader,
     (ctx, is_login_service): (&mut Context, bool),
 ) {
@@ -35,7 +35,7 @@ pub(crate) async fn take(
     }
 }
 
-async fn cookies(session: &Session, ctx: &Context, value: &HeaderValue) -> Vec<HeaderValue> {
+async fn cookies(session: &ServerSession, ctx: &Context, value: &HeaderValue) -> Vec<HeaderValue> {
     let runtime = &ctx.runtime;
     let header = session.req_header();
     let (Some(origin), Some(desk), Some(sessions), Ok(parts)) =

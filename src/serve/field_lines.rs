@@ -4,6 +4,8 @@
 use http::header::HeaderName;
 use pingora::{Error, ErrorType};
 
+use crate::base::field_line;
+
 /// A field's name, as it is written.
 #[derive(Clone, Copy)]
 pub(crate) enum Name<'a> {
@@ -30,16 +32,14 @@ pub(crate) fn line(lines: &mut Vec<u8>, name: Name<'_>, value: &[u8]) -> pingora
     if value.iter().fold(false, |found, b| found | ((*b < b' ') & (*b != b'\t')) | (*b == 0x7f)) {
         return Error::e_explain(ErrorType::InternalError, "a header value has control characters");
     }
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        lines.extend_from_slice(part);
-    }
+    field_line::append_checked(lines, name.as_bytes(), value);
     Ok(())
 }
 
-/// `head`, the whole of a header, with `lines` behind its own; none if it is no whole header.
-pub(crate) fn behind(head: &[u8], lines: &[u8]) -> Option<Vec<u8>> {
+/// The parts of `head`, the whole of a header, with `lines` behind its own; none if it is no whole header.
+pub(crate) fn behind<'a>(head: &'a [u8], lines: &'a [u8]) -> Option<[&'a [u8]; 3]> {
     let own = head.strip_suffix(b"\r\n").filter(|own| own.ends_with(b"\r\n"))?;
-    Some([own, lines, b"\r\n"].concat())
+    Some([own, lines, b"\r\n"])
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     fn lines_follow_those_of_a_whole_header() {
         let whole = behind(b"HTTP/1.1 200 OK\r\nDate: now\r\n\r\n", b"a: 1\r\nb: 2\r\n");
         assert_eq!(
-            whole.as_deref(),
+            whole.map(|parts| parts.concat()).as_deref(),
             Some(&b"HTTP/1.1 200 OK\r\nDate: now\r\na: 1\r\nb: 2\r\n\r\n"[..])
         );
         for part in [&b""[..], b"\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\nbody"] {

@@ -150,15 +150,33 @@ pub(crate) fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
 
 /// `X-Forwarded-For` for the upstream: what a trusted proxy sent, and the peer behind it.
 pub(crate) fn forwarded_for(peer: Option<IpAddr>, origin: &Origin, headers: &HeaderMap) -> String {
-    let peer = peer
-        .map(|address| address.to_canonical().to_string())
-        .unwrap_or_else(|| "unknown".to_owned());
+    let peer = peer.map_or_else(|| "unknown".to_owned(), text);
     if !origin.trusted {
         return peer;
     }
     let before = headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
     let items: Vec<&str> = before.chain([peer.as_str()]).collect();
     items.join(", ")
+}
+
+/// `address` in canonical form. Every request pays for it, so that those of IPv4 are written by hand: a tenth of the work.
+fn text(address: IpAddr) -> String {
+    let address = match address.to_canonical() {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => return address.to_string(),
+    };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+            if octet >= least {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text
 }
 
 /// `Forwarded` for the upstream ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)), where a trusted proxy speaks it: what
@@ -197,6 +215,16 @@ mod tests {
 
     fn client(trusted: &[&str], peer: &str, forwarded_for: &str) -> String {
         origin(trusted, peer, &[("x-forwarded-for", forwarded_for)]).client.unwrap().to_string()
+    }
+
+    #[test]
+    fn addresses_are_written_as_everywhere() {
+        let octets = || 0..=u8::MAX;
+        for address in octets().map(|octet| IpAddr::from([octet, 7, octet / 2, 255 - octet])) {
+            assert_eq!(text(address), address.to_string());
+        }
+        assert_eq!(text("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1");
+        assert_eq!(text("2001:db8::1".parse().unwrap()), "2001:db8::1");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) async fn decide(
     if runtime.app_links.has(request.target.path()) {
         return Verdict::early(Decision::OwnEndpoint);
     }
+    let before = memo.clone();
+    let request = RequestView { familiar: before.familiar(), ..request };
     match gate::examine(&runtime.policy, request) {
         Examined::Decided { decision, route } => {
             Verdict { decision, route: route.cloned(), cookies: Vec::new() }
@@ -87,8 +89,9 @@ async fn settle(
                 return (Decision::Unavailable(Reason::Unanswered), Vec::new());
             }
             Step::Missing(question) => {
-                let answer =
-                    runtime.answers.answer(&runtime.policy, &runtime.keys, &question, now).await;
+                // Few requests ask anything: the others need not carry the room for it.
+                let answer = runtime.answers.answer(&runtime.policy, &runtime.keys, &question, now);
+                let answer = Box::pin(answer).await;
                 facts.learn(question, answer);
             }
         }

@@ -253,7 +253,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Shared<A> {
         // Zero is for ever: for how long is the timer's to say.
         let keepalive = if *shutdown.borrow() { None } else { Some(0) };
         session.set_keepalive(keepalive);
-        let context = ConnectionContext::new(Arc::clone(connection));
+        let context = ConnectionContext::new(Arc::clone(connection), &arrived);
         session.set_connection_user_context(Some(Box::new(context)));
         // As if it had come with the last request: pingora parses it where it is.
         session.set_pipelined_prefix(arrived);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pingora::ErrorType;
+use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 
 use crate::clock::Clock;
@@ -44,6 +46,27 @@ impl Inlet {
         session.set_read_timeout(Some(self.body_deadline));
         session.set_write_timeout(Some(self.body_deadline));
     }
+}
+
+/// Reads the header; one that is none is answered as pingora's proxy answers it.
+pub(crate) async fn is_readable(session: &mut ServerSession) -> bool {
+    match session.read_request().await {
+        Ok(read) => read,
+        Err(error) => {
+            if matches!(error.etype, ErrorType::InvalidHTTPHeader) {
+                // A client that is gone cannot be told.
+                let _ = session.respond_error(400).await;
+            }
+            false
+        }
+    }
+}
+
+/// Ends an answered request; its connection, if another one may follow there.
+pub(crate) async fn go_on(session: ServerSession) -> Option<ReusedHttpStream> {
+    let settings = HttpPersistentSettings::for_session(&session);
+    let stream = session.finish().await.ok()??;
+    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
 }
 
 /// Takes the connection of HTTP/1 that the guard hands on with each request, whose header is complete.

@@ -22,7 +22,7 @@ use crate::serve::forwarded::{
 use crate::serve::request_id::X_REQUEST_ID;
 use crate::serve::upstream::Loan;
 
-pub(crate) use lines::lines;
+pub(crate) use lines::{is_plain, lines};
 
 /// The fields that sidegate sets whatever the route.
 static SET_HERE: [HeaderName; 5] =
@@ -62,11 +62,15 @@ pub(crate) fn rewrite(
         request.insert_header("Host", host.as_str())?;
     }
     let Some(loan) = loan else {
-        return fields(permit, origin, additions, |name, value| set(request, name, value));
+        for (name, value) in permit.identity_headers() {
+            set(request, Name::Given(name), value.as_bytes())?;
+        }
+        return fields(origin, additions, |name, value| set(request, name, value));
     };
     make_room(request, origin, additions);
     let mut lines = Vec::with_capacity(USUAL_BYTES);
-    fields(permit, origin, additions, |name, value| line(&mut lines, name, value))?;
+    lines.extend_from_slice(permit.identity_lines());
+    fields(origin, additions, |name, value| line(&mut lines, name, value))?;
     loan.announce(lines);
     if request.headers.contains_key(header::UPGRADE) {
         loan.hold_answer();
@@ -74,17 +78,13 @@ pub(crate) fn rewrite(
     Ok(())
 }
 
-/// Calls `set` for each field that sidegate sets.
+/// Calls `set` for each field that sidegate sets, but for those that the permit yields.
 fn fields(
-    permit: &Permit,
     origin: &Origin,
     additions: &Additions<'_>,
     mut set: impl FnMut(Name<'_>, &[u8]) -> pingora::Result<()>,
 ) -> pingora::Result<()> {
     let Additions { peer, received, .. } = *additions;
-    for (name, value) in permit.identity_headers() {
-        set(Name::Given(name), value.as_bytes())?;
-    }
     if let Some((name, value)) = &additions.assertion {
         set(Name::Given(name), value.as_bytes())?;
     }
@@ -141,11 +141,11 @@ fn is_foreign(
     origin: &Origin,
 ) -> bool {
     policy.managed.contains(name)
-        || (forwarded_names.contains(name) && !(origin.trusted && is_plain(name)))
+        || (forwarded_names.contains(name) && !(origin.trusted && is_plainly_spelled(name)))
 }
 
 /// Whether `name` has no signs but dashes: other spellings are nobody's to trust.
-fn is_plain(name: &HeaderName) -> bool {
+fn is_plainly_spelled(name: &HeaderName) -> bool {
     name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 

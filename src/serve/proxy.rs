@@ -3,12 +3,14 @@
 //! Fails closed: a request that is not permitted has no upstream, whatever phase asks for one.
 
 mod judging;
+mod listener;
 mod outgoing;
 mod returning;
 mod short_way;
 
 use std::any::Any;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +21,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorType, Result};
 
@@ -33,13 +36,65 @@ use crate::serve::upstream::{Destination, Wish};
 use crate::telemetry::Door;
 
 pub(crate) use judging::is_too_long;
+pub(crate) use listener::Inline;
 
 use outgoing::{prepare, time_left, upstream};
 use returning::{brings_session, finish, take_session};
 
-/// One listener's proxy.
-pub(crate) struct Proxy {
-    pub(crate) inlet: Inlet,
+/// One listener's door.
+#[derive(Clone)]
+struct Proxy {
+    inlet: Arc<Inlet>,
+}
+
+impl Proxy {
+    /// Answers a request, or brings the answer the short way: whether it did.
+    async fn take(&self, session: &mut ServerSession, ctx: &mut Context) -> Result<bool> {
+        Ok(self.answer(session, ctx).await? || short_way::take(session, ctx).await?)
+    }
+
+    /// Answers what is ours to answer: whether it did. Otherwise, the request may pass.
+    async fn answer(&self, session: &mut ServerSession, ctx: &mut Context) -> Result<bool> {
+        if forward_auth::is_question(&ctx.runtime.policy, session.req_header()) {
+            let place = self.inlet.place();
+            Box::pin(forward_auth::answer(session, ctx, Askers::Listed, place)).await?;
+            // It is told already.
+            ctx.told = None;
+            return Ok(true);
+        }
+        match self.judge(session, ctx).await {
+            None => Ok(false),
+            Some(reply) => {
+                Box::pin(send(session, reply, ctx)).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Tells the client of `error`, if it can be told; the status that it is told by.
+    async fn fail(&self, session: &mut ServerSession, error: &Error, ctx: &Context) -> u16 {
+        let blame = blame(error);
+        if let (Some(kind), Ok((upstream, _))) = (blame.upstream(), upstream(ctx)) {
+            upstream.metrics.failed(kind);
+            story::upstream_failed(&upstream.settings.name, kind, error, &ctx.id);
+        }
+        let reply = match blame {
+            Blame::Client => None,
+            _ if session.response_written().is_some() => None,
+            blame => Some(blame.reply(asker(&ctx.runtime.pages, session.req_header(), &ctx.id))),
+        };
+        let Some(reply) = reply else { return 0 };
+        let status = reply.status.as_u16();
+        // A client that is gone cannot be told.
+        let _ = send(session, reply, ctx).await;
+        status
+    }
+
+    /// A request is over.
+    fn tell(&self, session: &ServerSession, ctx: &mut Context) {
+        story::tell(self.inlet.place(), Door::Proxy, session, ctx, Subject::of);
+        ctx.leave_memo();
+    }
 }
 
 #[async_trait]
@@ -59,7 +114,11 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
         carried: Box<dyn Any + Send + Sync>,
     ) {
-        take_connection(ctx, carried);
+        match carried.downcast::<Context>() {
+            // It was judged before.
+            Ok(begun) => *ctx = *begun,
+            Err(carried) => take_connection(ctx, carried),
+        }
     }
 
     fn early_request_filter<'life0, 'life1, 'life2, 'async_trait>(
@@ -78,29 +137,7 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         self.inlet.limit(session);
-        if forward_auth::is_question(&ctx.runtime.policy, session.req_header()) {
-            let place = self.inlet.place();
-            forward_auth::answer(session, ctx, Askers::Listed, place).await?;
-            // It is told already.
-            ctx.told = None;
-            return Ok(true);
-        }
-        match self.judge(session, ctx).await {
-            None => Ok(false),
-            Some(reply) => {
-                send(session, reply, ctx).await?;
-                Ok(true)
-            }
-        }
-    }
-
-    /// Whether pingora has to take the request upstream: not where the short way did.
-    async fn proxy_upstream_filter(
-        &self,
-        session: &mut Session,
-        ctx: &mut Context,
-    ) -> Result<bool> {
-        Ok(!short_way::take(session, ctx).await?)
+        Ok(ctx.permit().is_none() && self.answer(session, ctx).await?)
     }
 
     async fn upstream_peer(
@@ -275,21 +312,7 @@ impl ProxyHttp for Proxy {
         error: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
-        let blame = blame(error);
-        if let (Some(kind), Ok((upstream, _))) = (blame.upstream(), upstream(ctx)) {
-            upstream.metrics.failed(kind);
-            story::upstream_failed(&upstream.settings.name, kind, error, &ctx.id);
-        }
-        let reply = match blame {
-            Blame::Client => None,
-            _ if session.response_written().is_some() => None,
-            blame => Some(blame.reply(asker(&ctx.runtime.pages, session.req_header(), &ctx.id))),
-        };
-        let error_code = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
-        if let Some(reply) = reply {
-            // A client that is gone cannot be told.
-            let _ = send(session, reply, ctx).await;
-        }
+        let error_code = self.fail(session, error, ctx).await;
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
@@ -306,9 +329,7 @@ impl ProxyHttp for Proxy {
         'life3: 'async_trait,
         Self: 'async_trait,
     {
-        let subject = Subject::of(Door::Proxy, session.req_header());
-        story::tell(self.inlet.place(), subject, session, ctx);
-        ctx.leave_memo();
+        self.tell(session, ctx);
         over()
     }
 

@@ -10,6 +10,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use crate::gate::{
     BearerError, Challenge, Decision, DpopChallenge, Forbidden, PreflightAnswer, Reason, SignIn,
 };
+use crate::serve::handed::HandedIdentity;
 use crate::serve::pages::{Explanation, Language, Pages, json};
 use crate::token::Algorithm;
 
@@ -18,6 +19,8 @@ use crate::token::Algorithm;
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Who calls, where the answer tells that a request may pass.
+    pub(crate) identity: Option<HandedIdentity>,
     pub(crate) body: Bytes,
 }
 
@@ -51,7 +54,7 @@ pub(crate) enum UpstreamFailure {
 }
 
 /// Room for the fields of most answers.
-const USUAL_FIELDS: usize = 16;
+const USUAL_FIELDS: usize = 8;
 
 /// For pages without scripts and forms.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -135,6 +138,12 @@ impl Reply {
         HeaderValue::try_from(policy).unwrap_or(Self::policy())
     }
 
+    /// Every field.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        let own = self.headers.iter().map(|(name, value)| (name, value));
+        own.chain(self.identity.iter().flat_map(HandedIdentity::iter))
+    }
+
     /// The same under another status.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
@@ -195,7 +204,12 @@ impl Reply {
 
     /// No answer of ours may be kept by any cache: it depends on who asks.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        let reply = Self { status, headers: Vec::with_capacity(USUAL_FIELDS), body: Bytes::new() };
+        let reply = Self {
+            status,
+            headers: Vec::with_capacity(USUAL_FIELDS),
+            identity: None,
+            body: Bytes::new(),
+        };
         reply.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 }

@@ -38,6 +38,11 @@ impl RequestId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// Digits, which no line ends at.
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn header(&self) -> HeaderValue {
         HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static("-"))
     }

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use pingora::apps::{HttpServerApp, HttpServerOptions};
-use pingora::proxy::HttpProxy;
-use pingora::server::configuration::ServerConf;
+use pingora::apps::HttpServerApp;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -20,7 +18,7 @@ use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::guard::{self, Admission, Entry, Guard, Process};
 use crate::serve::inlet::Inlet;
 use crate::serve::listener::{BindError, BoundListener, ListenAddress, PassedSockets};
-use crate::serve::proxy::Proxy;
+use crate::serve::proxy::Inline;
 use crate::serve::readiness::Readiness;
 use crate::serve::request_id::RequestIds;
 use crate::serve::runtime::{Lasting, Runtime, StartError};
@@ -251,10 +249,7 @@ impl Builder<'_> {
         bound: BoundListener,
         tls: Option<Arc<ListenerTls>>,
     ) {
-        let door = Proxy { inlet: self.inlet(&settings) };
-        let mut app = HttpProxy::new(door, Arc::new(ServerConf::default()));
-        app.handle_init_modules();
-        app.server_options = Some(HttpServerOptions::default());
+        let app = Inline::new(self.inlet(&settings));
         self.serve(app, settings, bound, tls);
     }
 

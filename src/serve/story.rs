@@ -1,5 +1,7 @@
 //! Tells what happened: metrics of the request, its line in the log, failures of upstreams.
 
+use std::time::Duration;
+
 use http::{Method, header};
 use pingora::Error;
 use pingora::http::RequestHeader;
@@ -35,36 +37,42 @@ pub(crate) struct Place<'a> {
 }
 
 /// The request that was judged: the one that came in, or the one that was asked about.
-#[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
-    pub(crate) door: Door,
-    pub(crate) method: &'a Method,
+    pub(crate) method: Method,
     pub(crate) host: Option<&'a str>,
     pub(crate) target: &'a [u8],
 }
 
 impl<'a> Subject<'a> {
-    /// The request that came in by `door`.
-    pub(crate) fn of(door: Door, request: &'a RequestHeader) -> Self {
+    /// The request that came in.
+    pub(crate) fn of(request: &'a RequestHeader) -> Self {
         let host = view::host(request).ok();
-        Self { door, method: &request.method, host, target: request.raw_path() }
+        Self { method: request.method.clone(), host, target: request.raw_path() }
     }
 }
 
-/// A request is over.
-pub(crate) fn tell(place: Place<'_>, subject: Subject<'_>, session: &ServerSession, ctx: &Context) {
+/// A request is over that came in by `door`. What was its `subject` is asked only where there will be a line about it.
+pub(crate) fn tell<'a>(
+    place: Place<'_>,
+    door: Door,
+    session: &'a ServerSession,
+    ctx: &Context,
+    subject: impl FnOnce(&'a RequestHeader) -> Subject<'a>,
+) {
     let Some(told) = &ctx.told else { return };
-    ctx.runtime.metrics.answered(subject.door, told.outcome, ctx.started.elapsed());
+    let took = ctx.started.elapsed();
+    ctx.runtime.metrics.answered(door, told.outcome, took);
     if ctx.runtime.requests.wants(told.outcome) {
-        line(place.listener, subject, session, ctx, told).write(place.lines);
+        let subject = subject(session.req_header());
+        line(place.listener, (door, &subject), session, (ctx, took), told).write(place.lines);
     }
 }
 
 fn line<'a>(
     listener: &'a str,
-    subject: Subject<'a>,
+    (door, subject): (Door, &'a Subject<'a>),
     session: &'a ServerSession,
-    ctx: &'a Context,
+    (ctx, took): (&'a Context, Duration),
     told: &'a Told,
 ) -> RequestLine<'a> {
     let policy = &ctx.runtime.policy;
@@ -75,7 +83,7 @@ fn line<'a>(
     let user_agent = session.req_header().headers.get(header::USER_AGENT);
     RequestLine {
         time: Moment { unix_millis: ctx.began_millis },
-        door: subject.door,
+        door,
         listener,
         request_id: ctx.id.as_str(),
         method: Text(subject.method.as_str().as_bytes()),
@@ -88,7 +96,7 @@ fn line<'a>(
         subject: caller.map(|caller| caller.identity().subject()),
         provider: provider.map(|provider| &*provider.name),
         upstream: upstream.map(|upstream| upstream.settings.name.as_str()),
-        duration_ms: milliseconds(ctx.started.elapsed()),
+        duration_ms: milliseconds(took),
         bytes_in: ctx.body_bytes,
         bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
         client: ctx.origin.and_then(|origin| origin.client),

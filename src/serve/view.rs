@@ -46,6 +46,7 @@ impl<'a> Parts<'a> {
             certificate,
             relayed: false,
             terms: None,
+            familiar: None,
         }
     }
 }
@@ -78,14 +79,20 @@ pub(crate) fn target(request: &RequestHeader) -> Result<&str, Reason> {
 
 /// The authority of an absolute-form target, and the origin-form of the rest.
 fn absolute(written: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = written.split_once("://")?;
+    let (scheme, rest) = split_scheme(written)?;
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     known.then(|| authority_and_target(rest))
 }
 
+/// A URL as its scheme and what stands behind the `://`.
+pub(crate) fn split_scheme(url: &str) -> Option<(&str, &str)> {
+    let end = url.bytes().position(|b| b == b':')?;
+    Some((url.get(..end)?, url.get(end..)?.strip_prefix("://")?))
+}
+
 /// What stands behind the `://` of a URL, as authority and origin-form.
 pub(crate) fn authority_and_target(rest: &str) -> (&str, &str) {
-    match rest.find(['/', '?', '#', '\\']) {
+    match rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')) {
         None => (rest, "/"),
         Some(end) => rest.split_at(end),
     }

@@ -283,6 +283,26 @@ async fn a_connection_carries_as_many_requests_as_it_may() {
     client.ended().await;
 }
 
+/// What a request needs shows only once it was read; where that is pingora's proxy, it reads it again. The first one finds no
+/// connection to the app, the second and the last go on from hop to hop, the third one goes the short way.
+#[tokio::test]
+async fn a_request_that_is_read_twice_counts_once() {
+    let front = front("limits: { keepalive_requests: 4 }").await;
+    let mut client = front.connect().await;
+    for number in 1..=4 {
+        let asked = if number % 2 == 0 { get("/x").header("TE", "trailers") } else { get("/x") };
+        client.send(asked.bytes()).await;
+        let head = answered(&mut client).await;
+        let closes =
+            head.values("connection").iter().any(|value| value.eq_ignore_ascii_case("close"));
+        assert_eq!((head.status(), closes), (Some(200), number == 4), "request {number}");
+    }
+    client.ended().await;
+    let labels = [("door", "proxy"), ("outcome", "allow")];
+    assert_eq!(front.count("sidegate_decisions_total", &labels).await, 4);
+    assert_eq!(front.count("sidegate_request_duration_seconds_count", &labels).await, 4);
+}
+
 /// pingora answers these itself, before there is a request to judge or to log.
 #[tokio::test]
 async fn what_cannot_be_read_as_a_request_is_counted() {

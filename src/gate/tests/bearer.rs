@@ -109,3 +109,20 @@ fn a_route_that_takes_no_bearer_tokens_refuses_a_good_one() {
     gate.check(get("/").by_ada(), deny("credential_not_accepted"));
     gate.check(get("/").cookie("sso", token().text()), allow("ada"));
 }
+
+/// What a connection had before says how a token is written, never whose it is.
+#[test]
+fn a_familiar_token_is_judged_like_any_other() {
+    let (ada, bob) = (token().text(), token().claim("sub", "bob").text());
+    check(get("/").bearer(&ada).after(&*ada), allow("ada"));
+    check(get("/").bearer(&bob).after(&*ada), allow("bob"));
+    check(get("/").after(&*ada), deny("missing_credential"));
+    let expired = token().expires(1).text();
+    check(get("/").bearer(&expired).after(&*expired), deny("token_expired"));
+    let cut = &ada[..ada.len() - 1];
+    let outcome = |familiar: &str| {
+        gate().decide(get("/").bearer(format!("{cut}\"")).after(familiar)).outcome()
+    };
+    assert_eq!(outcome(&ada), outcome(cut));
+    assert_eq!(outcome(cut), deny("malformed_credential"));
+}

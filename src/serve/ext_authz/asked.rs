@@ -101,6 +101,7 @@ impl<'a> Parts<'a> {
             certificate: asked.certificate.as_ref(),
             relayed: true,
             terms: asked.terms.as_ref(),
+            familiar: None,
         }
     }
 }

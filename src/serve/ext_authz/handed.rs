@@ -10,7 +10,7 @@ use crate::gate::Permit;
 use crate::serve::ext_authz::asked::Asked;
 use crate::serve::ext_authz::judge::Id;
 use crate::serve::forwarded::{Origin, X_FORWARDED_FOR, X_FORWARDED_PROTO};
-use crate::serve::handed;
+use crate::serve::handed::{self, HandedIdentity};
 use crate::serve::outbound::kept_here;
 use crate::serve::request_id::X_REQUEST_ID;
 use crate::serve::runtime::Runtime;
@@ -36,11 +36,11 @@ impl Handed {
         now: Timestamp,
     ) -> Result<Self, SigningError> {
         let mut handed = Self::default();
-        for (name, value) in handed::identity(runtime, permit, now)? {
+        for (name, value) in HandedIdentity::of(runtime, permit, now)?.iter() {
             if value.is_empty() {
-                handed.remove.push(name);
+                handed.remove.push(name.clone());
             } else {
-                handed.set.push((name, value));
+                handed.set.push((name.clone(), value.clone()));
             }
         }
         handed.strip(runtime, &asked.headers);

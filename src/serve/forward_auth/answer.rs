@@ -12,7 +12,7 @@ use crate::gate::{
     authgear_headers,
 };
 use crate::serve::forward_auth::{Dialect, Original};
-use crate::serve::handed;
+use crate::serve::handed::{self, HandedIdentity};
 use crate::serve::reply::{Asker, Reply};
 use crate::serve::runtime::Runtime;
 use crate::token::SigningError;
@@ -33,15 +33,14 @@ pub(super) fn allow(
     (request, dialect): (&RequestView<'_>, Dialect),
     now: Timestamp,
 ) -> Result<Reply, SigningError> {
-    let identity = handed::identity(runtime, permit, now)?;
     let status =
         if dialect == Dialect::Oauth2Proxy { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut reply = Reply::empty(status);
+    reply.identity = Some(HandedIdentity::of(runtime, permit, now)?);
     // Configurations made for oauth2-proxy let browsers ask there too, whose scripts would read what is kept from them.
     if dialect != Dialect::Oauth2Proxy {
         reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
     }
-    reply.headers.extend(identity);
     if dialect != Dialect::Oauth2Proxy {
         reply = with_credentials(reply, &runtime.policy, permit, request.headers);
     }
@@ -91,19 +90,32 @@ fn numbered(reply: Reply, cookies: &[HeaderValue]) -> Reply {
 }
 
 /// Names every field that may carry a credential, unless it carries the identity.
-fn with_credentials(reply: Reply, policy: &Policy, permit: &Permit, headers: &HeaderMap) -> Reply {
-    policy.credential_headers().fold(reply, |reply, name| {
-        let is_told = reply.headers.iter().any(|(known, _)| known == name);
-        if is_told { reply } else { reply.with(name.clone(), credential(name, permit, headers)) }
-    })
+fn with_credentials(
+    mut reply: Reply,
+    policy: &Policy,
+    permit: &Permit,
+    headers: &HeaderMap,
+) -> Reply {
+    for name in policy.credential_headers() {
+        let is_told = policy.identity_headers.contains(name)
+            || reply.headers.iter().any(|(known, _)| known == name);
+        if !is_told {
+            reply.headers.push((name.clone(), credential(name, permit, headers)));
+        }
+    }
+    reply
 }
 
 /// The field `name` that the app is to get; empty where it stays here, or where nobody can say which one is meant.
 fn credential(name: &HeaderName, permit: &Permit, headers: &HeaderMap) -> HeaderValue {
+    const NONE: HeaderValue = HeaderValue::from_static("");
+    if permit.route().authorization != InboundCredential::Keep {
+        return NONE;
+    }
     let mut fields = headers.get_all(name).iter();
-    match (permit.route().authorization, fields.next(), fields.next()) {
-        (InboundCredential::Keep, Some(field), None) => field.clone(),
-        _ => HeaderValue::from_static(""),
+    match (fields.next(), fields.next()) {
+        (Some(field), None) => field.clone(),
+        _ => NONE,
     }
 }
 

@@ -2,12 +2,9 @@
 //! from here, so it is no proxy, and costs less than one.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use async_trait::async_trait;
 use http::Method;
-use pingora::ErrorType;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
@@ -16,7 +13,8 @@ use crate::serve::answer::{asker, send};
 use crate::serve::context::{Context, Told};
 use crate::serve::forward_auth::{Askers, answer, is_question};
 use crate::serve::gatekeeper::Verdict;
-use crate::serve::inlet::{Inlet, take_connection};
+use crate::serve::hook::Hook;
+use crate::serve::inlet::{Inlet, go_on, is_readable, take_connection};
 use crate::serve::reception::receive;
 use crate::serve::reply::Reply;
 use crate::serve::runtime::Runtime;
@@ -29,43 +27,41 @@ pub(crate) struct ForwardAuth {
     pub(crate) inlet: Inlet,
 }
 
-#[async_trait]
 impl HttpServerApp for ForwardAuth {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    /// An `async fn` would keep the session twice: as what it was given, and as what it works on.
+    fn process_new_http<'life0, 'life1, 'async_trait>(
+        self: &'life0 Arc<Self>,
         mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+        shutdown: &'life1 ShutdownWatch,
+    ) -> Hook<'async_trait, Option<ReusedHttpStream>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(async move {
+            let answered = self.answer_one(&mut session, shutdown).await;
+            if answered { go_on(session).await } else { None }
+        })
+    }
+}
+
+impl ForwardAuth {
+    /// Reads one request and answers it; whether another one may follow.
+    async fn answer_one(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> bool {
         let connection = session.take_connection_user_context();
-        if !is_readable(&mut session).await {
+        if !is_readable(session).await {
             session.shutdown().await;
-            return None;
+            return false;
         }
         let mut ctx = self.inlet.begin();
         if let Some(connection) = connection {
             take_connection(&mut ctx, connection);
         }
-        self.limit(&mut session, shutdown);
-        let served = self.serve(&mut session, &mut ctx).await;
+        self.limit(session, shutdown);
+        let served = self.serve(session, &mut ctx).await;
         ctx.leave_memo();
-        served.ok()?;
-        let settings = HttpPersistentSettings::for_session(&session);
-        let stream = session.finish().await.ok()??;
-        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
-    }
-}
-
-/// Reads the header; one that is none is answered as the proxy answers it.
-async fn is_readable(session: &mut ServerSession) -> bool {
-    match session.read_request().await {
-        Ok(read) => read,
-        Err(error) => {
-            if matches!(error.etype, ErrorType::InvalidHTTPHeader) {
-                // A client that is gone cannot be told.
-                let _ = session.respond_error(400).await;
-            }
-            false
-        }
+        served.is_ok()
     }
 }
 
@@ -83,18 +79,16 @@ impl ForwardAuth {
         if is_question(&ctx.runtime.policy, session.req_header()) {
             return answer(session, ctx, Askers::ListedAndLocal, place).await;
         }
-        let reply = receive_visit(session, ctx).await;
+        // Rare, and larger than all the rest together: in a place of its own.
+        let reply = Box::pin(receive_visit(session, ctx)).await;
         let sent = send(session, reply, ctx).await;
-        let subject = Subject::of(Door::ForwardAuth, session.req_header());
-        story::tell(place, subject, session, ctx);
+        story::tell(place, Door::ForwardAuth, session, ctx, Subject::of);
         sent
     }
 }
 
 /// Answers at an endpoint of our own; there is nothing else here.
 async fn receive_visit(session: &mut ServerSession, ctx: &mut Context) -> Reply {
-    #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
-    let started = Instant::now();
     let runtime = Arc::clone(&ctx.runtime);
     let origin = Askers::ListedAndLocal.origin(&runtime, session);
     ctx.origin = Some(origin);
@@ -109,7 +103,7 @@ async fn receive_visit(session: &mut ServerSession, ctx: &mut Context) -> Reply 
         _ => receive(session, &runtime, Some(&origin), (&ctx.id, ctx.now)).await,
     };
     let route = runtime.route_metrics(None);
-    runtime.metrics.decided(Door::ForwardAuth, route, outcome, reason, started.elapsed());
+    runtime.metrics.decided(Door::ForwardAuth, route, outcome, reason, ctx.started.elapsed());
     reply
 }
 

@@ -14,7 +14,6 @@ mod told;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{HeaderMap, HeaderName};
 use pingora::http::RequestHeader;
@@ -76,42 +75,34 @@ pub(crate) async fn answer(
 ) -> pingora::Result<()> {
     let reply = judge(session, ctx, askers).await;
     let sent = send(session, reply, ctx).await;
-    let request = session.req_header();
-    let original = told_in_line(request, ctx);
-    let subject = match &original {
-        Some(original) => Subject {
-            door: Door::ForwardAuth,
-            method: original.method(),
-            host: Some(original.authority().written()),
-            target: original.target().written().as_bytes(),
-        },
-        None => Subject::of(Door::ForwardAuth, request),
-    };
-    story::tell(place, subject, session, ctx);
+    let policy = &ctx.runtime.policy;
+    story::tell(place, Door::ForwardAuth, session, ctx, |request| subject(policy, request));
     sent
 }
 
-/// The request that was asked about, if there will be a line about it and it could be read.
-fn told_in_line<'a>(request: &'a RequestHeader, ctx: &Context) -> Option<Original<'a>> {
-    let told = ctx.told.as_ref()?;
-    if !ctx.runtime.requests.wants(told.outcome) {
-        return None;
+/// The request that was asked about; the question itself where that could not be read.
+fn subject<'a>(policy: &Policy, request: &'a RequestHeader) -> Subject<'a> {
+    let question = Question::of(policy, request.raw_path());
+    let original = question.and_then(|asked| original(policy, &sub_request(asked, request)).ok());
+    match original {
+        Some(original) => Subject {
+            method: original.method().clone(),
+            host: Some(original.authority().written()),
+            target: original.target().written().as_bytes(),
+        },
+        None => Subject::of(request),
     }
-    let question = Question::of(&ctx.runtime.policy, request.raw_path())?;
-    original(&ctx.runtime.policy, &sub_request(question, request)).ok()
 }
 
 /// Judges the request that is asked about, and counts the decision.
 async fn judge(session: &ServerSession, ctx: &mut Context, askers: Askers) -> Reply {
-    #[expect(clippy::disallowed_methods, reason = "how long a decision takes is measured here")]
-    let started = Instant::now();
     let runtime = Arc::clone(&ctx.runtime);
     let mut origin = askers.origin(&runtime, session);
     let (verdict, reply) = answer_to(session, ctx, &runtime, &mut origin).await;
     ctx.origin = Some(origin);
     let told = Told::of(&verdict);
     let route = runtime.route_metrics(told.route.as_deref());
-    let took = started.elapsed();
+    let took = ctx.started.elapsed();
     runtime.metrics.decided(Door::ForwardAuth, route, told.outcome, told.reason.label(), took);
     ctx.told = Some(told);
     reply
@@ -153,8 +144,10 @@ async fn answer_to(
         decision => answer::turn_away(decision, dialect, Some(&original), asker()),
     };
     let mut cookies = verdict.cookies.clone();
-    if let Decision::Allow(permit) = &verdict.decision {
-        cookies.extend(bring_session(runtime, permit, &view, ctx.now).await);
+    if let Decision::Allow(permit) = &verdict.decision
+        && permit.session().is_some()
+    {
+        cookies.extend(Box::pin(bring_session(runtime, permit, &view, ctx.now)).await);
     }
     (verdict, answer::with_cookies(reply, dialect, cookies))
 }

@@ -13,7 +13,7 @@ use crate::base::host::Authority;
 use crate::gate::{Reason, RequestView, Scheme, Target, Terms};
 use crate::serve::forward_auth::Dialect;
 use crate::serve::forward_auth::told::{Field, Told};
-use crate::serve::view::authority_and_target;
+use crate::serve::view::{authority_and_target, split_scheme};
 
 /// In no set of ours.
 const STRANGE: [Field; 3] = [Field::OriginalUri, Field::EnvoyOriginalPath, Field::RewriteUrl];
@@ -105,7 +105,7 @@ fn x_original<'a>(told: &Told<'a>) -> Result<Words<'a>, Reason> {
     told.has_none_of(&[Field::ForwardedMethod, Field::ForwardedUri])?;
     let method = method(told.field(Field::OriginalMethod)?)?;
     let url = text(told.field(Field::OriginalUrl)?, Reason::MalformedTarget)?;
-    let (scheme, rest) = url.split_once("://").ok_or(Reason::ForwardedIncomplete)?;
+    let (scheme, rest) = split_scheme(url).ok_or(Reason::ForwardedIncomplete)?;
     let (authority, target) = authority_and_target(rest);
     Ok(Words { method, scheme, authority, target })
 }
@@ -187,6 +187,7 @@ impl<'a> Original<'a> {
             certificate: None,
             relayed: true,
             terms,
+            familiar: None,
         }
     }
 }

@@ -304,7 +304,7 @@ fn asker(pages: &Pages) -> Asker<'_> {
 }
 
 fn values(reply: &Reply, name: HeaderName) -> Vec<&str> {
-    let fields = reply.headers.iter().filter(|(known, _)| *known == name);
+    let fields = reply.fields().filter(|(known, _)| **known == name);
     fields.map(|(_, value)| value.to_str().unwrap()).collect()
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use memchr::memmem;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -163,39 +164,50 @@ impl Drop for OpenStream {
 /// complete; any other app takes it with `take_connection_user_context`. Nothing needs to be
 /// persisted: the guard hands a new one to the next request. HTTP/2 streams get none.
 #[derive(Clone)]
-pub struct ConnectionContext(Arc<Connection>);
+pub struct ConnectionContext {
+    connection: Arc<Connection>,
+    whole: bool,
+}
 
 impl ConnectionContext {
-    pub(super) const fn new(connection: Arc<Connection>) -> Self {
-        Self(connection)
+    /// Of a request that begins with the bytes that `arrived`.
+    pub(super) fn new(connection: Arc<Connection>, arrived: &[u8]) -> Self {
+        const END: &[u8] = b"\r\n\r\n";
+        let whole = memmem::find(arrived, END).is_some_and(|end| end + END.len() == arrived.len());
+        Self { connection, whole }
+    }
+
+    /// Whether all of the request's header came in one piece, and nothing with it.
+    pub const fn came_whole(&self) -> bool {
+        self.whole
     }
 
     /// The request's header is complete: ends its deadline.
     pub fn header_complete(&self) {
-        self.0.busy();
+        self.connection.busy();
     }
 
     /// The request has to be done within `left`, or the connection ends.
     pub fn finish_within(&self, left: Duration) {
-        self.0.limit(Instant::now() + left);
+        self.connection.limit(Instant::now() + left);
     }
 
     /// The header that is written next gets `lines`, each with its line break, behind its own: while what is returned lives, so that
     /// they cannot wait for another answer.
     pub(crate) fn announce(&self, lines: Vec<u8>) -> Announced<'_> {
-        *self.0.lines.lock() = Some(lines);
-        Announced(&self.0)
+        *self.connection.lines.lock() = Some(lines);
+        Announced(&self.connection)
     }
 
     /// Takes what an earlier request of this connection left, if anything.
     pub fn take_memo(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        self.0.memo.lock().take()
+        self.connection.memo.lock().take()
     }
 
     /// Leaves something for the next request of this connection: nobody else sees it, and it
     /// goes when the connection does.
     pub fn leave_memo(&self, memo: Box<dyn Any + Send + Sync>) {
-        *self.0.memo.lock() = Some(memo);
+        *self.connection.memo.lock() = Some(memo);
     }
 }
 
@@ -237,7 +249,7 @@ mod tests {
     async fn a_request_with_a_limit_is_waited_for_until_then_and_the_timer_learns_it() {
         let connection = Arc::new(Connection::new(Instant::now()));
         connection.busy();
-        ConnectionContext::new(Arc::clone(&connection)).finish_within(Duration::from_secs(2));
+        ConnectionContext::new(Arc::clone(&connection), b"").finish_within(Duration::from_secs(2));
         connection.hurried().await;
         let end = connection.epoch + Duration::from_secs(2);
         assert_eq!(connection.waits_for(), (Phase::Limited, end));
@@ -256,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn lines_do_not_outlive_their_answer() {
         let connection = Arc::new(Connection::new(Instant::now()));
-        let context = ConnectionContext::new(Arc::clone(&connection));
+        let context = ConnectionContext::new(Arc::clone(&connection), b"");
         let announced = context.announce(b"a: 1\r\n".to_vec());
         assert_eq!(connection.take_lines().as_deref(), Some(&b"a: 1\r\n"[..]));
         drop(announced);
@@ -267,8 +279,8 @@ mod tests {
     #[tokio::test]
     async fn a_memo_is_handed_over_once() {
         let connection = Arc::new(Connection::new(Instant::now()));
-        ConnectionContext::new(Arc::clone(&connection)).leave_memo(Box::new(7_u8));
-        let next = ConnectionContext::new(connection);
+        ConnectionContext::new(Arc::clone(&connection), b"").leave_memo(Box::new(7_u8));
+        let next = ConnectionContext::new(connection, b"");
         assert_eq!(next.take_memo().and_then(|memo| memo.downcast_ref().copied()), Some(7_u8));
         assert!(next.take_memo().is_none());
     }

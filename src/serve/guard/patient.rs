@@ -27,8 +27,8 @@ use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use crate::serve::field_lines::behind;
 use crate::serve::guard::connection::Connection;
 
-/// What pingora reads a header into at first.
-const READ_BYTES: usize = 4096;
+/// As many headers as come in one piece, those with large cookies among them.
+const READ_BYTES: usize = 16 * 1024;
 
 /// One segment.
 const WRITE_BYTES: usize = 1460;
@@ -80,6 +80,28 @@ impl Patient {
             }
         }
         Poll::Ready(Ok(length))
+    }
+
+    /// Writes `head`, the whole of a header, with `lines` behind its own; then it counts as written.
+    fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        head: &[u8],
+        lines: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let parts = behind(head, lines).ok_or(io::ErrorKind::InvalidData)?;
+        let whole = parts.iter().map(|part| part.len()).sum::<usize>();
+        if self.stream.buffer().len() + whole > WRITE_BYTES {
+            return self.poll_instead(cx, Bytes::from(parts.concat()), head.len());
+        }
+        // It all fits into the buffer, which takes it at once.
+        for part in parts {
+            let taken = ready!(Pin::new(&mut self.stream).poll_write(cx, part))?;
+            if taken < part.len() {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(head.len()))
     }
 
     /// Sends what has gathered, for there is time: pingora flushes a body of known length only at its end, and what the
@@ -158,8 +180,7 @@ impl AsyncWrite for Patient {
             return self.poll_instead(cx, answer, bytes.len());
         }
         if let Some(lines) = self.connection.take_lines() {
-            let whole = behind(bytes, &lines).ok_or(io::ErrorKind::InvalidData)?;
-            return self.poll_instead(cx, Bytes::from(whole), bytes.len());
+            return self.poll_with(cx, bytes, &lines);
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -285,7 +306,7 @@ mod tests {
         let connection = Arc::new(Connection::new(tokio::time::Instant::now()));
         let mut stream = Patient::new(Box::new(near), Arc::clone(&connection));
         connection.busy();
-        let context = ConnectionContext::new(connection);
+        let context = ConnectionContext::new(connection, b"");
         let value = "x".repeat(2 * WRITE_BYTES);
         let line = format!("x-long: {value}\r\n");
         let announced = context.announce(line.clone().into_bytes());
@@ -308,7 +329,7 @@ mod tests {
         let connection = Arc::new(Connection::new(tokio::time::Instant::now()));
         let mut stream = Patient::new(Box::new(near), Arc::clone(&connection));
         connection.busy();
-        let context = ConnectionContext::new(connection);
+        let context = ConnectionContext::new(connection, b"");
         let _announced = context.announce(b"x-user: jane\r\n".to_vec());
         assert!(stream.write_all(b"HTTP/1.1 200 OK\r\n").await.is_err());
     }

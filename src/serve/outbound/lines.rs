@@ -31,18 +31,14 @@ static NOT_PLAIN: [HeaderName; 12] = [
     HeaderName::from_static("sec-websocket-key"),
 ];
 
-/// The lines behind the request line, each with its line break; nothing where `request` is not plain: one without a body that
-/// may be repeated, and that says of its connection only how long it lasts.
+/// The lines behind the request line of a plain `request`, each with its line break.
 pub(crate) fn lines(
     request: &RequestHeader,
     permit: &Permit,
     policy: &Policy,
     (forwarded_names, origin): (&ManagedNames, &Origin),
     additions: &Additions<'_>,
-) -> pingora::Result<Option<Vec<u8>>> {
-    if !is_plain(request) {
-        return Ok(None);
-    }
+) -> pingora::Result<Vec<u8>> {
     let assertion = additions.assertion.as_ref().map(|(name, _)| name);
     let stays = |name: &HeaderName| {
         is_foreign(name, policy, forwarded_names, origin)
@@ -64,11 +60,13 @@ pub(crate) fn lines(
         }
     }
     cookies(&mut lines, request, permit, policy)?;
-    fields(permit, origin, additions, |name, value| line(&mut lines, name, value))?;
-    Ok(Some(lines))
+    lines.extend_from_slice(permit.identity_lines());
+    fields(origin, additions, |name, value| line(&mut lines, name, value))?;
+    Ok(lines)
 }
 
-fn is_plain(request: &RequestHeader) -> bool {
+/// Whether `request` has no body, may be repeated, and says of its connection only how long it lasts.
+pub(crate) fn is_plain(request: &RequestHeader) -> bool {
     matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS)
         && request.version == Version::HTTP_11
         && request.raw_path().first() == Some(&b'/')

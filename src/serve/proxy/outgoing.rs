@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 
 use crate::gate::Permit;
@@ -21,7 +21,11 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 const NOT_PERMITTED: &str = "request was not permitted";
 
 /// Makes `request` what the upstream gets.
-pub(super) fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
+pub(super) fn prepare(
+    session: &ServerSession,
+    request: &mut RequestHeader,
+    ctx: &Context,
+) -> Result<()> {
     let received = session.req_header();
     if request.raw_path().first() != Some(&b'/') {
         let judged = view::target(received)
@@ -34,8 +38,8 @@ pub(super) fn prepare(session: &Session, request: &mut RequestHeader, ctx: &Cont
     rewrite(request, permit, &ctx.runtime.policy, forwarding, &additions, ctx.loan.as_deref())
 }
 
-/// The same as lines behind a request line, where the request is plain.
-pub(super) fn plain(session: &Session, ctx: &Context) -> Result<Option<Vec<u8>>> {
+/// The same as lines behind a request line, for a plain request.
+pub(super) fn plain(session: &ServerSession, ctx: &Context) -> Result<Vec<u8>> {
     let (permit, origin) = permitted(ctx)?;
     let forwarding = (&ctx.runtime.forwarded_names, origin);
     let additions = additions(session, ctx)?;
@@ -49,7 +53,7 @@ fn permitted(ctx: &Context) -> Result<(&Permit, &Origin)> {
     }
 }
 
-fn additions<'a>(session: &'a Session, ctx: &'a Context) -> Result<Additions<'a>> {
+fn additions<'a>(session: &'a ServerSession, ctx: &'a Context) -> Result<Additions<'a>> {
     let (permit, _) = permitted(ctx)?;
     let (received, runtime) = (session.req_header(), &ctx.runtime);
     let assertion = runtime
@@ -60,7 +64,7 @@ fn additions<'a>(session: &'a Session, ctx: &'a Context) -> Result<Additions<'a>
     Ok(Additions {
         peer: view::peer(session),
         host: view::host(received).ok(),
-        request_id: given_id.unwrap_or(ctx.id.as_str().as_bytes()),
+        request_id: given_id.unwrap_or(ctx.id.as_bytes()),
         assertion,
         upstream_host: upstream.and_then(Upstream::host),
         received: &received.headers,

@@ -4,7 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::Result;
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 
 use crate::serve::context::Context;
 use crate::serve::edge_session::{self, EDGE_SESSION};
@@ -20,7 +20,7 @@ pub(super) fn brings_session(answer: &ResponseHeader) -> bool {
 
 /// Takes a session out of the answer that a login service hands in.
 pub(super) async fn take_session(
-    session: &Session,
+    session: &ServerSession,
     answer: &mut ResponseHeader,
     ctx: &mut Context,
 ) {
@@ -30,7 +30,7 @@ pub(super) async fn take_session(
 
 /// Makes `answer` what the client gets. What is said before it stays as it is.
 pub(super) fn finish(
-    session: &mut Session,
+    session: &mut ServerSession,
     answer: &mut ResponseHeader,
     ctx: &mut Context,
 ) -> Result<()> {

@@ -14,8 +14,8 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::HttpTask;
+use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::client::HttpSession;
-use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use crate::serve::context::Context;
@@ -26,11 +26,11 @@ use crate::serve::proxy::returning::{brings_session, finish, take_session};
 /// How many pieces of an answer are written at once.
 const PIECES: usize = 4;
 
-/// Takes the request upstream and brings its answer, if the short way is one for it.
+/// Takes a plain request upstream and brings its answer, if there is a connection for it that is not dead.
 ///
 /// # Errors
 /// What cut the exchange off after its answer had begun, or for another reason than a connection that was dead already.
-pub(super) async fn take(session: &mut Session, ctx: &mut Context) -> Result<bool> {
+pub(super) async fn take(session: &mut ServerSession, ctx: &mut Context) -> Result<bool> {
     let Some(mut exchange) = begin(session, ctx)? else { return Ok(false) };
     let asked = exchange.write_request_header(request_line(session)?).await;
     let first = match asked {
@@ -54,13 +54,13 @@ pub(super) async fn take(session: &mut Session, ctx: &mut Context) -> Result<boo
     Ok(true)
 }
 
-/// The exchange with the upstream, if there is a connection for it and the request is plain.
-fn begin(session: &Session, ctx: &mut Context) -> Result<Option<HttpSession>> {
+/// The exchange with the upstream, if there is a connection for it.
+fn begin(session: &ServerSession, ctx: &mut Context) -> Result<Option<HttpSession>> {
     let (upstream, timeout) = upstream(ctx)?;
     if !upstream.lends() {
         return Ok(None);
     }
-    let Some(lines) = plain(session, ctx)? else { return Ok(None) };
+    let lines = plain(session, ctx)?;
     let turn = upstream.take_turn();
     let kept = upstream.kept(turn);
     ctx.turn = Some(turn);
@@ -74,14 +74,14 @@ fn begin(session: &Session, ctx: &mut Context) -> Result<Option<HttpSession>> {
 }
 
 /// The request without its header fields, which the loan writes.
-fn request_line(session: &Session) -> Result<Box<RequestHeader>> {
+fn request_line(session: &ServerSession) -> Result<Box<RequestHeader>> {
     let received = session.req_header();
     RequestHeader::build_no_case(received.method.clone(), received.raw_path(), Some(0))
         .map(Box::new)
 }
 
 /// The next piece of the answer, unless the client goes away before it is there.
-async fn next_piece(session: &mut Session, exchange: &mut HttpSession) -> Result<HttpTask> {
+async fn next_piece(session: &mut ServerSession, exchange: &mut HttpSession) -> Result<HttpTask> {
     tokio::select! {
         biased;
         piece = exchange.read_response_task() => piece.map_err(Error::into_up),
@@ -90,9 +90,9 @@ async fn next_piece(session: &mut Session, exchange: &mut HttpSession) -> Result
 }
 
 /// Why the client is not there any more, once it is not.
-async fn gone(session: &mut Session) -> Box<Error> {
+async fn gone(session: &mut ServerSession) -> Box<Error> {
     loop {
-        if let Err(error) = session.downstream_session.read_body_or_idle(true).await {
+        if let Err(error) = session.read_body_or_idle(true).await {
             return error.into_down();
         }
     }
@@ -100,7 +100,7 @@ async fn gone(session: &mut Session) -> Box<Error> {
 
 /// Passes the answer on as it comes.
 async fn relay(
-    session: &mut Session,
+    session: &mut ServerSession,
     ctx: &mut Context,
     exchange: &mut HttpSession,
     first: HttpTask,
@@ -121,8 +121,8 @@ async fn relay(
                 Err(error) => pieces.push(HttpTask::Failed(error.into_up())),
             }
         }
-        if session.write_response_tasks(pieces).await? {
-            session.as_downstream_mut().finish_body().await.map_err(Error::into_down)?;
+        if session.response_duplex_vec(pieces).await? {
+            session.finish_body().await.map_err(Error::into_down)?;
             return Ok(());
         }
     }
@@ -139,7 +139,11 @@ async fn piece_at_hand(exchange: &mut HttpSession) -> Option<Result<HttpTask>> {
 }
 
 /// Makes one piece of the answer what the client gets.
-async fn pass(session: &mut Session, ctx: &mut Context, mut piece: HttpTask) -> Result<HttpTask> {
+async fn pass(
+    session: &mut ServerSession,
+    ctx: &mut Context,
+    mut piece: HttpTask,
+) -> Result<HttpTask> {
     match &mut piece {
         HttpTask::Header(answer, end) => {
             if let Ok((upstream, _)) = upstream(ctx) {

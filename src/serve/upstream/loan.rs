@@ -189,8 +189,9 @@ impl Head {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if let Self::Waiting = self {
-            match loan.lines.lock().take().and_then(|lines| behind(bytes, &lines)) {
-                Some(head) => *self = Self::Sending(head, 0),
+            let lines = loan.lines.lock().take();
+            match lines.as_deref().and_then(|lines| behind(bytes, lines)) {
+                Some(parts) => *self = Self::Sending(parts.concat(), 0),
                 None => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
             }
         }

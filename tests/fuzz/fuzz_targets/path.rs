@@ -38,6 +38,7 @@ fuzz_target!(|written: &str| {
         certificate: None,
         relayed: false,
         terms: None,
+        familiar: None,
     };
     if let Examined::Decided { decision: Decision::Allow(_), .. } = examine(&POLICY, view) {
         let decoded = target.path().replace("%2e", ".").replace("%2E", ".");
