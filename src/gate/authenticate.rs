@@ -97,19 +97,20 @@ fn identify(
     jwt: Jwt<'_>,
     (id, provider): (ProviderId, &Provider),
 ) -> Result<Caller, Failure> {
-    let kid = jwt.header().kid.clone();
-    let ask = |why| ask(case.facts, Question::Keys(KeyQuestion { provider: id, kid, why }));
+    let ask = |jwt: &Jwt<'_>, why| {
+        let kid = jwt.header().kid.clone();
+        ask(case.facts, Question::Keys(KeyQuestion { provider: id, kid, why }))
+    };
     let Some(keys) = case.facts.keys(id) else {
         let unavailable = Failure::Unavailable(Reason::KeysUnavailable);
-        return Err(ask(KeyDoubt::NotLoaded).unwrap_or(unavailable));
+        return Err(ask(&jwt, KeyDoubt::NotLoaded).unwrap_or(unavailable));
     };
-    // An old token may well be signed by a key that is gone, and nobody should be asked for that.
-    let hopeful = jwt.claims_hold(&provider.rules, case.now);
-    let token = jwt.verify(keys, &provider.rules, case.now).map_err(|error| {
-        doubt(&error)
-            .filter(|_| hopeful)
-            .and_then(ask)
-            .unwrap_or_else(|| Failure::Rejected(reason(&error)))
+    let verified = jwt.verify_or_keep(keys, &provider.rules, case.now);
+    let token = verified.map_err(|(jwt, error)| {
+        // An old token may well be signed by a key that is gone, and nobody should be asked for that.
+        let doubt = doubt(&error).filter(|_| jwt.claims_hold(&provider.rules, case.now));
+        let asked = doubt.and_then(|why| ask(&jwt, why));
+        asked.unwrap_or_else(|| Failure::Rejected(reason(&error)))
     })?;
     let (expires, claims) = (token.expires(), token.into_claims());
     let still = resolver::recheck(case, credential, (id, provider), claims.text("sub"))?;

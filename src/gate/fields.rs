@@ -12,21 +12,24 @@ pub struct IdentityFields(Arc<Written>);
 
 #[derive(Debug)]
 struct Written {
-    set: Box<[(HeaderName, HeaderValue)]>,
-    lines: Box<[u8]>,
+    set: Vec<(HeaderName, HeaderValue)>,
+    lines: Vec<u8>,
     unset: Box<[HeaderName]>,
 }
 
 impl IdentityFields {
     /// The headers that are `set`; `all` are those by which any route tells of anybody.
     pub(super) fn new(set: Vec<(HeaderName, HeaderValue)>, all: &[HeaderName]) -> Self {
-        let mut lines = Vec::new();
+        let length = |(name, value): &(HeaderName, HeaderValue)| {
+            field_line::length(name.as_str().as_bytes(), value.as_bytes())
+        };
+        let mut lines = Vec::with_capacity(set.iter().map(length).sum());
         for (name, value) in &set {
             field_line::append(&mut lines, name, value);
         }
         let is_set = |name: &HeaderName| set.iter().any(|(known, _)| known == name);
         let unset = all.iter().filter(|name| !is_set(name)).cloned().collect();
-        Self(Arc::new(Written { set: set.into(), lines: lines.into(), unset }))
+        Self(Arc::new(Written { set, lines, unset }))
     }
 
     /// Nothing is known of anybody.

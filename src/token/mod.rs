@@ -94,10 +94,36 @@ impl<'a> Jwt<'a> {
         rules: &Rules,
         now: Timestamp,
     ) -> Result<VerifiedToken, TokenError> {
+        self.verify_or_keep(keys, rules, now).map_err(|(_, error)| error)
+    }
+
+    /// Like [`verify`](Self::verify); what does not hold is given back, for whoever wants to look at it again.
+    ///
+    /// # Errors
+    ///
+    /// The token, and the first reason found.
+    pub fn verify_or_keep(
+        self,
+        keys: &KeySet,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, (Box<Self>, TokenError)> {
+        match self.expiry(keys, rules, now) {
+            Ok(expires) => Ok(VerifiedToken { claims: self.claims, expires }),
+            Err(error) => Err((Box::new(self), error)),
+        }
+    }
+
+    /// When it ends, if it holds.
+    fn expiry(
+        &self,
+        keys: &KeySet,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Timestamp, TokenError> {
         rules.check_origin(&self.header, &self.claims)?;
         keys.verify(&self.header, self.signed.as_bytes(), &self.signature)?;
-        let expires = rules.check_claims(&self.claims, now)?;
-        Ok(VerifiedToken { claims: self.claims, expires })
+        rules.check_claims(&self.claims, now)
     }
 
     /// Like [`verify`](Self::verify), for signed statements that are no credentials, such as logout tokens and signed user

@@ -40,6 +40,7 @@ async fn the_body_of_a_refused_request_is_never_read_as_a_request() {
         format!(
             "GET /admin HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: identity\r\n\r\n{inner}"
         ),
+        format!("POST /admin HTTP/1.1\nHost: app.test\nContent-Length: {}\n\n{inner}", inner.len()),
         format!(
             "POST /admin HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n",
             inner.len()

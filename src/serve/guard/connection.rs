@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use memchr::memmem;
+use memchr::memchr_iter;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -158,6 +158,18 @@ impl Drop for OpenStream {
     }
 }
 
+/// Whether `arrived` is all of one header, and nothing else. Lines may end in LF alone
+/// ([RFC 9112 §2.2](https://www.rfc-editor.org/rfc/rfc9112#section-2.2)): pingora takes that for an end too.
+fn is_one_header(arrived: &[u8]) -> bool {
+    let mut ends = memchr_iter(b'\n', arrived);
+    let is_last = ends.find_map(|end| match arrived.get(end + 1..)? {
+        [b'\r', b'\n', rest @ ..] => Some(rest.is_empty()),
+        [b'\n', ..] => Some(false),
+        _ => None,
+    });
+    is_last.unwrap_or(false)
+}
+
 /// What an HTTP/1 app gets with each request of a connection: pingora's user context.
 ///
 /// A proxy receives it, boxed, in `on_connection_reuse`, called as soon as the header is
@@ -172,8 +184,7 @@ pub struct ConnectionContext {
 impl ConnectionContext {
     /// Of a request that begins with the bytes that `arrived`.
     pub(super) fn new(connection: Arc<Connection>, arrived: &[u8]) -> Self {
-        const END: &[u8] = b"\r\n\r\n";
-        let whole = memmem::find(arrived, END).is_some_and(|end| end + END.len() == arrived.len());
+        let whole = is_one_header(arrived);
         Self { connection, whole }
     }
 
@@ -263,6 +274,28 @@ mod tests {
         assert!(!connection.rests());
         drop(streams);
         assert!(connection.rests());
+    }
+
+    #[tokio::test]
+    async fn a_header_came_whole_if_nothing_is_missing_and_nothing_follows() {
+        let connection = Arc::new(Connection::new(Instant::now()));
+        for (arrived, whole) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\nbody", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+            ("\r\n\r\n\r\n", false),
+            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", true),
+            // What follows a line that LF ends alone is the body, or another request.
+            ("GET / HTTP/1.1\nHost: a\n\n", false),
+            ("POST / HTTP/1.1\r\nHost: a\r\n\nbody\r\n\r\n", false),
+            ("POST / HTTP/1.1\nHost: a\n\r\nbody\r\n\r\n", false),
+        ] {
+            let context = ConnectionContext::new(Arc::clone(&connection), arrived.as_bytes());
+            assert_eq!(context.came_whole(), whole, "{arrived:?}");
+        }
     }
 
     #[tokio::test]
