@@ -188,9 +188,11 @@ async fn a_store_that_hangs_keeps_nobody_waiting() {
         outage()
     ));
     assert!(took <= Duration::from_secs(2), "it took {took:?}");
+    // Sessions that were just looked up hold for as long as the store hangs, so that some clients may not notice.
+    assert!(seen.iter().any(|seen| seen.refused > 0), "{seen:?}");
     for seen in seen {
         assert_eq!(seen.wrong, Vec::<String>::new(), "{seen:?}\n{}", fleet.logs());
-        assert!(seen.refused > 0 && seen.slowest < Duration::from_secs(3), "{seen:?}");
+        assert!(seen.slowest < Duration::from_secs(3), "{seen:?}");
     }
     for (before, most) in before.iter().zip(&most) {
         // One connection to the store at a time, and those of clients, which were there before.
