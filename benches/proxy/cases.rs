@@ -251,10 +251,7 @@ fn enter(world: &World, case: &Case) -> Result<Option<Contender>> {
 
 /// Prints the table and the bars; whether all answers were 2xx.
 fn print(contenders: &[Contender]) -> bool {
-    let middle = |name: &str| {
-        let contender = contenders.iter().find(|contender| contender.name == name)?;
-        Some(contender.middle()?.cpu_micros)
-    };
+    let find = |name: &str| contenders.iter().find(|contender| contender.name == name);
     report::title("CPU for one proxied request (median of the rounds)");
     report::say(&format!(
         "{:<36} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8}  {}",
@@ -269,10 +266,10 @@ fn print(contenders: &[Contender]) -> bool {
         "all rounds, µs"
     ));
     for contender in contenders {
-        contender.print(middle(BARE), middle(NGINX));
+        contender.print(find(BARE), find(NGINX));
     }
-    report::title("Bars");
-    let cost = |name, other| Some(middle(name)? / middle(other)?);
+    report::title("Bars (ratios within a round, median of the rounds)");
+    let cost = |name, other| find(name)?.beside(find(other)?);
     bar("remembered bearer token, at most 1.05 × bare pingora", cost(BEARER, BARE), 1.05);
     bar("remembered cookie, at most 1.05 × bare pingora", cost(COOKIE, BARE), 1.05);
     bar("sealed session, at most 1.10 × bare pingora", cost(SESSION, BARE), 1.10);
@@ -315,10 +312,18 @@ impl Contender {
         report::median(&self.samples, |sample| sample.cpu_micros)
     }
 
-    fn print(&self, bare: Option<f64>, nginx: Option<f64>) {
+    /// What it cost beside `other`, each round for itself: neighbours on the machine come and go, and both had the same.
+    fn beside(&self, other: &Self) -> Option<f64> {
+        let rounds = self.samples.iter().zip(&other.samples);
+        let ratios: Vec<f64> = rounds.map(|(own, its)| own.cpu_micros / its.cpu_micros).collect();
+        report::median(&ratios, |ratio| *ratio)
+    }
+
+    fn print(&self, bare: Option<&Self>, nginx: Option<&Self>) {
         let Some(middle) = self.middle() else { return };
-        let ratio = |other: Option<f64>| {
-            other.map_or_else(|| "–".into(), |other| format!("{:.2}", middle.cpu_micros / other))
+        let ratio = |other: Option<&Self>| {
+            let ratio = other.and_then(|other| self.beside(other));
+            ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}"))
         };
         let all: Vec<String> =
             self.samples.iter().map(|sample| format!("{:.1}", sample.cpu_micros)).collect();
