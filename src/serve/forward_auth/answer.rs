@@ -40,8 +40,6 @@ pub(super) fn allow(
     // Configurations made for oauth2-proxy let browsers ask there too, whose scripts would read what is kept from them.
     if dialect != Dialect::Oauth2Proxy {
         reply = reply.with(header::COOKIE, handed::cookie(runtime, permit, request.headers));
-    }
-    if dialect != Dialect::Oauth2Proxy {
         reply = with_credentials(reply, &runtime.policy, permit, request.headers);
     }
     Ok(reply)

@@ -171,10 +171,12 @@ async fn a_store_that_hangs_keeps_nobody_waiting() {
     })
     .await;
     let before = Held::by_all(&fleet);
+    // Sessions that were just looked up hold for a second: only then does each client notice.
+    let hung = outage() + Duration::from_secs(1);
     fleet.redis.signal("STOP");
     let stopped = Instant::now();
     let mut most = before.clone();
-    while stopped.elapsed() <= outage() {
+    while stopped.elapsed() <= hung {
         soon(async || fleet.status(fleet.balancer, &people[0]).await == 503).await;
         for (most, now) in most.iter_mut().zip(Held::by_all(&fleet)) {
             *most = most.or_more(now);
@@ -184,15 +186,12 @@ async fn a_store_that_hangs_keeps_nobody_waiting() {
     let took = soon(async || fleet.status(fleet.balancer, &people[0]).await == 200).await;
     let seen = load.end().await;
     report(&format!(
-        "hung for {:?}, back after {took:?}: {before:?}, then at most {most:?}; {seen:?}",
-        outage()
+        "hung for {hung:?}, back after {took:?}: {before:?}, then at most {most:?}; {seen:?}"
     ));
     assert!(took <= Duration::from_secs(2), "it took {took:?}");
-    // Sessions that were just looked up hold for as long as the store hangs, so that some clients may not notice.
-    assert!(seen.iter().any(|seen| seen.refused > 0), "{seen:?}");
     for seen in seen {
         assert_eq!(seen.wrong, Vec::<String>::new(), "{seen:?}\n{}", fleet.logs());
-        assert!(seen.slowest < Duration::from_secs(3), "{seen:?}");
+        assert!(seen.refused > 0 && seen.slowest < Duration::from_secs(3), "{seen:?}");
     }
     for (before, most) in before.iter().zip(&most) {
         // One connection to the store at a time, and those of clients, which were there before.
